@@ -1,0 +1,76 @@
+package capture
+
+import (
+	"context"
+
+	"baraza/crdt"
+)
+
+// Source is where local row changes come from. It is used by one goroutine.
+type Source interface {
+	// Read opens a view of everything committed up to now and not released.
+	// Whole transactions only: a transaction's changes are all in the view or
+	// none is. The caller closes it.
+	Read(ctx context.Context) (Reading, error)
+	// Release forgets changes that are durable elsewhere. Releasing twice is
+	// no error.
+	Release(ctx context.Context, ids IDs) error
+	// Kind is "trigger" or "binlog".
+	Kind() string
+}
+
+// Reading is one consistent view, read part by part so that a transaction may
+// be larger than memory. All parts together are one batch.
+type Reading interface {
+	// Next returns the next part of about max log rows, nil at the end.
+	Next(ctx context.Context, max int) (*Part, error)
+	Close() error
+}
+
+// Part is a piece of a reading.
+type Part struct {
+	Rows []Row
+	// IDs are the log rows this part came from, to be released once the part
+	// is durable.
+	IDs IDs
+}
+
+// Row is one change of one row, in portable form. A row of which different
+// columns were changed at different times gives one Row for each time.
+type Row struct {
+	Table  string
+	Key    crdt.Key
+	Delete bool
+	// At is when the row was changed in the database, in microseconds since
+	// the Unix epoch.
+	At int64
+	// Columns and Values: for a write the columns written with their values as
+	// of the view; for a delete the whole row as it last was.
+	Columns []string
+	Values  []crdt.Value
+}
+
+// IDs is a set of log rows as inclusive ranges, ascending. Every id within a
+// range was read: a range never spans an id that was not.
+type IDs []IDRange
+
+// IDRange is the ids First to Last, both included.
+type IDRange struct{ First, Last uint64 }
+
+// Add adds an id. Ids that arrive in ascending order extend the last range.
+func (ids *IDs) Add(id uint64) {
+	if n := len(*ids); n > 0 && (*ids)[n-1].Last+1 == id {
+		(*ids)[n-1].Last = id
+		return
+	}
+	*ids = append(*ids, IDRange{id, id})
+}
+
+// Len returns how many ids are in the set.
+func (ids IDs) Len() uint64 {
+	var n uint64
+	for _, r := range ids {
+		n += r.Last - r.First + 1
+	}
+	return n
+}

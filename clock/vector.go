@@ -1,0 +1,96 @@
+package clock
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Entry is one origin's place in a version vector: everything of Site up to
+// the log entry Seq is in, which means every write of Site with a timestamp
+// not greater than Through.
+type Entry struct {
+	Site    SiteID
+	Seq     uint64
+	Through Timestamp
+}
+
+// VersionVector says per origin how far a site has everything. It is sorted by
+// site; the zero value has nothing and is ready for use. (Parker et al.,
+// "Detection of Mutual Inconsistency in Distributed Systems", 1983.)
+type VersionVector []Entry
+
+func (v VersionVector) find(site SiteID) (int, bool) {
+	return slices.BinarySearchFunc(v, site, func(e Entry, s SiteID) int { return e.Site.Compare(s) })
+}
+
+// Get returns the entry of a site; a site that v does not name has the zero
+// Seq and Through.
+func (v VersionVector) Get(site SiteID) Entry {
+	if i, ok := v.find(site); ok {
+		return v[i]
+	}
+	return Entry{Site: site}
+}
+
+// Seq returns how far v has the log of site.
+func (v VersionVector) Seq(site SiteID) uint64 { return v.Get(site).Seq }
+
+// Covers reports whether a site with vector v has seen the write stamped s.
+// The baseline is seen by everyone.
+func (v VersionVector) Covers(s Stamp) bool {
+	return s.IsZero() || s.Time <= v.Get(s.Site).Through
+}
+
+// Set makes e the entry of its site.
+func (v *VersionVector) Set(e Entry) {
+	i, ok := v.find(e.Site)
+	if ok {
+		(*v)[i] = e
+		return
+	}
+	*v = slices.Insert(*v, i, e)
+}
+
+// Merge raises v to the entry-wise maximum of v and other.
+func (v *VersionVector) Merge(other VersionVector) {
+	for _, e := range other {
+		mine := v.Get(e.Site)
+		if e.Seq > mine.Seq || e.Through > mine.Through {
+			v.Set(Entry{Site: e.Site, Seq: max(e.Seq, mine.Seq), Through: max(e.Through, mine.Through)})
+		}
+	}
+}
+
+// Includes reports whether v has everything that other has, by log order.
+func (v VersionVector) Includes(other VersionVector) bool {
+	for _, e := range other {
+		if v.Seq(e.Site) < e.Seq {
+			return false
+		}
+	}
+	return true
+}
+
+// Behind returns how many log entries other has that v lacks.
+func (v VersionVector) Behind(other VersionVector) uint64 {
+	var n uint64
+	for _, e := range other {
+		if mine := v.Seq(e.Site); mine < e.Seq {
+			n += e.Seq - mine
+		}
+	}
+	return n
+}
+
+// Clone returns a copy that shares nothing with v.
+func (v VersionVector) Clone() VersionVector { return slices.Clone(v) }
+
+// String returns "site:seq" pairs with short site ids.
+func (v VersionVector) String() string {
+	parts := make([]string, len(v))
+	for i, e := range v {
+		parts[i] = fmt.Sprintf("%s:%d", e.Site.Short(), e.Seq)
+	}
+	return "{" + strings.Join(parts, " ") + "}"
+}

@@ -1,0 +1,87 @@
+package merge
+
+import (
+	"context"
+	"errors"
+
+	"baraza/capture"
+	"baraza/crdt"
+	"baraza/schema"
+)
+
+// Database is one site's database as the merge sees it: rows in portable form
+// (references as keys, no local numbers). It is used by one goroutine.
+type Database interface {
+	// Begin starts a transaction whose writes capture does not see.
+	Begin(ctx context.Context) (Tx, error)
+	// Mark returns the number that the last committed transaction gave to
+	// Tx.SetMark; 0 when there was none.
+	Mark(ctx context.Context) (uint64, error)
+}
+
+// Tx is one transaction. After an error that is not a RowError the caller
+// rolls back. ErrRetry means that the same work may succeed when tried again
+// from Begin (deadlock, lock wait, a row that appeared meanwhile).
+type Tx interface {
+	// Lock finds the rows with these keys, locks them until the end and
+	// returns them, every shipped column in the order of t.Shipped(). Keys that
+	// name no row are absent from the result; the order is not defined.
+	// A reference that cannot be translated reads as NULL.
+	Lock(ctx context.Context, t *schema.Table, keys []crdt.Key) ([]Row, error)
+	// Resolve tells for each key whether it names a row of t, and keeps the
+	// rows found from being deleted until the end. t need not be replicated.
+	// Rows inserted earlier in this transaction are found.
+	Resolve(ctx context.Context, t *schema.Table, keys []crdt.Key) ([]bool, error)
+	// Insert adds rows that Lock did not find. Columns missing from a row get
+	// the database's default. References must resolve. Rows that the
+	// database refuses are returned as errors; the others are in.
+	Insert(ctx context.Context, t *schema.Table, rows []Row) ([]RowError, error)
+	// Update writes rows that Lock found: the columns listed in each row,
+	// and no others. Refused rows are returned and stay as they were.
+	Update(ctx context.Context, t *schema.Table, rows []Row) ([]RowError, error)
+	// Delete removes rows that Lock found. Refused rows are returned and stay.
+	Delete(ctx context.Context, t *schema.Table, keys []crdt.Key) ([]RowError, error)
+	// Release removes captured log rows in this transaction.
+	Release(ctx context.Context, ids capture.IDs) error
+	// SetMark stores the number of this transaction, see Database.Mark.
+	SetMark(ctx context.Context, n uint64) error
+	// Commit ends the transaction. After an error the caller asks
+	// Database.Mark on a new connection whether it was committed.
+	Commit() error
+	Rollback() error
+}
+
+// Row is a row in portable form. Rows of one shape may share the Columns
+// slice: read it only.
+type Row struct {
+	Key     crdt.Key
+	Columns []string
+	Values  []crdt.Value
+}
+
+// ErrRetry: try the transaction again from Begin, perhaps with fewer rows.
+var ErrRetry = errors.New("the database asks to try the transaction again")
+
+// Refusal is why a database refuses a row.
+type Refusal uint8
+
+// The refusals.
+const (
+	// RefusedDuplicate: another row has the value in a unique index.
+	RefusedDuplicate Refusal = iota + 1
+	// RefusedReference: a referenced row is missing, or a row that is to be
+	// deleted is still referred to.
+	RefusedReference
+	// RefusedValue: a value does not fit its column, or anything else that is
+	// wrong with this row alone.
+	RefusedValue
+)
+
+// RowError is one row that the database refused, with its own words.
+type RowError struct {
+	Key     crdt.Key
+	Refusal Refusal
+	Detail  string
+}
+
+func (e RowError) Error() string { return e.Detail }

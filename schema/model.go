@@ -1,0 +1,116 @@
+package schema
+
+// Model is the tables of one database that replication knows: the replicated
+// ones and those that they refer to.
+type Model struct {
+	Database string
+	Tables   map[string]*Table
+}
+
+// Table is one table.
+type Table struct {
+	Name string
+	// Replicated: changes of this table are captured and applied. A table that
+	// is not replicated is in the model only because a replicated one refers
+	// to it.
+	Replicated bool
+	Columns    []Column
+	PrimaryKey []string
+	// AutoIncrement names the column that the database numbers; "" for none.
+	AutoIncrement string
+	Identity      Identity
+	References    []Reference
+	Unique        []Index
+	Engine        string
+	// Triggers are those of the administrator, not of baraza.
+	Triggers []string
+}
+
+// Column is one column.
+type Column struct {
+	Name string
+	// Type is the full SQL type, as in "varchar(38)" or "int(10) unsigned".
+	Type string
+	// Base is the SQL type's name in lower case, as in "varchar".
+	Base      string
+	Unsigned  bool
+	Nullable  bool
+	Charset   string // "" for columns that are not text
+	Collation string
+	// MaxChars is the length limit of text columns, in characters.
+	MaxChars   int64
+	Generated  bool // never shipped
+	HasDefault bool
+}
+
+// Identity is how a row is named the same at every site.
+type Identity struct {
+	// Columns make the portable key, in this order.
+	Columns []string
+	// Local: the primary key is not (part of) the identity; each site numbers
+	// its rows itself, and the primary key is never shipped.
+	Local bool
+	// Source says where the identity comes from, for people: "uuid",
+	// "primary key", "configuration", "reference to person".
+	Source string
+}
+
+// Reference says that a column holds the primary key (or another identifying
+// column) of a row of a table.
+type Reference struct {
+	Column string
+	Table  string // the referenced table
+	Target string // the referenced column
+	// Declared: the database has a foreign key for it.
+	Declared           bool
+	OnDelete, OnUpdate string // "RESTRICT", "NO ACTION", "CASCADE", "SET NULL"
+}
+
+// Index is a unique index besides the primary key.
+type Index struct {
+	Name    string
+	Columns []string
+}
+
+// Column returns the named column; nil when there is none.
+func (t *Table) Column(name string) *Column {
+	for i := range t.Columns {
+		if t.Columns[i].Name == name {
+			return &t.Columns[i]
+		}
+	}
+	return nil
+}
+
+// Reference returns the reference that the column holds; nil when it holds
+// none.
+func (t *Table) Reference(column string) *Reference {
+	for i := range t.References {
+		if t.References[i].Column == column {
+			return &t.References[i]
+		}
+	}
+	return nil
+}
+
+// Shipped returns the columns that travel, in table order: all but generated
+// ones and a primary key that is the site's own.
+func (t *Table) Shipped() []string {
+	names := make([]string, 0, len(t.Columns))
+	for _, c := range t.Columns {
+		if c.Generated || t.localNumber(c.Name) {
+			continue
+		}
+		names = append(names, c.Name)
+	}
+	return names
+}
+
+// localNumber reports whether the column is the number that this site alone
+// gives its rows.
+func (t *Table) localNumber(column string) bool {
+	if !t.Identity.Local || len(t.PrimaryKey) != 1 || t.PrimaryKey[0] != column {
+		return false
+	}
+	return t.Reference(column) == nil
+}
