@@ -8,6 +8,8 @@ type Change struct {
 	Table  string
 	Key    Key
 	Delete bool
+	// Whole: Columns are all that the writer's table ships, as in an insert.
+	Whole bool
 	// Time is the change's timestamp; with the batch's origin it is its Stamp.
 	Time clock.Timestamp
 	// Columns names the written columns and Values holds their values, in the
@@ -16,8 +18,8 @@ type Change struct {
 	Columns []string
 	Values  []Value
 	// Prior holds the stamps of what the writer overwrote: for a write, of the
-	// written columns (and of the delete, where it wrote over a tombstone);
-	// for a delete, of the whole row. A stamp that is not listed is the
+	// written columns, or of the delete where it wrote over a tombstone; for a
+	// delete, of the whole row. A stamp that is not listed is the
 	// baseline's. It is how "had the writer seen it?" is answered exactly.
 	Prior Stamps
 }

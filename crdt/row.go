@@ -1,0 +1,294 @@
+package crdt
+
+import (
+	"slices"
+
+	"baraza/clock"
+)
+
+// Row is one row as the merge rules see it: its values, their stamps, and what
+// was lost. Callers fill it from the database and the row state, Apply changes,
+// and write back what differs.
+type Row struct {
+	Stamps
+	// Exists: the row is there. A row can have stamps and not exist (deleted),
+	// or exist without stamps (nobody changed it since the baseline).
+	Exists bool
+	// Columns and Values are the row's columns. After a delete they keep the
+	// last values, so that a newer write can bring the whole row back (R2).
+	Columns []string
+	Values  []Value
+	// KnownRow and KnownCells tell which values were deleted by someone who had
+	// seen them: KnownCells lists columns with a stamp of their own, KnownRow
+	// speaks for all others.
+	KnownRow   bool
+	KnownCells []string
+	// Lost are the values that were overwritten unseen, sorted by column and
+	// stamp.
+	Lost []Loss
+}
+
+// Loss is a conflict: a value that a site wrote and that was overwritten by
+// one that had not seen it (R7).
+type Loss struct {
+	// Column is the column written; "" when the loser is a delete of the row.
+	Column string
+	Value  Value
+	Stamp  clock.Stamp
+	// Winner is the stamp of what beat it: the greatest write of the column
+	// that had not seen it, else the greatest such delete of the row.
+	Winner       clock.Stamp
+	WinnerDelete bool
+	WinnerValue  Value
+}
+
+// Value returns the value of a column; false when the row has no such column.
+func (r *Row) Value(column string) (Value, bool) {
+	if i := slices.Index(r.Columns, column); i >= 0 {
+		return r.Values[i], true
+	}
+	return Null, false
+}
+
+// Apply merges one change of origin into the row. seen is the context of the
+// change's batch. The row's Columns and Values slices are replaced, never
+// written in place, where they change.
+func (r *Row) Apply(ch *Change, origin clock.SiteID, seen clock.VersionVector) {
+	at := clock.Stamp{Time: ch.Time, Site: origin}
+	if ch.Delete {
+		r.applyDelete(ch, at, seen)
+		return
+	}
+	if r.isNew() {
+		r.first(ch, at)
+		return
+	}
+	r.applyWrite(ch, at, seen)
+}
+
+// isNew reports whether nothing is known of the row.
+func (r *Row) isNew() bool {
+	return !r.Exists && len(r.Columns) == 0 && r.Deleted.IsZero() && r.Row.IsZero() && len(r.Cells) == 0
+}
+
+// first is applyWrite for a row of which nothing is known: the common case,
+// without comparisons.
+func (r *Row) first(ch *Change, at clock.Stamp) {
+	r.Exists = true
+	r.Columns, r.Values = ch.Columns, ch.Values
+	if ch.Whole {
+		r.Row = at
+		return
+	}
+	for _, c := range ch.Columns {
+		r.setStamp(c, at)
+	}
+}
+
+func (r *Row) applyWrite(ch *Change, at clock.Stamp, seen clock.VersionVector) {
+	wasDead := r.Dead()
+	overTombstone := !ch.Prior.Deleted.IsZero()
+	values := slices.Clone(r.Values)
+	columns, shared := r.Columns, true
+	won := 0
+	for i, column := range ch.Columns {
+		prior := ch.Prior.Of(column)
+		if !overTombstone {
+			r.dropLoss(column, prior)
+		}
+		j := indexOf(columns, column, i)
+		if j < 0 {
+			if shared {
+				columns, shared = slices.Clone(columns), false
+			}
+			j = len(columns)
+			columns, values = append(columns, column), append(values, Null)
+		}
+		r.raiseWinners(column, at, ch.Values[i], seen)
+		switch current := r.Of(column); current.Compare(at) {
+		case 0: // the same change once more
+		case 1:
+			r.addLoss(Loss{Column: column, Value: ch.Values[i], Stamp: at, Winner: current, WinnerValue: values[j]})
+		case -1:
+			unseen := overTombstone || current != prior
+			if unseen && !r.known(column) && !r.isLost(column, current) {
+				r.addLoss(Loss{Column: column, Value: values[j], Stamp: current, Winner: at, WinnerValue: ch.Values[i]})
+			}
+			values[j] = ch.Values[i]
+			won++
+			if !ch.Whole {
+				r.setStamp(column, at)
+			}
+		}
+	}
+	r.stampWhole(ch, at, won)
+	r.Columns, r.Values = columns, values
+	r.afterWrite(ch, at, wasDead, seen)
+}
+
+// stampWhole gives a write of every column the row stamp, if it won
+// everywhere, else a stamp for each column that it won.
+func (r *Row) stampWhole(ch *Change, at clock.Stamp, won int) {
+	if !ch.Whole || won == 0 {
+		return
+	}
+	if won == len(ch.Columns) && r.Greatest().Less(at) {
+		r.Row, r.Cells = at, nil
+		r.KnownRow, r.KnownCells = false, nil
+		return
+	}
+	for _, column := range ch.Columns {
+		if r.Of(column).Less(at) {
+			r.setStamp(column, at)
+		}
+	}
+}
+
+// afterWrite settles whether the row is there (R2) and what that loses.
+func (r *Row) afterWrite(ch *Change, at clock.Stamp, wasDead bool, seen clock.VersionVector) {
+	dead := r.Dead()
+	r.Exists = !dead
+	knew := !ch.Prior.Deleted.IsZero() && ch.Prior.Deleted == r.Deleted
+	switch {
+	case wasDead && dead:
+		for i, column := range ch.Columns {
+			if r.Of(column) == at {
+				r.addLoss(Loss{Column: column, Value: ch.Values[i], Stamp: at, Winner: r.Deleted, WinnerDelete: true})
+			}
+		}
+	case wasDead:
+		r.Lost = slices.DeleteFunc(r.Lost, func(l Loss) bool { return l.Column != "" && l.Stamp == r.Of(l.Column) })
+		if !knew {
+			r.addLoss(Loss{Stamp: r.Deleted, Winner: at})
+		}
+	default:
+		r.raiseWinners("", at, Null, seen)
+	}
+	if !ch.Prior.Deleted.IsZero() {
+		r.dropLoss("", ch.Prior.Deleted)
+	}
+}
+
+func (r *Row) applyDelete(ch *Change, at clock.Stamp, seen clock.VersionVector) {
+	r.Lost = slices.DeleteFunc(r.Lost, func(l Loss) bool { return l.Column != "" && l.Stamp == ch.Prior.Of(l.Column) })
+	r.markKnown(&ch.Prior)
+	if at.Compare(r.Deleted) <= 0 {
+		return
+	}
+	r.dropLoss("", r.Deleted)
+	r.Deleted = at
+	if !r.Dead() {
+		r.addLoss(Loss{Stamp: at, Winner: r.Greatest()})
+		return
+	}
+	r.Exists = false
+	for i, column := range r.Columns {
+		if current := r.Of(column); !r.known(column) && !r.isLost(column, current) {
+			r.addLoss(Loss{Column: column, Value: r.Values[i], Stamp: current, Winner: at, WinnerDelete: true})
+		}
+	}
+	for i := range r.Lost {
+		l := &r.Lost[i]
+		if l.WinnerDelete && l.Winner.Less(at) && !seen.Covers(l.Stamp) {
+			l.Winner = at
+		}
+	}
+}
+
+// markKnown notes which values a deleter had seen.
+func (r *Row) markKnown(prior *Stamps) {
+	if r.Row == prior.Row {
+		r.KnownRow = true
+	}
+	for i := range r.Cells {
+		c := &r.Cells[i]
+		if c.Stamp == prior.Of(c.Column) && !slices.Contains(r.KnownCells, c.Column) {
+			r.KnownCells = append(r.KnownCells, c.Column)
+		}
+	}
+}
+
+// known reports whether the column's value was deleted by someone who had seen
+// it. A value that no delete ever met is not known.
+func (r *Row) known(column string) bool {
+	for i := range r.Cells {
+		if r.Cells[i].Column == column {
+			return slices.Contains(r.KnownCells, column)
+		}
+	}
+	return r.KnownRow
+}
+
+func (r *Row) isLost(column string, stamp clock.Stamp) bool {
+	for i := range r.Lost {
+		if r.Lost[i].Column == column && r.Lost[i].Stamp == stamp {
+			return true
+		}
+	}
+	return false
+}
+
+// addLoss records a loss, once.
+func (r *Row) addLoss(l Loss) {
+	i, found := slices.BinarySearchFunc(r.Lost, l, compareLoss)
+	if !found {
+		r.Lost = slices.Insert(r.Lost, i, l)
+	}
+}
+
+func compareLoss(a, b Loss) int {
+	if a.Column != b.Column {
+		if a.Column < b.Column {
+			return -1
+		}
+		return 1
+	}
+	return a.Stamp.Compare(b.Stamp)
+}
+
+func (r *Row) dropLoss(column string, stamp clock.Stamp) {
+	if len(r.Lost) == 0 {
+		return
+	}
+	r.Lost = slices.DeleteFunc(r.Lost, func(l Loss) bool { return l.Column == column && l.Stamp == stamp })
+}
+
+// raiseWinners lets a write take the place of lesser winners over values of
+// the column that its writer had not seen.
+func (r *Row) raiseWinners(column string, at clock.Stamp, value Value, seen clock.VersionVector) {
+	for i := range r.Lost {
+		l := &r.Lost[i]
+		if l.Column == column && l.Stamp.Less(at) && (l.WinnerDelete || l.Winner.Less(at)) && !seen.Covers(l.Stamp) {
+			l.Winner, l.WinnerDelete, l.WinnerValue = at, false, value
+		}
+	}
+}
+
+// setStamp gives a column a stamp of its own.
+func (r *Row) setStamp(column string, at clock.Stamp) {
+	i, found := slices.BinarySearchFunc(r.Cells, column, func(c CellStamp, name string) int {
+		switch {
+		case c.Column < name:
+			return -1
+		case c.Column > name:
+			return 1
+		}
+		return 0
+	})
+	if found {
+		r.Cells[i].Stamp = at
+		if k := slices.Index(r.KnownCells, column); k >= 0 {
+			r.KnownCells = slices.Delete(r.KnownCells, k, k+1)
+		}
+		return
+	}
+	r.Cells = slices.Insert(r.Cells, i, CellStamp{column, at})
+}
+
+// indexOf finds a name, looking first where it most likely is.
+func indexOf(names []string, name string, hint int) int {
+	if hint < len(names) && names[hint] == name {
+		return hint
+	}
+	return slices.Index(names, name)
+}
