@@ -1,0 +1,88 @@
+package crdt
+
+import (
+	"encoding/binary"
+
+	"baraza/clock"
+)
+
+// decoder reads from a string; strings cut from it need no copy. After the
+// first mistake bad is set and every read gives zero.
+type decoder struct {
+	s     string
+	bad   bool
+	sites []clock.SiteID
+	slab  []Value
+}
+
+func (d *decoder) uvarint() uint64 {
+	var x uint64
+	for i := 0; i < len(d.s) && i < binary.MaxVarintLen64; i++ {
+		c := d.s[i]
+		x |= uint64(c&0x7f) << (7 * i)
+		if c < 0x80 {
+			d.s = d.s[i+1:]
+			return x
+		}
+	}
+	d.fail()
+	return 0
+}
+
+func (d *decoder) varint() int64 {
+	u := d.uvarint()
+	return int64(u>>1) ^ -int64(u&1)
+}
+
+func (d *decoder) fail() { d.bad, d.s = true, "" }
+
+func (d *decoder) string() string {
+	n := d.uvarint()
+	if n > uint64(len(d.s)) {
+		d.fail()
+		return ""
+	}
+	s := d.s[:n]
+	d.s = d.s[n:]
+	return s
+}
+
+func (d *decoder) byte() byte {
+	if d.s == "" {
+		d.fail()
+		return 0
+	}
+	c := d.s[0]
+	d.s = d.s[1:]
+	return c
+}
+
+func (d *decoder) site() (id clock.SiteID) {
+	if len(d.s) < len(id) {
+		d.fail()
+		return id
+	}
+	copy(id[:], d.s)
+	d.s = d.s[len(id):]
+	return id
+}
+
+// count reads the length of a list whose items take at least size bytes each,
+// so that a damaged length cannot ask for more memory than the input is worth.
+func (d *decoder) count(limit, size int) int {
+	n := d.uvarint()
+	if n > uint64(limit) || n > uint64(len(d.s)/size) {
+		d.fail()
+		return 0
+	}
+	return int(n)
+}
+
+func (d *decoder) vector() clock.VersionVector {
+	n := d.count(entryChangesMax, len(clock.SiteID{})+2)
+	var v clock.VersionVector
+	for range n {
+		v.Set(clock.Entry{Site: d.site(), Seq: d.uvarint(), Through: clock.Timestamp(d.uvarint())})
+	}
+	return v
+}

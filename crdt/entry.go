@@ -1,0 +1,323 @@
+package crdt
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"baraza/clock"
+)
+
+// Entry is one log entry: a batch, or a piece of a batch that is too large for
+// one. The entries of a batch follow each other in the origin's log.
+//
+// Layout, all integers as varints: version byte, flags byte, the context (in
+// the first entry), Through (in the last), the base time, the list of sites
+// that stamps refer to, the list of shapes (table and columns), the changes.
+type Entry struct {
+	// First and Last mark the ends of the batch.
+	First, Last bool
+	// Context, in a batch's first entry, lists what changed in the origin's
+	// context since its previous batch.
+	Context clock.VersionVector
+	// Through, in a batch's last entry, is the batch's Through.
+	Through clock.Timestamp
+	Changes []Change
+}
+
+const entryVersion = 1
+
+// Bounds on what a decoder takes from the wire.
+const (
+	// entryChangesMax bounds the changes of one entry.
+	entryChangesMax = 1 << 20
+	// entryColumnsMax bounds the columns of one table.
+	entryColumnsMax = 4096
+)
+
+const (
+	flagFirst = 1 << iota
+	flagLast
+)
+
+const (
+	flagDelete = 1 << iota
+	flagWhole
+	flagPrior
+	flagKeyColumn  // the key is the value of a column
+	changeFlagBits = iota
+)
+
+type shape struct {
+	table   string
+	columns []string
+}
+
+// entryEncoder interns what repeats in an entry.
+type entryEncoder struct {
+	sites  []clock.SiteID
+	shapes []shape
+	body   []byte
+}
+
+// Encode returns the entry in its wire and log form.
+func (e *Entry) Encode() []byte {
+	var enc entryEncoder
+	var base clock.Timestamp
+	if len(e.Changes) > 0 {
+		base = e.Changes[0].Time
+	}
+	last := base
+	for i := range e.Changes {
+		enc.change(&e.Changes[i], last)
+		last = e.Changes[i].Time
+	}
+	var flags byte
+	if e.First {
+		flags |= flagFirst
+	}
+	if e.Last {
+		flags |= flagLast
+	}
+	b := make([]byte, 0, len(enc.body)+256)
+	b = append(b, entryVersion, flags)
+	if e.First {
+		b = appendVector(b, e.Context)
+	}
+	if e.Last {
+		b = binary.AppendUvarint(b, uint64(e.Through))
+	}
+	b = binary.AppendUvarint(b, uint64(base))
+	b = binary.AppendUvarint(b, uint64(len(enc.sites)))
+	for _, s := range enc.sites {
+		b = append(b, s[:]...)
+	}
+	b = binary.AppendUvarint(b, uint64(len(enc.shapes)))
+	for _, s := range enc.shapes {
+		b = appendString(b, s.table)
+		b = binary.AppendUvarint(b, uint64(len(s.columns)))
+		for _, c := range s.columns {
+			b = appendString(b, c)
+		}
+	}
+	b = binary.AppendUvarint(b, uint64(len(e.Changes)))
+	return append(b, enc.body...)
+}
+
+func (enc *entryEncoder) change(ch *Change, last clock.Timestamp) {
+	flags := uint64(0)
+	if ch.Delete {
+		flags |= flagDelete
+	}
+	if ch.Whole {
+		flags |= flagWhole
+	}
+	prior := !ch.Prior.Row.IsZero() || !ch.Prior.Deleted.IsZero() || len(ch.Prior.Cells) > 0
+	if prior {
+		flags |= flagPrior
+	}
+	keyColumn := -1
+	for i, v := range ch.Values {
+		if string(v) == string(ch.Key) && v != Null {
+			keyColumn = i
+			flags |= flagKeyColumn
+			break
+		}
+	}
+	b := binary.AppendUvarint(enc.body, uint64(enc.shape(ch))<<changeFlagBits|flags)
+	b = binary.AppendVarint(b, int64(ch.Time-last))
+	if keyColumn >= 0 {
+		b = binary.AppendUvarint(b, uint64(keyColumn))
+	} else {
+		b = appendString(b, string(ch.Key))
+	}
+	for _, v := range ch.Values {
+		b = appendString(b, string(v))
+	}
+	if prior {
+		b = enc.stamps(b, &ch.Prior)
+	}
+	enc.body = b
+}
+
+// shape returns the number of the change's shape. Changes of one shape mostly
+// share their Columns slice and follow each other.
+func (enc *entryEncoder) shape(ch *Change) int {
+	for i := len(enc.shapes) - 1; i >= 0; i-- {
+		if s := &enc.shapes[i]; s.table == ch.Table && sameNames(s.columns, ch.Columns) {
+			return i
+		}
+	}
+	enc.shapes = append(enc.shapes, shape{ch.Table, ch.Columns})
+	return len(enc.shapes) - 1
+}
+
+func sameNames(a, b []string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	if len(a) == 0 || &a[0] == &b[0] {
+		return true
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func (enc *entryEncoder) site(id clock.SiteID) uint64 {
+	for i, s := range enc.sites {
+		if s == id {
+			return uint64(i)
+		}
+	}
+	enc.sites = append(enc.sites, id)
+	return uint64(len(enc.sites) - 1)
+}
+
+func (enc *entryEncoder) stamp(b []byte, s clock.Stamp) []byte {
+	b = binary.AppendUvarint(b, uint64(s.Time))
+	return binary.AppendUvarint(b, enc.site(s.Site))
+}
+
+func (enc *entryEncoder) stamps(b []byte, s *Stamps) []byte {
+	b = enc.stamp(b, s.Row)
+	b = enc.stamp(b, s.Deleted)
+	b = binary.AppendUvarint(b, uint64(len(s.Cells)))
+	for i := range s.Cells {
+		b = appendString(b, s.Cells[i].Column)
+		b = enc.stamp(b, s.Cells[i].Stamp)
+	}
+	return b
+}
+
+func appendString(b []byte, s string) []byte {
+	b = binary.AppendUvarint(b, uint64(len(s)))
+	return append(b, s...)
+}
+
+func appendVector(b []byte, v clock.VersionVector) []byte {
+	b = binary.AppendUvarint(b, uint64(len(v)))
+	for _, e := range v {
+		b = append(b, e.Site[:]...)
+		b = binary.AppendUvarint(b, e.Seq)
+		b = binary.AppendUvarint(b, uint64(e.Through))
+	}
+	return b
+}
+
+// errShort is the one way a well-versioned entry can be bad.
+var errShort = errors.New("log entry is cut short or damaged")
+
+// DecodeEntry reads what Encode wrote. The result shares no memory with b.
+func DecodeEntry(b []byte) (*Entry, error) {
+	if len(b) < 2 {
+		return nil, errShort
+	}
+	if b[0] != entryVersion {
+		return nil, fmt.Errorf("log entry has format version %d, this program knows %d: update baraza at this site", b[0], entryVersion)
+	}
+	d := decoder{s: string(b[2:])}
+	e := &Entry{First: b[1]&flagFirst != 0, Last: b[1]&flagLast != 0}
+	if e.First {
+		e.Context = d.vector()
+	}
+	if e.Last {
+		e.Through = clock.Timestamp(d.uvarint())
+	}
+	last := clock.Timestamp(d.uvarint())
+	sites := make([]clock.SiteID, d.count(entryChangesMax, len(clock.SiteID{})))
+	for i := range sites {
+		sites[i] = d.site()
+	}
+	d.sites = sites
+	shapes := make([]shape, d.count(entryChangesMax, 2))
+	for i := range shapes {
+		shapes[i].table = d.string()
+		if n := d.count(entryColumnsMax, 1); n > 0 {
+			shapes[i].columns = make([]string, n)
+		}
+		for j := range shapes[i].columns {
+			shapes[i].columns[j] = d.string()
+		}
+	}
+	e.Changes = make([]Change, d.count(entryChangesMax, 3))
+	for i := range e.Changes {
+		d.change(&e.Changes[i], shapes, last)
+		last = e.Changes[i].Time
+		if d.bad {
+			return nil, errShort
+		}
+	}
+	if d.bad || d.s != "" {
+		return nil, errShort
+	}
+	return e, nil
+}
+
+func (d *decoder) change(ch *Change, shapes []shape, last clock.Timestamp) {
+	head := d.uvarint()
+	index := head >> changeFlagBits
+	if index >= uint64(len(shapes)) {
+		d.bad = true
+		return
+	}
+	s := &shapes[index]
+	ch.Table, ch.Columns = s.table, s.columns
+	ch.Delete, ch.Whole = head&flagDelete != 0, head&flagWhole != 0
+	ch.Time = last + clock.Timestamp(d.varint())
+	keyColumn := -1
+	if head&flagKeyColumn != 0 {
+		keyColumn = int(d.uvarint())
+		if keyColumn < 0 || keyColumn >= len(s.columns) {
+			d.bad = true
+			return
+		}
+	} else {
+		ch.Key = Key(d.string())
+	}
+	if len(s.columns) > 0 {
+		ch.Values = d.values(len(s.columns))
+		for j := range ch.Values {
+			ch.Values[j] = Value(d.string())
+		}
+	}
+	if keyColumn >= 0 {
+		ch.Key = Key(ch.Values[keyColumn])
+	}
+	if head&flagPrior != 0 {
+		d.stamps(&ch.Prior)
+	}
+}
+
+// values returns room for n values, cut from slabs so that a decoded entry
+// costs few allocations.
+func (d *decoder) values(n int) []Value {
+	if len(d.slab) < n {
+		d.slab = make([]Value, max(n, 512))
+	}
+	v := d.slab[:n:n]
+	d.slab = d.slab[n:]
+	return v
+}
+
+func (d *decoder) stamps(s *Stamps) {
+	s.Row, s.Deleted = d.stamp(), d.stamp()
+	if n := d.count(entryColumnsMax, 3); n > 0 {
+		s.Cells = make([]CellStamp, n)
+	}
+	for i := range s.Cells {
+		s.Cells[i] = CellStamp{d.string(), d.stamp()}
+	}
+}
+
+func (d *decoder) stamp() clock.Stamp {
+	t, i := clock.Timestamp(d.uvarint()), d.uvarint()
+	if i >= uint64(len(d.sites)) {
+		d.bad = true
+		return clock.Stamp{}
+	}
+	return clock.Stamp{Time: t, Site: d.sites[i]}
+}
