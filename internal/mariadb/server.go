@@ -1,0 +1,250 @@
+package mariadb
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+)
+
+const (
+	startTimeout = 60 * time.Second
+	stopTimeout  = 60 * time.Second
+	pollInterval = 20 * time.Millisecond
+	socketName   = "s.sock"
+)
+
+// ErrNotInstalled says that this machine has no MariaDB server.
+var ErrNotInstalled = errors.New("mariadbd is not installed on this machine; install it with: make deps")
+
+// Server is one private MariaDB server.
+type Server struct {
+	dir    string
+	port   int
+	args   []string
+	binlog bool
+	proc   *process
+}
+
+// Option changes how a server is started.
+type Option func(*Server)
+
+// WithBinlog turns the binary log on, in ROW format.
+func WithBinlog() Option { return func(s *Server) { s.binlog = true } }
+
+// WithArgs adds arguments for mariadbd; they win over the defaults.
+func WithArgs(args ...string) Option {
+	return func(s *Server) { s.args = append(s.args, args...) }
+}
+
+// Start creates a database in dir, unless there is one, and starts a server on
+// it. It returns when the server answers.
+func Start(dir string, opts ...Option) (*Server, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{dir: abs}
+	for _, o := range opts {
+		o(s)
+	}
+	if err := s.create(); err != nil {
+		return nil, err
+	}
+	if s.port, err = freePort(); err != nil {
+		return nil, err
+	}
+	if err := s.launch(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Dir is where the server keeps its files.
+func (s *Server) Dir() string { return s.dir }
+
+// Port is the server's TCP port on 127.0.0.1; it stays the same over Restart.
+func (s *Server) Port() int { return s.port }
+
+// PID is the server's process id, 0 when it does not run.
+func (s *Server) PID() int {
+	if s.proc == nil {
+		return 0
+	}
+	return s.proc.cmd.Process.Pid
+}
+
+// Socket is the path of the server's Unix socket.
+func (s *Server) Socket() string { return filepath.Join(s.dir, socketName) }
+
+// DSN returns go-sql-driver's data source name for a user without a password.
+func (s *Server) DSN(user, db string) string {
+	return fmt.Sprintf("%s@tcp(127.0.0.1:%d)/%s", user, s.port, db)
+}
+
+// Kill ends the server at once, as kill -9 does, and waits until it is gone.
+func (s *Server) Kill() {
+	if s.proc != nil {
+		s.proc.kill()
+		s.proc = nil
+	}
+}
+
+// Stop shuts the server down cleanly; a server that does not stop in time is
+// killed.
+func (s *Server) Stop() {
+	if s.proc != nil {
+		s.proc.stop(stopTimeout)
+		s.proc = nil
+	}
+}
+
+// Restart starts the server again on the same port and data, after Kill or
+// Stop. A server that still runs is stopped first.
+func (s *Server) Restart() error {
+	s.Stop()
+	return s.launch()
+}
+
+func (s *Server) data() string     { return filepath.Join(s.dir, "data") }
+func (s *Server) errorLog() string { return filepath.Join(s.dir, "error.log") }
+
+// create fills the data directory if it is not there. It is made beside its
+// place and renamed, so that an interrupted attempt leaves nothing half done.
+func (s *Server) create() error {
+	if _, err := os.Stat(s.data()); err == nil {
+		return nil
+	}
+	install, err := find("mariadb-install-db")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(s.dir, 0o755); err != nil {
+		return err
+	}
+	fresh := s.data() + ".new"
+	if err := os.RemoveAll(fresh); err != nil {
+		return err
+	}
+	args := append([]string{"--no-defaults", "--datadir=" + fresh, "--skip-test-db",
+		"--auth-root-authentication-method=normal"}, userArgs()...)
+	if out, err := exec.Command(install, args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("mariadb-install-db for %s: %w: %s", s.dir, err, tail(out))
+	}
+	return os.Rename(fresh, s.data())
+}
+
+func (s *Server) launch() error {
+	daemon, err := find("mariadbd")
+	if err != nil {
+		return err
+	}
+	args := append([]string{"--no-defaults", "--datadir=" + s.data(), "--socket=../" + socketName, // short: a socket's path has about 100 bytes
+		"--port=" + strconv.Itoa(s.port), "--bind-address=127.0.0.1", "--skip-name-resolve",
+		"--pid-file=" + filepath.Join(s.dir, "pid"), "--log-error=" + s.errorLog()}, userArgs()...)
+	if s.binlog {
+		args = append(args, "--log-bin=binlog", "--binlog-format=ROW", "--server-id=1")
+	}
+	proc, err := spawn(exec.Command(daemon, append(args, s.args...)...))
+	if err != nil {
+		return fmt.Errorf("start mariadbd in %s: %w", s.dir, err)
+	}
+	if err := s.await(proc); err != nil {
+		proc.kill()
+		return err
+	}
+	s.proc = proc
+	return nil
+}
+
+// await waits until the server answers a query.
+func (s *Server) await(proc *process) error {
+	cfg, err := mysql.ParseDSN(s.DSN("root", ""))
+	if err != nil {
+		return err
+	}
+	cfg.Timeout = time.Second
+	cfg.Logger = &mysql.NopLogger{}
+	connector, err := mysql.NewConnector(cfg)
+	if err != nil {
+		return err
+	}
+	db := sql.OpenDB(connector)
+	defer db.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	for {
+		if err = db.PingContext(ctx); err == nil {
+			return nil
+		}
+		select {
+		case <-proc.done:
+			log, _ := os.ReadFile(s.errorLog())
+			return fmt.Errorf("mariadbd in %s ended while starting: %s", s.dir, tail(log))
+		case <-ctx.Done():
+			return fmt.Errorf("mariadbd in %s does not answer after %v: %w", s.dir, startTimeout, err)
+		case <-time.After(pollInterval):
+		}
+	}
+}
+
+// find returns the path of a MariaDB program: on PATH, or where distributions
+// put servers, which is not on every user's PATH.
+func find(name string) (string, error) {
+	if path, err := exec.LookPath(name); err == nil {
+		return path, nil
+	}
+	for _, dir := range []string{"/usr/sbin", "/usr/local/sbin", "/usr/local/mysql/bin", "/usr/local/mysql/scripts"} {
+		path := filepath.Join(dir, name)
+		if info, err := os.Stat(path); err == nil && !info.IsDir() {
+			return path, nil
+		}
+	}
+	return "", ErrNotInstalled
+}
+
+// Installed returns ErrNotInstalled when this machine cannot run a server.
+func Installed() error {
+	for _, name := range []string{"mariadbd", "mariadb-install-db"} {
+		if _, err := find(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// userArgs lets root run the server, which it refuses otherwise.
+func userArgs() []string {
+	if os.Geteuid() == 0 {
+		return []string{"--user=root"}
+	}
+	return nil
+}
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+// tail returns the last lines of a program's output.
+func tail(out []byte) string {
+	const most = 600
+	out = bytes.TrimSpace(out)
+	if len(out) > most {
+		out = out[len(out)-most:]
+	}
+	return string(out)
+}
