@@ -1,0 +1,266 @@
+package trust
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"baraza/clock"
+)
+
+const (
+	joinFields            = 4
+	answerFields          = 6
+	joinRequestBytesMax   = 16 << 10
+	joinAnswerBytesMax    = 8 << 20
+	ringKeyBytesMax       = 64
+	settingsBytesMax      = 1 << 20
+	joinConversationLimit = 2 * time.Minute
+)
+
+// Answer is what a new member gets from its inviter.
+type Answer struct {
+	Inviter clock.SiteID
+	// Self is the joiner's own admission; it is in Admissions too.
+	Self       Admission
+	Admissions []Admission
+	Expulsions []Expulsion
+	// RingKey encrypts membership traffic.
+	RingKey []byte
+	// Settings are what all sites share, in a form that this package does not
+	// look into.
+	Settings []byte
+}
+
+// Host is the inviter's side of joining. The fields are set before the first
+// Serve and not changed.
+type Host struct {
+	Key     *Key
+	Book    *Book
+	Invites *Invites
+	// RingKey and Settings return what the next joiner gets.
+	RingKey  func() []byte
+	Settings func() []byte
+	Now      func() time.Time
+
+	mu sync.Mutex // one admission at a time, so that names stay unique
+}
+
+// Serve reads one join request from a connection of ProtocolJoin and answers
+// it. It returns the new member's admission; the book has it already. The
+// caller closes the connection.
+func (h *Host) Serve(conn *tls.Conn) (Admission, error) {
+	id, public, err := PeerOf(conn.ConnectionState())
+	if err != nil {
+		return Admission{}, err
+	}
+	if err := conn.SetDeadline(h.deadline()); err != nil {
+		return Admission{}, fmt.Errorf("a join by %s: %w", conn.RemoteAddr(), err)
+	}
+	request, err := readJoin(conn)
+	if err != nil && !errors.Is(err, RefusedMalformed) {
+		return Admission{}, fmt.Errorf("a join by %s: %w", conn.RemoteAddr(), err)
+	}
+	var a Admission
+	if err == nil {
+		a, err = h.admit(request, id, public)
+	}
+	if err != nil {
+		w := newWriter()
+		w.array(1)
+		w.int(int64(asRefusal(err)))
+		_ = writeFrame(conn, w.done())
+		return Admission{}, fmt.Errorf("a join by %s as %q was refused: %w", conn.RemoteAddr(), request.name, err)
+	}
+	if err := writeFrame(conn, h.answer(a)); err != nil {
+		return a, fmt.Errorf("answering the join of %s: %w", a.Name, err)
+	}
+	return a, nil
+}
+
+// deadline is by the machine's clock, as net wants it, not by the site's.
+func (h *Host) deadline() time.Time { return time.Now().Add(HandshakeTimeout) }
+
+// admit spends the invitation and signs the admission.
+func (h *Host) admit(request joinRequest, id clock.SiteID, public ed25519.PublicKey) (Admission, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := h.Now()
+	err := h.Invites.redeem(request.id, request.secret, id, now, func() error { return h.allow(request, id) })
+	if err != nil {
+		return Admission{}, err
+	}
+	if known, ok := h.Book.Admission(id); ok {
+		if _, member := h.Book.Member(id); member && known.Name == request.name && slices.Equal(known.Addresses, request.addresses) {
+			return known, nil // it asks again because the answer got lost
+		}
+		now = later(now, known.Time)
+	}
+	now = later(now, h.Book.expelledAt(id))
+	a, err := Admit(h.Key, public, request.name, request.addresses, now)
+	if err != nil {
+		return Admission{}, err
+	}
+	if _, err := h.Book.Add(a); err != nil {
+		return Admission{}, err
+	}
+	return a, nil
+}
+
+// allow says what is wrong with a request of someone who has the secret.
+func (h *Host) allow(request joinRequest, id clock.SiteID) error {
+	if CheckName(request.name) != nil {
+		return RefusedName
+	}
+	if checkAddresses(request.addresses) != nil {
+		return RefusedMalformed
+	}
+	for _, m := range h.Book.Members() {
+		if m.Name == request.name && m.Site != id {
+			return RefusedName
+		}
+	}
+	for _, a := range h.Book.Chain(h.Key.ID()) {
+		if a.Site == id {
+			return fmt.Errorf("site %s stands above this one in the chain of admissions: invite it at another site, or let it join with an empty --data directory", Fingerprint(id))
+		}
+	}
+	return nil
+}
+
+func later(now time.Time, than int64) time.Time {
+	return time.UnixMilli(max(now.UnixMilli(), than+1))
+}
+
+func (h *Host) answer(a Admission) []byte {
+	admissions, expulsions := h.Book.Records()
+	w := newWriter()
+	w.array(answerFields)
+	w.int(0)
+	w.site(a.Site)
+	writeAdmissions(w, admissions)
+	writeExpulsions(w, expulsions)
+	w.bytes(h.RingKey())
+	w.bytes(h.Settings())
+	return w.done()
+}
+
+// Join asks the inviter of a token to admit the key, at each of the token's
+// addresses until one answers.
+func Join(ctx context.Context, key *Key, token Token, name string, addresses []string) (*Answer, error) {
+	if err := CheckName(name); err != nil {
+		return nil, err
+	}
+	if err := checkAddresses(addresses); err != nil {
+		return nil, err
+	}
+	var last error
+	for _, address := range token.Addresses {
+		answer, err := joinAt(ctx, key, token, address, name, addresses)
+		var refusal Refusal
+		if err == nil || errors.As(err, &refusal) || ctx.Err() != nil {
+			return answer, err
+		}
+		last = err
+	}
+	return nil, last
+}
+
+func joinAt(ctx context.Context, key *Key, token Token, address, name string, addresses []string) (*Answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, joinConversationLimit)
+	defer cancel()
+	raw, err := (&net.Dialer{Timeout: HandshakeTimeout}).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("joining at %s: %w: is baraza running there, and may this machine connect?", address, err)
+	}
+	defer raw.Close()
+	stop := context.AfterFunc(ctx, func() { _ = raw.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	conn, err := Client(ctx, raw, key, token.Inviter, ProtocolJoin)
+	if err != nil {
+		return nil, fmt.Errorf("joining at %s: %w", address, err)
+	}
+	if err := writeJoin(conn, joinRequest{token.id, token.secret, name, addresses}); err != nil {
+		return nil, fmt.Errorf("joining at %s: %w", address, err)
+	}
+	answer, err := readAnswer(conn, token.Inviter, key)
+	if err != nil {
+		return nil, fmt.Errorf("joining at %s: %w", address, err)
+	}
+	return answer, nil
+}
+
+type joinRequest struct {
+	id        [inviteIDBytes]byte
+	secret    [secretBytes]byte
+	name      string
+	addresses []string
+}
+
+func writeJoin(conn net.Conn, q joinRequest) error {
+	w := newWriter()
+	w.array(joinFields)
+	w.bytes(q.id[:])
+	w.bytes(q.secret[:])
+	w.text(q.name)
+	w.texts(q.addresses)
+	return writeFrame(conn, w.done())
+}
+
+// readJoin returns RefusedMalformed for a request that is not understood.
+func readJoin(conn net.Conn) (joinRequest, error) {
+	frame, err := readFrame(conn, joinRequestBytesMax)
+	if errors.Is(err, errFrameTooLong) {
+		return joinRequest{}, RefusedMalformed
+	}
+	if err != nil {
+		return joinRequest{}, fmt.Errorf("reading the request: %w", err)
+	}
+	r := newReader(frame)
+	r.exactly(joinFields)
+	q := joinRequest{
+		id: [inviteIDBytes]byte(r.fixed(inviteIDBytes)), secret: [secretBytes]byte(r.fixed(secretBytes)),
+		name: r.text(nameBytesMax), addresses: r.texts(AddressesMax, AddressBytesMax),
+	}
+	if r.done("the request") != nil {
+		return joinRequest{}, RefusedMalformed
+	}
+	return q, nil
+}
+
+// readAnswer reads the inviter's answer and checks that it admits this key.
+func readAnswer(conn net.Conn, inviter clock.SiteID, key *Key) (*Answer, error) {
+	frame, err := readFrame(conn, joinAnswerBytesMax)
+	if err != nil {
+		return nil, fmt.Errorf("reading the inviter's answer: %w", err)
+	}
+	r := newReader(frame)
+	n := r.array(answerFields)
+	if code := r.int(); code != 0 && r.err == nil {
+		return nil, Refusal(code)
+	}
+	if n != answerFields {
+		r.fail()
+	}
+	self := r.site()
+	answer := &Answer{
+		Inviter: inviter, Admissions: readAdmissions(r, MembersMax), Expulsions: readExpulsions(r, MembersMax),
+		RingKey: r.bytes(ringKeyBytesMax), Settings: r.bytes(settingsBytesMax),
+	}
+	if err := r.done("the inviter's answer"); err != nil {
+		return nil, err
+	}
+	for _, a := range answer.Admissions {
+		if a.Site == self && self == key.ID() {
+			answer.Self = a
+			return answer, nil
+		}
+	}
+	return nil, errors.New("the inviter's answer does not admit this site: make a new invitation")
+}
