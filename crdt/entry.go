@@ -208,6 +208,9 @@ func appendVector(b []byte, v clock.VersionVector) []byte {
 	return b
 }
 
+// EndsBatch reports whether an encoded entry is the last of its batch.
+func EndsBatch(b []byte) bool { return len(b) >= 2 && b[1]&flagLast != 0 }
+
 // errShort is the one way a well-versioned entry can be bad.
 var errShort = errors.New("log entry is cut short or damaged")
 

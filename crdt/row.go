@@ -246,6 +246,9 @@ func compareLoss(a, b Loss) int {
 	return a.Stamp.Compare(b.Stamp)
 }
 
+// SortLosses puts losses in the order that Row.Lost has.
+func SortLosses(losses []Loss) { slices.SortFunc(losses, compareLoss) }
+
 func (r *Row) dropLoss(column string, stamp clock.Stamp) {
 	if len(r.Lost) == 0 {
 		return

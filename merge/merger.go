@@ -1,0 +1,213 @@
+package merge
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"baraza/clock"
+	"baraza/crdt"
+	"baraza/schema"
+)
+
+// Incoming is the changes of one batch, or of a piece of one.
+type Incoming struct {
+	Origin  clock.SiteID
+	Context clock.VersionVector
+	Changes []crdt.Change
+}
+
+// Merger applies changes of other sites to the tables of a model. It keeps no
+// state between calls.
+type Merger struct {
+	Model *schema.Model
+	// Order lists the replicated tables, parents before children.
+	Order []string
+}
+
+// NewMerger returns a merger for the replicated tables of a model.
+func NewMerger(m *schema.Model) *Merger {
+	mg := &Merger{Model: m}
+	for _, t := range schema.Order(m) {
+		if t.Replicated {
+			mg.Order = append(mg.Order, t.Name)
+		}
+	}
+	return mg
+}
+
+// Piece is a group of changes on its way into the database: Lock, then Merge.
+type Piece struct {
+	m      *Merger
+	groups []Incoming
+	tables map[string]*tablePiece
+	// strangers are tables that this database does not have.
+	strangers []string
+}
+
+// tablePiece is the part of a piece that concerns one table.
+type tablePiece struct {
+	t     *schema.Table // nil for a table that this database does not have
+	name  string
+	keys  []crdt.Key
+	rows  map[crdt.Key]*work
+	order []*work // in the order of keys
+}
+
+// work is one row on its way.
+type work struct {
+	id      RowID
+	inTable *Row
+	state   *State
+	row     *crdt.Row
+	changes []change
+}
+
+type change struct {
+	group int
+	ch    *crdt.Change
+}
+
+// NewPiece collects the changes by row, keeping each row's changes in order.
+func (m *Merger) NewPiece(groups []Incoming) *Piece {
+	p := &Piece{m: m, groups: groups, tables: map[string]*tablePiece{}}
+	for g := range groups {
+		for i := range groups[g].Changes {
+			ch := &groups[g].Changes[i]
+			w := p.work(RowID{ch.Table, ch.Key})
+			w.changes = append(w.changes, change{g, ch})
+		}
+	}
+	return p
+}
+
+// work returns the piece's work on a row, new if need be.
+func (p *Piece) work(id RowID) *work {
+	tp := p.tables[id.Table]
+	if tp == nil {
+		tp = &tablePiece{name: id.Table, rows: map[crdt.Key]*work{}}
+		if t := p.m.Model.Tables[id.Table]; t != nil && t.Replicated {
+			tp.t = t
+		} else {
+			p.strangers = append(p.strangers, id.Table)
+		}
+		p.tables[id.Table] = tp
+	}
+	w := tp.rows[id.Key]
+	if w == nil {
+		w = &work{id: id}
+		tp.rows[id.Key] = w
+		tp.keys = append(tp.keys, id.Key)
+		tp.order = append(tp.order, w)
+	}
+	return w
+}
+
+// inOrder calls each for the piece's tables, parents first.
+func (p *Piece) inOrder(each func(*tablePiece) error) error {
+	for _, name := range p.m.Order {
+		if tp := p.tables[name]; tp != nil {
+			if err := each(tp); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Lock locks the rows that the changes are about. After it the caller takes
+// the local changes that capture has not taken yet, so that no local write is
+// overwritten unseen, and only then calls Merge.
+func (p *Piece) Lock(ctx context.Context, tx Tx) error {
+	return p.inOrder(func(tp *tablePiece) error {
+		rows, err := tx.Lock(ctx, tp.t, tp.keys)
+		if err != nil {
+			return fmt.Errorf("lock rows of table %s: %w", tp.t.Name, err)
+		}
+		for i := range rows {
+			if w := tp.rows[rows[i].Key]; w != nil {
+				w.inTable = &rows[i]
+			}
+		}
+		return nil
+	})
+}
+
+// Merge applies the changes by the rules and writes the outcome: rows to the
+// database, states and losses to states.
+func (p *Piece) Merge(ctx context.Context, tx Tx, states States) error {
+	for _, name := range p.strangers {
+		if err := p.mergeStrangers(p.tables[name], states); err != nil {
+			return err
+		}
+	}
+	err := p.inOrder(func(tp *tablePiece) error {
+		for _, w := range tp.order {
+			if err := p.applyRules(tp, w, states); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return p.place(ctx, tx, states)
+}
+
+// applyRules brings one row to what the rules say it should be.
+func (p *Piece) applyRules(tp *tablePiece, w *work, states States) error {
+	s, err := states.State(w.id)
+	if err != nil {
+		return err
+	}
+	var losses []crdt.Loss
+	if s != nil && s.HasLoss {
+		if losses, err = states.Losses(w.id); err != nil {
+			return err
+		}
+	}
+	w.state = s
+	w.row = load(tp.t, w.inTable, s, losses)
+	for _, c := range w.changes {
+		g := &p.groups[c.group]
+		w.row.Apply(c.ch, g.Origin, g.Context)
+	}
+	return nil
+}
+
+// mergeStrangers keeps rows of a table that this database does not have with
+// their state; they appear when the table does.
+func (p *Piece) mergeStrangers(tp *tablePiece, states States) error {
+	for _, w := range tp.order {
+		if err := p.applyRules(tp, w, states); err != nil {
+			return err
+		}
+		place, reason := Aside, fmt.Sprintf("table %s is not replicated here", tp.name)
+		if IsSystem(tp.name) {
+			place, reason = InDatabase, ""
+		}
+		if err := put(states, w, newState(w, place, reason, w.row.Columns, w.row.Values)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// SystemPrefix begins the names of baraza's own tables that travel as data,
+// such as the members. They live in the store, not in the database.
+const SystemPrefix = "baraza."
+
+// IsSystem reports whether a table lives in the store only.
+func IsSystem(table string) bool { return strings.HasPrefix(table, SystemPrefix) }
+
+// newState is the state to keep of a row with its present stamps.
+func newState(w *work, place Place, reason string, columns []string, values []crdt.Value) *State {
+	r := w.row
+	return &State{
+		Stamps: r.Stamps, KnownRow: r.KnownRow, KnownCells: r.KnownCells, HasLoss: len(r.Lost) > 0,
+		Place: place, Reason: reason, Columns: columns, Values: values,
+	}
+}
+
+func put(states States, w *work, s *State) error { return states.Put(w.id, s, w.row.Lost) }

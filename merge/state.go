@@ -1,0 +1,116 @@
+package merge
+
+import (
+	"baraza/crdt"
+	"baraza/schema"
+)
+
+// Place says where a row is.
+type Place uint8
+
+// The places.
+const (
+	// InDatabase: the row is in its table, or is gone from it because it was
+	// deleted.
+	InDatabase Place = iota
+	// Waiting: a row that it refers to has not arrived.
+	Waiting
+	// Held: a unique value of it is taken by another row (R5).
+	Held
+	// Aside: the database cannot take it as it is; State.Reason says why.
+	Aside
+)
+
+// String returns the place's name as status shows it.
+func (p Place) String() string {
+	return [...]string{"in database", "waiting", "held", "set aside"}[p]
+}
+
+// State is what is kept of a row beside the database: its stamps, and the
+// values that the database does not hold. A row that nobody changed since the
+// baseline has none.
+type State struct {
+	crdt.Stamps
+	KnownRow   bool
+	KnownCells []string
+	// HasLoss: the row has losses, kept apart from the state.
+	HasLoss bool
+	Place   Place
+	// Reason says in one line why the row is not in its place.
+	Reason string
+	// Missing are the rows that a waiting row waits for.
+	Missing []RowID
+	// Columns and Values are what the database does not hold: the whole row
+	// when it is deleted or not placed, else single columns that the table
+	// lacks or that cannot be written yet.
+	Columns []string
+	Values  []crdt.Value
+}
+
+// RowID names a row at every site.
+type RowID struct {
+	Table string
+	Key   crdt.Key
+}
+
+// States is the store of row states, as one transaction sees it.
+type States interface {
+	// State returns the state of a row; nil when it has none. The caller may
+	// change what it gets.
+	State(id RowID) (*State, error)
+	// Losses returns the losses of a row.
+	Losses(id RowID) ([]crdt.Loss, error)
+	// Put stores a row's state (nil: none) and its losses, and keeps the
+	// indexes that WaitingFor and NotPlaced read.
+	Put(id RowID, s *State, losses []crdt.Loss) error
+	// WaitingFor returns rows that wait for the given row.
+	WaitingFor(id RowID) ([]RowID, error)
+	// NotPlaced returns up to limit rows of a table that are held or set
+	// aside.
+	NotPlaced(table string, limit int) ([]RowID, error)
+}
+
+// load makes the row that the rules work on from the database's row (nil when
+// the table has none) and the row's state.
+func load(t *schema.Table, inTable *Row, s *State, losses []crdt.Loss) *crdt.Row {
+	r := &crdt.Row{Lost: losses}
+	if s != nil {
+		r.Stamps, r.KnownRow, r.KnownCells = s.Stamps, s.KnownRow, s.KnownCells
+	}
+	if inTable != nil {
+		r.Columns, r.Values = inTable.Columns, inTable.Values
+	}
+	if s != nil && len(s.Columns) > 0 {
+		r.Columns, r.Values = overlay(r.Columns, r.Values, s.Columns, s.Values)
+	}
+	r.Exists = !r.Dead() && (inTable != nil || s != nil)
+	return r
+}
+
+// overlay returns the columns with the values of over put on top.
+func overlay(columns []string, values []crdt.Value, overColumns []string, overValues []crdt.Value) ([]string, []crdt.Value) {
+	if len(columns) == 0 {
+		return overColumns, overValues
+	}
+	columns, values = clip(columns), append([]crdt.Value(nil), values...)
+	for i, c := range overColumns {
+		if j := find(columns, c); j >= 0 {
+			values[j] = overValues[i]
+			continue
+		}
+		columns, values = append(columns, c), append(values, overValues[i])
+	}
+	return columns, values
+}
+
+// clip makes the next append copy.
+func clip(s []string) []string { return s[:len(s):len(s)] }
+
+func find(names []string, name string) int {
+	for i := range names {
+		if names[i] == name {
+			return i
+		}
+	}
+	return -1
+}

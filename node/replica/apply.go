@@ -1,0 +1,235 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+
+	"baraza/clock"
+	"baraza/crdt"
+	"baraza/merge"
+)
+
+// Bounds of apply.
+const (
+	// groupRows is how many row changes one database transaction applies; a
+	// single batch may have more.
+	groupRows = 4000
+	// pendingRowsMax is how many local changes an apply step takes by itself;
+	// with more it asks for Capture first.
+	pendingRowsMax = 2000
+)
+
+// ErrCaptureFirst: there are more local changes than an apply step takes;
+// call Capture, then Apply again.
+var ErrCaptureFirst = errors.New("local changes must be captured first")
+
+// Result is what one Apply did.
+type Result struct {
+	Changes int // row changes applied
+	Local   int // local row changes taken on the way
+	Batches int
+}
+
+// Apply merges the next batches of other sites into the database, in one
+// transaction, as many as fit and are due: a batch is due when it is whole and
+// everything that its writer had seen is applied. Result.Batches is 0 when
+// none is. After merge.ErrRetry the caller tries again, perhaps with a smaller
+// limit; 0 means the default.
+func (r *Replica) Apply(ctx context.Context, limit int) (Result, error) {
+	if limit <= 0 {
+		limit = groupRows
+	}
+	g, err := r.nextGroup(limit)
+	if err != nil || len(g.batches) == 0 {
+		return Result{}, err
+	}
+	return r.applyGroup(ctx, g)
+}
+
+// Retry tries to place rows that are held or set aside, in a transaction of
+// its own.
+func (r *Replica) Retry(ctx context.Context) error {
+	_, err := r.applyGroup(ctx, &group{applied: r.applied.Clone(), contexts: map[clock.SiteID]clock.VersionVector{}, retry: true})
+	return err
+}
+
+func (r *Replica) applyGroup(ctx context.Context, g *group) (Result, error) {
+	if err := r.releaseTaken(ctx); err != nil {
+		return Result{}, err
+	}
+	tx, err := r.cfg.Database.Begin(ctx)
+	if err != nil {
+		return Result{}, fmt.Errorf("begin a transaction: %w", err)
+	}
+	t := newTxn(r.cfg.Store, r.names)
+	l := r.newLocal(t)
+	res, err := r.fill(ctx, g, tx, t, l)
+	if err != nil {
+		_ = tx.Rollback() // the first error is the one to report
+		return Result{}, r.abandon(ctx, t, err)
+	}
+	if res.Batches == 0 && res.Local == 0 && len(t.rows) == 0 {
+		return res, tx.Rollback()
+	}
+	if err := t.stage(r.mark + 1); err != nil {
+		_ = tx.Rollback()
+		t.spilled = true // something may be in the staging area
+		return Result{}, r.abandon(ctx, t, fmt.Errorf("stage group %d: %w", r.mark+1, err))
+	}
+	if err := tx.Commit(); err != nil {
+		if e := r.Settle(ctx); e != nil {
+			return Result{}, fmt.Errorf("commit group %d: %w (and then: %w)", r.mark+1, err, e)
+		}
+		return Result{}, fmt.Errorf("commit group %d: %w", r.mark+1, err)
+	}
+	if err := finishStaged(r.cfg.Store); err != nil {
+		return Result{}, fmt.Errorf("finish group %d: %w", r.mark+1, err)
+	}
+	r.mark++
+	r.adoptGroup(g, l)
+	return res, nil
+}
+
+// adoptGroup makes the group's outcome the replica's.
+func (r *Replica) adoptGroup(g *group, l *local) {
+	for _, e := range g.applied {
+		if e.Site != r.cfg.Self {
+			r.applied.Set(e)
+		}
+	}
+	maps.Copy(r.contexts, g.contexts)
+	r.clock.Observe(g.observed)
+	if l.changes > 0 {
+		l.adopt()
+	}
+}
+
+// fill writes the group into the transaction and the step.
+func (r *Replica) fill(ctx context.Context, g *group, tx merge.Tx, t *txn, l *local) (Result, error) {
+	var res Result
+	for i := 0; ; i++ {
+		in, err := g.piece(r, i)
+		if err != nil {
+			return res, err
+		}
+		if in == nil {
+			break
+		}
+		p := r.merger.NewPiece(in)
+		if err := p.Lock(ctx, tx); err != nil {
+			return res, err
+		}
+		if err := r.takePending(ctx, tx, l); err != nil {
+			return res, err
+		}
+		if err := p.Merge(ctx, tx, t); err != nil {
+			return res, err
+		}
+		for j := range in {
+			res.Changes += len(in[j].Changes)
+		}
+	}
+	if g.retry {
+		if err := r.retryRows(ctx, tx, t, l); err != nil {
+			return res, err
+		}
+	}
+	res.Batches, res.Local = len(g.batches), l.changes
+	l.finish()
+	contexts := maps.Clone(g.contexts)
+	if l.changes > 0 {
+		maps.Copy(contexts, l.contexts())
+		g.applied.Set(l.applied.Get(r.cfg.Self))
+	}
+	r.saveVectors(t, g.applied, contexts, max(g.observed, l.clock.Last()))
+	return res, tx.SetMark(ctx, r.mark+1)
+}
+
+// retryRows tries the rows that are held or set aside once more.
+func (r *Replica) retryRows(ctx context.Context, tx merge.Tx, t *txn, l *local) error {
+	p, err := r.merger.RetryPiece(t)
+	if err != nil || p == nil {
+		return err
+	}
+	if err := p.Lock(ctx, tx); err != nil {
+		return err
+	}
+	if err := r.takePending(ctx, tx, l); err != nil {
+		return err
+	}
+	return p.Merge(ctx, tx, t)
+}
+
+// takePending takes the local changes that were committed before the rows were
+// locked, so that the merge sees their stamps. They are read in a view of
+// their own, opened after the locks: whatever changed the locked rows is in it.
+func (r *Replica) takePending(ctx context.Context, tx merge.Tx, l *local) error {
+	reading, err := r.cfg.Source.Read(ctx)
+	if err != nil {
+		return fmt.Errorf("read local changes: %w", err)
+	}
+	defer reading.Close()
+	part, err := reading.Next(ctx, pendingRowsMax)
+	if err != nil {
+		return fmt.Errorf("read local changes: %w", err)
+	}
+	if part == nil {
+		return nil
+	}
+	more, err := reading.Next(ctx, 1)
+	if err != nil {
+		return fmt.Errorf("read local changes: %w", err)
+	}
+	if more != nil {
+		return ErrCaptureFirst
+	}
+	if err := l.add(part); err != nil {
+		return err
+	}
+	return tx.Release(ctx, part.IDs)
+}
+
+// group is the batches that one transaction applies.
+type group struct {
+	batches  []pending
+	applied  clock.VersionVector
+	contexts map[clock.SiteID]clock.VersionVector
+	observed clock.Timestamp
+	// large: the single batch is read entry by entry.
+	large bool
+	retry bool
+}
+
+// pending is a batch that is due.
+type pending struct {
+	origin      clock.SiteID
+	first, last uint64
+	context     clock.VersionVector
+	changes     []crdt.Change // not for a large batch
+}
+
+// piece returns the i-th piece of the group; nil after the last.
+func (g *group) piece(r *Replica, i int) ([]merge.Incoming, error) {
+	if !g.large {
+		if i > 0 || len(g.batches) == 0 {
+			return nil, nil
+		}
+		in := make([]merge.Incoming, len(g.batches))
+		for j, b := range g.batches {
+			in[j] = merge.Incoming{Origin: b.origin, Context: b.context, Changes: b.changes}
+		}
+		return in, nil
+	}
+	b := g.batches[0]
+	seq := b.first + uint64(i)
+	if seq > b.last {
+		return nil, nil
+	}
+	e, err := r.entry(b.origin, seq)
+	if err != nil {
+		return nil, err
+	}
+	return []merge.Incoming{{Origin: b.origin, Context: b.context, Changes: e.Changes}}, nil
+}

@@ -1,0 +1,119 @@
+package replica
+
+import (
+	"encoding/binary"
+
+	"baraza/clock"
+	"baraza/crdt"
+	"baraza/merge"
+)
+
+// The store's key space. Strings inside keys are length-prefixed, so that no
+// key is a prefix of another by accident.
+const (
+	keyLog     = 'l' // origin, seq -> log entry
+	keyState   = 's' // table, key -> row state
+	keyLoss    = 'c' // table, key, column, stamp -> loss
+	keyWaiting = 'w' // table, key of the missing row; table, key of the row that waits
+	keyAside   = 'a' // table, key of a row that is held or set aside -> place
+	keyName    = 'd' // number -> interned name
+	keyMeta    = 'm' // see meta...
+	keyStaged  = 'i' // the staging area: any key of the above -> staged write
+)
+
+var (
+	metaHave    = []byte("mhave/")  // origin -> seq
+	metaApplied = []byte("mappl/")  // origin -> seq, through
+	metaContext = []byte("mctx/")   // origin -> context of its last applied batch
+	metaClock   = []byte("mclock")  // greatest timestamp given or seen
+	metaTaken   = []byte("mtaken")  // log rows taken and perhaps not released yet
+	metaStaged  = []byte("mstaged") // number of the group in the staging area
+	metaSite    = []byte("msite")   // the site whose store this is
+)
+
+func logKey(origin clock.SiteID, seq uint64) []byte {
+	b := make([]byte, 0, 1+len(origin)+8)
+	b = append(append(b, keyLog), origin[:]...)
+	return binary.BigEndian.AppendUint64(b, seq)
+}
+
+func siteKey(prefix []byte, site clock.SiteID) []byte {
+	return append(append(make([]byte, 0, len(prefix)+len(site)), prefix...), site[:]...)
+}
+
+func appendString(b []byte, s string) []byte {
+	b = binary.AppendUvarint(b, uint64(len(s)))
+	return append(b, s...)
+}
+
+func rowKey(kind byte, id merge.RowID) []byte {
+	b := make([]byte, 0, 4+len(id.Table)+len(id.Key))
+	b = appendString(append(b, kind), id.Table)
+	return appendKey(b, id.Key)
+}
+
+// A key that is one lower-case uuid takes 17 bytes in place of 38.
+const packedUUID = 0xff
+
+// appendKey appends a row key, length-prefixed; uuids are packed.
+func appendKey(b []byte, k crdt.Key) []byte {
+	if u, ok := packUUID(string(k)); ok {
+		b = binary.AppendUvarint(b, 1+uint64(len(u)))
+		return append(append(b, packedUUID), u[:]...)
+	}
+	return appendString(b, string(k))
+}
+
+func packUUID(k string) (u [16]byte, ok bool) {
+	if len(k) != 37 || k[0] != crdt.TagText {
+		return u, false
+	}
+	n := 0
+	for i := 1; i < len(k); i++ {
+		c := k[i]
+		if i == 9 || i == 14 || i == 19 || i == 24 {
+			if c != '-' {
+				return u, false
+			}
+			continue
+		}
+		var d byte
+		switch {
+		case '0' <= c && c <= '9':
+			d = c - '0'
+		case 'a' <= c && c <= 'f':
+			d = c - 'a' + 10
+		default:
+			return u, false
+		}
+		u[n/2] = u[n/2]<<4 | d
+		n++
+	}
+	return u, true
+}
+
+func unpackKey(s string) crdt.Key {
+	if len(s) != 17 || s[0] != packedUUID {
+		return crdt.Key(s)
+	}
+	const digits = "0123456789abcdef"
+	b := make([]byte, 0, 37)
+	b = append(b, crdt.TagText)
+	for i := 1; i < len(s); i++ {
+		if i == 5 || i == 7 || i == 9 || i == 11 {
+			b = append(b, '-')
+		}
+		b = append(b, digits[s[i]>>4], digits[s[i]&15])
+	}
+	return crdt.Key(b)
+}
+
+// rowIDs reads the row ids that follow the kind byte of a key.
+func rowIDs(key []byte) []merge.RowID {
+	r := reader{s: string(key[1:])}
+	var ids []merge.RowID
+	for r.s != "" && !r.bad {
+		ids = append(ids, merge.RowID{Table: r.string(), Key: unpackKey(r.string())})
+	}
+	return ids
+}

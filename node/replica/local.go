@@ -1,0 +1,296 @@
+package replica
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"baraza/capture"
+	"baraza/clock"
+	"baraza/crdt"
+	"baraza/merge"
+)
+
+// Bounds of capture.
+const (
+	// captureRows is how many log rows are read at a time.
+	captureRows = 2000
+	// entryBytes is about how large a log entry grows before the next begins.
+	entryBytes = 256 << 10
+)
+
+// Capture takes everything that local applications committed since the last
+// call and logs it as one batch. It returns how many row changes it took.
+func (r *Replica) Capture(ctx context.Context) (int, error) {
+	if err := r.releaseTaken(ctx); err != nil {
+		return 0, err
+	}
+	reading, err := r.cfg.Source.Read(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("read local changes: %w", err)
+	}
+	defer reading.Close()
+	t := newTxn(r.cfg.Store, r.names)
+	l := r.newLocal(t)
+	for {
+		part, err := reading.Next(ctx, captureRows)
+		if err != nil {
+			return 0, r.abandon(ctx, t, fmt.Errorf("read local changes: %w", err))
+		}
+		if part == nil {
+			break
+		}
+		if err := l.add(part); err != nil {
+			return 0, r.abandon(ctx, t, err)
+		}
+	}
+	if l.ids.Len() == 0 {
+		return 0, nil
+	}
+	l.finish()
+	r.saveVectors(t, l.applied, l.contexts(), l.clock.Last())
+	t.set(metaTaken, encodeIDs(l.ids))
+	if err := t.commit(); err != nil {
+		return 0, r.abandon(ctx, t, fmt.Errorf("log local changes: %w", err))
+	}
+	r.taken = l.ids
+	l.adopt()
+	return l.changes, r.releaseTaken(ctx)
+}
+
+// abandon drops what a failed step staged and returns the error.
+func (r *Replica) abandon(ctx context.Context, t *txn, err error) error {
+	if !t.spilled {
+		// Names that were interned but not stored stay in memory and are
+		// stored by a later step.
+		return err
+	}
+	if e := r.Settle(ctx); e != nil {
+		return fmt.Errorf("%w (and then: %w)", err, e)
+	}
+	return err
+}
+
+// releaseTaken lets the source forget what is in the log.
+func (r *Replica) releaseTaken(ctx context.Context) error {
+	if len(r.taken) == 0 {
+		return nil
+	}
+	if err := r.cfg.Source.Release(ctx, r.taken); err != nil {
+		return fmt.Errorf("release captured changes: %w", err)
+	}
+	r.taken = nil // the store forgets with the next batch
+	return nil
+}
+
+// local turns captured rows into one batch of this site, inside a step.
+type local struct {
+	r       *Replica
+	t       *txn
+	clock   *clock.Clock
+	applied clock.VersionVector
+	context clock.VersionVector
+	ids     capture.IDs
+	changes int
+
+	pending  []crdt.Change
+	size     int
+	first    uint64
+	seq      uint64 // the last entry written
+	at       clock.Timestamp
+	atMillis int64
+	atDelete bool
+}
+
+func (r *Replica) newLocal(t *txn) *local {
+	seq := r.log.Vector().Seq(r.cfg.Self)
+	return &local{
+		r: r, t: t, clock: clock.NewClock(r.clock.Last()),
+		applied: r.applied.Clone(), context: r.applied, first: seq + 1, seq: seq,
+	}
+}
+
+// add stamps the rows of a part, updates their states and writes full entries.
+func (l *local) add(part *capture.Part) error {
+	for i := range part.Rows {
+		if err := l.row(&part.Rows[i]); err != nil {
+			return err
+		}
+		if l.size >= entryBytes {
+			l.write(false)
+		}
+	}
+	for _, id := range part.IDs {
+		l.ids = append(l.ids, id)
+	}
+	return nil
+}
+
+// stamp gives the time of a change. Changes of one millisecond share it, but a
+// delete and a write never do, since their order must be told.
+func (l *local) stamp(row *capture.Row) clock.Timestamp {
+	millis := row.At / 1000
+	if l.at == 0 || millis != l.atMillis || row.Delete != l.atDelete {
+		l.at = l.clock.Give(millis)
+		l.atMillis, l.atDelete = millis, row.Delete
+	}
+	return l.at
+}
+
+func (l *local) row(row *capture.Row) error {
+	id := merge.RowID{Table: row.Table, Key: row.Key}
+	s, err := l.t.State(id)
+	if err != nil {
+		return err
+	}
+	if s != nil && s.Dead() && row.Delete {
+		return nil // deleted again, or inserted and deleted within one view
+	}
+	ch := crdt.Change{Table: row.Table, Key: row.Key, Delete: row.Delete, Time: l.stamp(row)}
+	if !row.Delete {
+		ch.Columns, ch.Values = row.Columns, row.Values
+		ch.Whole = len(row.Columns) == l.r.shipped[row.Table]
+	}
+	ch.Prior = priorOf(s, &ch)
+	if err := l.merge(id, s, &ch, row); err != nil {
+		return err
+	}
+	l.pending = append(l.pending, ch)
+	l.changes++
+	l.size += 32 + len(ch.Key)
+	for _, v := range ch.Values {
+		l.size += 1 + len(v)
+	}
+	return nil
+}
+
+// priorOf returns the stamps of what a change overwrites.
+func priorOf(s *merge.State, ch *crdt.Change) crdt.Stamps {
+	switch {
+	case s == nil:
+		return crdt.Stamps{}
+	case s.Dead():
+		return crdt.Stamps{Deleted: s.Deleted}
+	case ch.Delete:
+		return crdt.Stamps{Row: s.Row, Cells: s.Cells}
+	}
+	p := crdt.Stamps{Row: s.Row}
+	for _, c := range s.Cells {
+		if slices.Contains(ch.Columns, c.Column) {
+			p.Cells = append(p.Cells, c)
+		}
+	}
+	return p
+}
+
+// merge brings the row's state up to the local change, which is in the
+// database already.
+func (l *local) merge(id merge.RowID, s *merge.State, ch *crdt.Change, captured *capture.Row) error {
+	row := &crdt.Row{}
+	var losses []crdt.Loss
+	var err error
+	if s != nil {
+		row.Stamps, row.KnownRow, row.KnownCells = s.Stamps, s.KnownRow, s.KnownCells
+		row.Columns, row.Values = s.Columns, s.Values
+		row.Exists = !s.Dead()
+		if s.HasLoss {
+			if losses, err = l.t.Losses(id); err != nil {
+				return err
+			}
+		}
+	}
+	row.Lost = losses
+	kept := l.keptAfter(s, ch)
+	if ch.Delete {
+		row.Columns, row.Values = captured.Columns, captured.Values
+	}
+	row.Apply(ch, l.r.cfg.Self, l.context)
+	next := &merge.State{Stamps: row.Stamps, KnownRow: row.KnownRow, KnownCells: row.KnownCells, HasLoss: len(row.Lost) > 0}
+	switch {
+	case ch.Delete:
+		next.Columns, next.Values = captured.Columns, captured.Values
+	case merge.IsSystem(id.Table):
+		next.Columns, next.Values = row.Columns, row.Values
+	default:
+		for _, c := range kept {
+			v, _ := row.Value(c)
+			next.Columns, next.Values = append(next.Columns, c), append(next.Values, v)
+		}
+		if len(kept) > 0 && s != nil {
+			next.Place, next.Reason, next.Missing = s.Place, s.Reason, s.Missing
+		}
+	}
+	return l.t.Put(id, next, row.Lost)
+}
+
+// keptAfter lists the columns whose value stays with the state after a local
+// write: those that the table does not have, and those that could not be
+// written and that the application did not write now.
+func (l *local) keptAfter(s *merge.State, ch *crdt.Change) []string {
+	if s == nil {
+		return nil
+	}
+	t := l.r.cfg.Model.Tables[ch.Table]
+	var kept []string
+	inTable := !s.Dead() && !ch.Whole
+	for _, c := range s.Columns {
+		if t == nil || t.Column(c) == nil || (inTable && !slices.Contains(ch.Columns, c)) {
+			kept = append(kept, c)
+		}
+	}
+	return kept
+}
+
+// write appends the pending changes to the log as one entry.
+func (l *local) write(last bool) {
+	e := crdt.Entry{First: l.seq+1 == l.first, Last: last, Changes: l.pending}
+	if e.First {
+		e.Context = contextDelta(l.r.contexts[l.r.cfg.Self], l.context, l.r.cfg.Self)
+	}
+	if last {
+		e.Through = l.clock.Last()
+	}
+	l.seq++
+	l.t.set(logKey(l.r.cfg.Self, l.seq), e.Encode())
+	l.pending, l.size = nil, 0
+}
+
+// contextDelta lists what changed in the context since the previous batch. The
+// origin's own entry is implied by the log's order.
+func contextDelta(before, now clock.VersionVector, self clock.SiteID) clock.VersionVector {
+	var delta clock.VersionVector
+	for _, e := range now {
+		if e.Site != self && before.Get(e.Site) != e {
+			delta.Set(e)
+		}
+	}
+	return delta
+}
+
+// finish ends the batch; where every change turned out to be nothing, there is
+// no batch.
+func (l *local) finish() {
+	if len(l.pending) == 0 && l.seq+1 == l.first {
+		return
+	}
+	l.write(true)
+	self := l.r.cfg.Self
+	l.applied.Set(clock.Entry{Site: self, Seq: l.seq, Through: l.clock.Last()})
+	l.t.set(siteKey(metaHave, self), binary.BigEndian.AppendUint64(nil, l.seq))
+}
+
+// contexts returns what to store as the context of this site's last batch.
+func (l *local) contexts() map[clock.SiteID]clock.VersionVector {
+	return map[clock.SiteID]clock.VersionVector{l.r.cfg.Self: l.context}
+}
+
+// adopt makes the step's outcome the replica's, after the store has it.
+func (l *local) adopt() {
+	r := l.r
+	self := r.cfg.Self
+	r.contexts[self] = l.context
+	r.applied.Set(l.applied.Get(self))
+	r.clock.Observe(l.clock.Last())
+	r.log.advanceSelf(l.seq)
+}

@@ -1,0 +1,208 @@
+package replica
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+
+	"baraza/capture"
+	"baraza/clock"
+	"baraza/internal/kv"
+	"baraza/merge"
+	"baraza/schema"
+)
+
+// Config is what a replica is made of. The replica owns none of it.
+type Config struct {
+	Self     clock.SiteID
+	Store    kv.Store
+	Database merge.Database
+	Source   capture.Source
+	Model    *schema.Model
+	// NowMillis gives the wall clock, in milliseconds since the Unix epoch.
+	NowMillis func() int64
+	// MaxDriftMillis: batches stamped further ahead of the wall clock are
+	// quarantined until time reaches them. 0 means DefaultMaxDriftMillis.
+	MaxDriftMillis int64
+}
+
+// DefaultMaxDriftMillis is one minute.
+const DefaultMaxDriftMillis = 60_000
+
+// Replica is one site's core. Its methods are for one goroutine, except those
+// of Log.
+type Replica struct {
+	cfg     Config
+	log     *Log
+	names   *names
+	clock   *clock.Clock
+	merger  *merge.Merger
+	shipped map[string]int // columns shipped, by table
+
+	// applied is what is merged into the database; its own entry is what
+	// Capture logged.
+	applied clock.VersionVector
+	// contexts holds per origin the context of its last applied batch.
+	contexts map[clock.SiteID]clock.VersionVector
+	// mark is the number of the last group committed to the database.
+	mark uint64
+	// taken are log rows that Capture logged and that the source may still
+	// have.
+	taken capture.IDs
+	scans map[clock.SiteID]scan
+}
+
+// Open reads a replica from its store and completes what a crash left.
+func Open(ctx context.Context, cfg Config) (*Replica, error) {
+	if cfg.MaxDriftMillis == 0 {
+		cfg.MaxDriftMillis = DefaultMaxDriftMillis
+	}
+	r := &Replica{
+		cfg: cfg, contexts: map[clock.SiteID]clock.VersionVector{},
+		scans: map[clock.SiteID]scan{},
+	}
+	r.SetModel(cfg.Model)
+	if err := r.claim(); err != nil {
+		return nil, err
+	}
+	if err := r.Settle(ctx); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// SetModel tells the replica that the tables changed.
+func (r *Replica) SetModel(m *schema.Model) {
+	r.cfg.Model = m
+	r.merger = merge.NewMerger(m)
+	r.shipped = map[string]int{}
+	for name, t := range m.Tables {
+		r.shipped[name] = len(t.Shipped())
+	}
+}
+
+// claim makes sure that the store belongs to this site.
+func (r *Replica) claim() error {
+	owner, err := r.cfg.Store.Get(metaSite)
+	if err != nil {
+		return fmt.Errorf("read the store: %w", err)
+	}
+	if owner == nil {
+		b := &kv.Batch{}
+		b.Set(metaSite, r.cfg.Self[:])
+		return r.cfg.Store.Write(b, true)
+	}
+	if string(owner) != string(r.cfg.Self[:]) {
+		return fmt.Errorf("the store belongs to site %x, not to this site %s: the data directory was mixed up", owner, r.cfg.Self)
+	}
+	return nil
+}
+
+// Settle brings store and database to the same group: it moves the staged
+// writes to their place if the database committed their group, and drops them
+// if not; then it reads its state anew. It is called on opening and after a
+// commit whose outcome is unknown.
+func (r *Replica) Settle(ctx context.Context) error {
+	mark, err := r.cfg.Database.Mark(ctx)
+	if err != nil {
+		return fmt.Errorf("read the number of the last group from the database: %w", err)
+	}
+	staged, err := r.cfg.Store.Get(metaStaged)
+	if err != nil {
+		return err
+	}
+	if staged != nil && binary.BigEndian.Uint64(staged) <= mark {
+		err = finishStaged(r.cfg.Store)
+	} else {
+		err = dropStaged(r.cfg.Store)
+	}
+	if err != nil {
+		return fmt.Errorf("complete group %d: %w", mark, err)
+	}
+	r.mark = mark
+	return r.load()
+}
+
+// load reads everything that the replica keeps in memory.
+func (r *Replica) load() error {
+	s := r.cfg.Store
+	var err error
+	if r.names, err = loadNames(s); err != nil {
+		return err
+	}
+	have, err := loadVector(s, metaHave)
+	if err != nil {
+		return err
+	}
+	if r.applied, err = loadVector(s, metaApplied); err != nil {
+		return err
+	}
+	err = s.Scan(metaContext, kv.After(metaContext), func(k, v []byte) bool {
+		var id clock.SiteID
+		copy(id[:], k[len(metaContext):])
+		r.contexts[id] = decodeVector(v)
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	last, err := s.Get(metaClock)
+	if err != nil {
+		return err
+	}
+	r.clock = clock.NewClock(0)
+	if last != nil {
+		r.clock.Observe(clock.Timestamp(binary.BigEndian.Uint64(last)))
+	}
+	taken, err := s.Get(metaTaken)
+	if err != nil {
+		return err
+	}
+	r.taken = decodeIDs(taken)
+	if r.log == nil {
+		r.log = &Log{store: s, self: r.cfg.Self}
+	}
+	r.log.mu.Lock()
+	r.log.have = have
+	r.log.mu.Unlock()
+	return nil
+}
+
+// Log returns the site's log.
+func (r *Replica) Log() *Log { return r.log }
+
+// Applied returns what is merged into the database.
+func (r *Replica) Applied() clock.VersionVector { return r.applied.Clone() }
+
+// saveVectors writes what the step changed of the vectors and the clock.
+func (r *Replica) saveVectors(t *txn, applied clock.VersionVector, contexts map[clock.SiteID]clock.VersionVector, last clock.Timestamp) {
+	for _, e := range applied {
+		if r.applied.Get(e.Site) != e {
+			b := binary.BigEndian.AppendUint64(nil, e.Seq)
+			t.set(siteKey(metaApplied, e.Site), binary.BigEndian.AppendUint64(b, uint64(e.Through)))
+		}
+	}
+	for site, v := range contexts {
+		t.set(siteKey(metaContext, site), encodeVector(v))
+	}
+	t.set(metaClock, binary.BigEndian.AppendUint64(nil, uint64(last)))
+}
+
+func encodeIDs(ids capture.IDs) []byte {
+	var b []byte
+	for _, r := range ids {
+		b = binary.AppendUvarint(b, r.First)
+		b = binary.AppendUvarint(b, r.Last-r.First)
+	}
+	return b
+}
+
+func decodeIDs(b []byte) capture.IDs {
+	r := reader{s: string(b)}
+	var ids capture.IDs
+	for r.s != "" {
+		first := r.uvarint()
+		ids = append(ids, capture.IDRange{First: first, Last: first + r.uvarint()})
+	}
+	return ids
+}

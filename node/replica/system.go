@@ -1,0 +1,149 @@
+package replica
+
+import (
+	"context"
+	"fmt"
+
+	"baraza/capture"
+	"baraza/crdt"
+	"baraza/internal/kv"
+	"baraza/merge"
+)
+
+// WriteSystem writes rows of system tables (merge.SystemPrefix) as a batch of
+// this site.
+func (r *Replica) WriteSystem(ctx context.Context, rows []capture.Row) error {
+	t := newTxn(r.cfg.Store, r.names)
+	l := r.newLocal(t)
+	if err := l.add(&capture.Part{Rows: rows}); err != nil {
+		return r.abandon(ctx, t, err)
+	}
+	l.finish()
+	r.saveVectors(t, l.applied, l.contexts(), l.clock.Last())
+	if err := t.commit(); err != nil {
+		return r.abandon(ctx, t, fmt.Errorf("write %s: %w", rows[0].Table, err))
+	}
+	l.adopt()
+	return nil
+}
+
+// SystemRows calls each for the rows of a system table, in key order.
+func (r *Replica) SystemRows(table string, each func(merge.Row) error) error {
+	prefix := appendString([]byte{keyState}, table)
+	var rows []merge.Row
+	var bad error
+	err := r.cfg.Store.Scan(prefix, kv.After(prefix), func(k, v []byte) bool {
+		s, err := r.names.decodeState(v)
+		if err != nil {
+			bad = err
+			return false
+		}
+		if !s.Dead() {
+			rows = append(rows, merge.Row{Key: rowIDs(k)[0].Key, Columns: s.Columns, Values: s.Values})
+		}
+		return true
+	})
+	if err == nil {
+		err = bad
+	}
+	for i := range rows {
+		if err == nil {
+			err = each(rows[i])
+		}
+	}
+	return err
+}
+
+// Conflict is a loss with the row it belongs to.
+type Conflict struct {
+	ID merge.RowID
+	crdt.Loss
+}
+
+// Conflicts calls each for every conflict in key order until it returns false.
+// Losses whose winner wrote the very same value are left out: nothing was
+// lost.
+func (r *Replica) Conflicts(each func(Conflict) bool) error {
+	var bad error
+	err := r.cfg.Store.Scan([]byte{keyLoss}, []byte{keyLoss + 1}, func(k, v []byte) bool {
+		l, err := r.names.decodeLoss(v)
+		if err != nil {
+			bad = err
+			return false
+		}
+		if l.Column != "" && !l.WinnerDelete && l.Value == l.WinnerValue {
+			return true
+		}
+		rd := reader{s: string(k[1:])}
+		return each(Conflict{ID: merge.RowID{Table: rd.string(), Key: unpackKey(rd.string())}, Loss: l})
+	})
+	if err == nil {
+		err = bad
+	}
+	return err
+}
+
+// NotPlaced is a row that is not, or not wholly, in its table.
+type NotPlaced struct {
+	ID     merge.RowID
+	Place  merge.Place
+	Reason string
+}
+
+// Counts are figures for status.
+type Counts struct {
+	Waiting, Held, Aside, Conflicts int
+	PendingApply                    uint64 // log entries not applied yet
+}
+
+// Counts counts what status shows.
+func (r *Replica) Counts() (Counts, error) {
+	var c Counts
+	s := r.cfg.Store
+	waiting := map[merge.RowID]bool{}
+	err := s.Scan([]byte{keyWaiting}, []byte{keyWaiting + 1}, func(k, _ []byte) bool {
+		if ids := rowIDs(k); len(ids) == 2 {
+			waiting[ids[1]] = true
+		}
+		return true
+	})
+	if err != nil {
+		return c, err
+	}
+	c.Waiting = len(waiting)
+	err = s.Scan([]byte{keyAside}, []byte{keyAside + 1}, func(_, v []byte) bool {
+		if len(v) > 0 && merge.Place(v[0]) == merge.Held {
+			c.Held++
+		} else {
+			c.Aside++
+		}
+		return true
+	})
+	if err != nil {
+		return c, err
+	}
+	c.PendingApply = r.applied.Behind(r.log.Vector())
+	return c, r.Conflicts(func(Conflict) bool { c.Conflicts++; return true })
+}
+
+// NotPlacedRows lists rows that are held or set aside, up to limit.
+func (r *Replica) NotPlacedRows(limit int) ([]NotPlaced, error) {
+	var out []NotPlaced
+	var bad error
+	err := r.cfg.Store.Scan([]byte{keyAside}, []byte{keyAside + 1}, func(k, v []byte) bool {
+		id := rowIDs(k)[0]
+		b, err := r.cfg.Store.Get(rowKey(keyState, id))
+		if err == nil && b != nil {
+			var s *merge.State
+			if s, err = r.names.decodeState(b); err == nil {
+				out = append(out, NotPlaced{ID: id, Place: s.Place, Reason: s.Reason})
+			}
+		}
+		bad = err
+		return err == nil && len(out) < limit
+	})
+	if err == nil {
+		err = bad
+	}
+	return out, err
+}

@@ -1,0 +1,401 @@
+package replica
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"baraza/crdt"
+	"baraza/internal/kv"
+	"baraza/merge"
+)
+
+// txn is the store's side of one capture or apply step: it collects what the
+// store should become, and is committed at once or staged first (see the
+// package comment). It implements merge.States.
+type txn struct {
+	store kv.Store
+	names *names
+	rows  map[merge.RowID]*txnRow
+	raw   map[string][]byte // other keys; nil deletes
+	// spilled: some writes are in the staging area already, because the step
+	// is larger than spillRows.
+	spilled bool
+	// waiting: some row may wait for another; asked once, since hardly any
+	// step has one.
+	waiting, askedWaiting bool
+}
+
+// txnRow is a row that the step has read; cur and losses are what it becomes.
+type txnRow struct {
+	old, cur  *merge.State
+	oldLosses []crdt.Loss
+	losses    []crdt.Loss
+	dirty     bool
+}
+
+// spillRows bounds the rows that one step keeps in memory.
+const spillRows = 50_000
+
+func newTxn(store kv.Store, n *names) *txn {
+	return &txn{store: store, names: n, rows: map[merge.RowID]*txnRow{}, raw: map[string][]byte{}}
+}
+
+// get reads a key as the step has it.
+func (t *txn) get(key []byte) ([]byte, error) {
+	if v, ok := t.raw[string(key)]; ok {
+		return v, nil
+	}
+	if t.spilled {
+		v, err := t.store.Get(append([]byte{keyStaged}, key...))
+		if err != nil {
+			return nil, err
+		}
+		if v != nil {
+			return stagedValue(v), nil
+		}
+	}
+	return t.store.Get(key)
+}
+
+func (t *txn) set(key, value []byte) { t.raw[string(key)] = value }
+
+// row loads a row state once.
+func (t *txn) row(id merge.RowID) (*txnRow, error) {
+	if r := t.rows[id]; r != nil {
+		return r, nil
+	}
+	if len(t.rows) >= spillRows {
+		if err := t.spill(); err != nil {
+			return nil, err
+		}
+	}
+	r := &txnRow{}
+	b, err := t.get(rowKey(keyState, id))
+	if err != nil {
+		return nil, err
+	}
+	if b != nil {
+		if r.old, err = t.names.decodeState(b); err != nil {
+			return nil, fmt.Errorf("table %s, key %s: %w", id.Table, id.Key, err)
+		}
+		r.cur = r.old
+		if r.old.HasLoss {
+			if r.oldLosses, err = t.loadLosses(id); err != nil {
+				return nil, err
+			}
+			r.losses = slices.Clone(r.oldLosses)
+		}
+	}
+	t.rows[id] = r
+	return r, nil
+}
+
+// loadLosses reads a row's losses. Only a spilled step can have staged ones,
+// so both places are read.
+func (t *txn) loadLosses(id merge.RowID) ([]crdt.Loss, error) {
+	prefix := rowKey(keyLoss, id)
+	found := map[string][]byte{}
+	collect := func(k, v []byte) bool { found[string(k)] = slices.Clone(v); return true }
+	if err := t.store.Scan(prefix, kv.After(prefix), collect); err != nil {
+		return nil, err
+	}
+	if t.spilled {
+		staged := append([]byte{keyStaged}, prefix...)
+		err := t.store.Scan(staged, kv.After(staged), func(k, v []byte) bool {
+			return collect(k[1:], stagedValue(v))
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	var losses []crdt.Loss
+	for _, v := range found {
+		if v == nil {
+			continue
+		}
+		l, err := t.names.decodeLoss(v)
+		if err != nil {
+			return nil, err
+		}
+		losses = append(losses, l)
+	}
+	crdt.SortLosses(losses)
+	return losses, nil
+}
+
+// State implements merge.States.
+func (t *txn) State(id merge.RowID) (*merge.State, error) {
+	r, err := t.row(id)
+	if err != nil || r.cur == nil {
+		return nil, err
+	}
+	s := *r.cur
+	s.Cells, s.KnownCells = slices.Clone(s.Cells), slices.Clone(s.KnownCells)
+	return &s, nil
+}
+
+// Losses implements merge.States.
+func (t *txn) Losses(id merge.RowID) ([]crdt.Loss, error) {
+	r, err := t.row(id)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Clone(r.losses), nil
+}
+
+// Put implements merge.States.
+func (t *txn) Put(id merge.RowID, s *merge.State, losses []crdt.Loss) error {
+	r, err := t.row(id)
+	if err != nil {
+		return err
+	}
+	r.cur, r.losses, r.dirty = s, losses, true
+	t.indexPlace(id, r)
+	return nil
+}
+
+// indexPlace keeps the indexes of rows that wait or are not placed.
+func (t *txn) indexPlace(id merge.RowID, r *txnRow) {
+	if r.old != nil {
+		for _, m := range r.old.Missing {
+			t.set(waitingKey(m, id), nil)
+		}
+		if r.old.Place == merge.Held || r.old.Place == merge.Aside {
+			t.set(rowKey(keyAside, id), nil)
+		}
+	}
+	if r.cur == nil {
+		return
+	}
+	for _, m := range r.cur.Missing {
+		t.waiting = true
+		t.set(waitingKey(m, id), []byte{})
+	}
+	if r.cur.Place == merge.Held || r.cur.Place == merge.Aside {
+		t.set(rowKey(keyAside, id), []byte{byte(r.cur.Place)})
+	}
+}
+
+func waitingKey(missing, id merge.RowID) []byte {
+	b := appendString(rowKey(keyWaiting, missing), id.Table)
+	return appendKey(b, id.Key)
+}
+
+// WaitingFor implements merge.States.
+func (t *txn) WaitingFor(id merge.RowID) ([]merge.RowID, error) {
+	if !t.askedWaiting {
+		t.askedWaiting = true
+		err := t.store.Scan([]byte{keyWaiting}, []byte{keyWaiting + 1}, func(_, _ []byte) bool {
+			t.waiting = true
+			return false
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	if !t.waiting {
+		return nil, nil
+	}
+	return t.list(rowKey(keyWaiting, id), 1, 0)
+}
+
+// NotPlaced implements merge.States.
+func (t *txn) NotPlaced(table string, limit int) ([]merge.RowID, error) {
+	return t.list(appendString([]byte{keyAside}, table), 0, limit)
+}
+
+// list returns the row ids at the given place of the keys with a prefix: those
+// in the store and those that this step adds, less those it removes. The
+// indexes are small.
+func (t *txn) list(prefix []byte, place, limit int) ([]merge.RowID, error) {
+	var keys []string
+	err := t.store.Scan(prefix, kv.After(prefix), func(k, _ []byte) bool {
+		if v, ok := t.raw[string(k)]; !ok || v != nil {
+			keys = append(keys, string(k))
+		}
+		return limit == 0 || len(keys) < limit
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := t.listStaged(prefix, &keys); err != nil {
+		return nil, err
+	}
+	kind := prefix[0]
+	if kind == keyWaiting || kind == keyAside {
+		for k, v := range t.raw {
+			if v != nil && len(k) >= len(prefix) && k[:len(prefix)] == string(prefix) {
+				keys = append(keys, k)
+			}
+		}
+	}
+	slices.Sort(keys)
+	keys = slices.Compact(keys)
+	var ids []merge.RowID
+	for _, k := range keys {
+		if all := rowIDs([]byte(k)); place < len(all) {
+			ids = append(ids, all[place])
+		}
+	}
+	return ids, nil
+}
+
+// listStaged adds the staged keys with a prefix and takes staged deletes out.
+func (t *txn) listStaged(prefix []byte, keys *[]string) error {
+	if !t.spilled {
+		return nil
+	}
+	staged := append([]byte{keyStaged}, prefix...)
+	gone := map[string]bool{}
+	err := t.store.Scan(staged, kv.After(staged), func(k, v []byte) bool {
+		if stagedValue(v) == nil {
+			gone[string(k[1:])] = true
+		} else if w, ok := t.raw[string(k[1:])]; !ok || w != nil {
+			*keys = append(*keys, string(k[1:]))
+		}
+		return true
+	})
+	*keys = slices.DeleteFunc(*keys, func(k string) bool { return gone[k] })
+	return err
+}
+
+// writes calls each for every write of the step that is still in memory, in
+// key order, so that the same step writes the same batch.
+func (t *txn) writes(each func(key, value []byte)) {
+	for id, r := range t.rows {
+		if r.dirty {
+			t.rowWrites(id, r)
+		}
+	}
+	keys := make([]string, 0, len(t.raw))
+	for k := range t.raw {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	for _, k := range keys {
+		each([]byte(k), t.raw[k])
+	}
+}
+
+// rowWrites moves a dirty row to raw.
+func (t *txn) rowWrites(id merge.RowID, r *txnRow) {
+	for i := range r.oldLosses {
+		t.set(t.names.lossKey(id, &r.oldLosses[i]), nil)
+	}
+	for i := range r.losses {
+		t.set(t.names.lossKey(id, &r.losses[i]), t.names.encodeLoss(&r.losses[i]))
+	}
+	if r.cur == nil {
+		t.set(rowKey(keyState, id), nil)
+	} else {
+		t.set(rowKey(keyState, id), t.names.encodeState(r.cur))
+	}
+	r.dirty = false
+}
+
+// spill moves what is in memory to the staging area, not synced.
+func (t *txn) spill() error {
+	b := t.stagedBatch()
+	t.rows, t.raw = map[merge.RowID]*txnRow{}, map[string][]byte{}
+	t.spilled = true
+	return t.store.Write(b, false)
+}
+
+func (t *txn) stagedBatch() *kv.Batch {
+	b := &kv.Batch{}
+	t.writes(func(k, v []byte) {
+		b.Set(append([]byte{keyStaged}, k...), staged(v))
+	})
+	t.names.flush(b)
+	return b
+}
+
+// stage makes the step durable in the staging area under a number. Number 0
+// means that it holds whatever the database says.
+func (t *txn) stage(number uint64) error {
+	b := t.stagedBatch()
+	b.Set(metaStaged, binary.BigEndian.AppendUint64(nil, number))
+	return t.store.Write(b, true)
+}
+
+// commit writes a step that needs no database transaction.
+func (t *txn) commit() error {
+	if t.spilled {
+		if err := t.stage(0); err != nil {
+			return err
+		}
+		return finishStaged(t.store)
+	}
+	b := &kv.Batch{}
+	t.writes(func(k, v []byte) {
+		if v == nil {
+			b.Delete(k)
+		} else {
+			b.Set(k, v)
+		}
+	})
+	t.names.flush(b)
+	return t.store.Write(b, true)
+}
+
+func staged(v []byte) []byte {
+	if v == nil {
+		return []byte{0}
+	}
+	return append([]byte{1}, v...)
+}
+
+// stagedValue undoes staged: nil for a delete.
+func stagedValue(v []byte) []byte {
+	if v[0] == 0 {
+		return nil
+	}
+	return slices.Clone(v[1:])
+}
+
+// moveBytes bounds one batch of moving staged writes, in bytes.
+const moveBytes = 4 << 20
+
+// finishStaged moves the staged writes to their place. It can be repeated.
+func finishStaged(store kv.Store) error {
+	return drainStaged(store, func(b *kv.Batch, k, v []byte) {
+		if val := stagedValue(v); val == nil {
+			b.Delete(slices.Clone(k[1:]))
+		} else {
+			b.Set(slices.Clone(k[1:]), val)
+		}
+	})
+}
+
+// dropStaged forgets the staged writes.
+func dropStaged(store kv.Store) error {
+	return drainStaged(store, func(*kv.Batch, []byte, []byte) {})
+}
+
+func drainStaged(store kv.Store, move func(b *kv.Batch, k, v []byte)) error {
+	lower := []byte{keyStaged}
+	for {
+		b := &kv.Batch{}
+		more := false
+		err := store.Scan(lower, []byte{keyStaged + 1}, func(k, v []byte) bool {
+			if b.Size() > moveBytes {
+				more = true
+				return false
+			}
+			move(b, k, v)
+			b.Delete(slices.Clone(k))
+			return true
+		})
+		if err != nil {
+			return err
+		}
+		if !more {
+			b.Delete(metaStaged)
+			return store.Write(b, false)
+		}
+		if err := store.Write(b, false); err != nil {
+			return err
+		}
+	}
+}
