@@ -1,0 +1,174 @@
+package memdb
+
+import (
+	"context"
+	"slices"
+	"sort"
+
+	"baraza/capture"
+	"baraza/crdt"
+	"baraza/merge"
+)
+
+// logEntry is one row that an application wrote: as triggers do it, the log
+// says which columns of which row and when, and only of a delete what was
+// there.
+type logEntry struct {
+	id      uint64
+	at      int64
+	table   *table
+	key     crdt.Key
+	columns []int // positions
+	deleted bool
+	image   merge.Row
+}
+
+// changeLog is the entries of committed transactions, in order of their ids.
+type changeLog struct {
+	entries []logEntry
+	last    uint64
+}
+
+func (l *changeLog) append(e logEntry, at int64) {
+	l.last++
+	e.id, e.at = l.last, at
+	l.entries = append(l.entries, e)
+}
+
+func (l *changeLog) release(ids capture.IDs) {
+	for _, r := range ids {
+		from := sort.Search(len(l.entries), func(i int) bool { return l.entries[i].id >= r.First })
+		to := sort.Search(len(l.entries), func(i int) bool { return l.entries[i].id > r.Last })
+		if from == 0 {
+			l.entries = l.entries[to:]
+		} else if from < to {
+			l.entries = slices.Delete(l.entries, from, to)
+		}
+	}
+}
+
+// Pending returns how many log entries wait to be released.
+func (db *DB) Pending() int { return len(db.log.entries) }
+
+// Kind implements capture.Source.
+func (db *DB) Kind() string { return "trigger" }
+
+// Release implements capture.Source.
+func (db *DB) Release(ctx context.Context, ids capture.IDs) error {
+	if err := db.fault(ctx, StepRelease); err != nil {
+		return err
+	}
+	db.log.release(ids)
+	return nil
+}
+
+// Read implements capture.Source. What the open transaction wrote is not seen.
+func (db *DB) Read(ctx context.Context) (capture.Reading, error) {
+	if err := db.fault(ctx, StepRead); err != nil {
+		return nil, err
+	}
+	r := &reading{entries: slices.Clone(db.log.entries)}
+	db.committed(func() { r.rows = view(r.entries) })
+	return r, nil
+}
+
+// reading is a view, worked out when it is opened.
+type reading struct {
+	entries []logEntry
+	rows    []capture.Row // one for each entry; those without columns are none
+	next    int
+}
+
+func (r *reading) Next(ctx context.Context, maxRows int) (*capture.Part, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if r.next == len(r.entries) {
+		return nil, nil
+	}
+	part := &capture.Part{}
+	end := min(r.next+max(maxRows, 1), len(r.entries))
+	for ; r.next < end; r.next++ {
+		part.IDs.Add(r.entries[r.next].id)
+		if row := r.rows[r.next]; row.Delete || len(row.Columns) > 0 {
+			part.Rows = append(part.Rows, row)
+		}
+	}
+	return part, nil
+}
+
+func (r *reading) Close() error { return nil }
+
+// rowName is a row across tables.
+type rowName struct {
+	table *table
+	key   crdt.Key
+}
+
+// seen is what later entries of the log say of a row.
+type seen struct {
+	columns []bool
+	deleted bool
+	latest  int // the last entry taken for this row
+}
+
+// view gives each entry of the log its row: the columns that no later entry
+// has, with their values as they are now. Columns written at one time go to
+// one entry.
+func view(entries []logEntry) []capture.Row {
+	rows := make([]capture.Row, len(entries))
+	taken := make([][]int, len(entries))
+	known := make(map[rowName]*seen)
+	for i := len(entries) - 1; i >= 0; i-- {
+		e := &entries[i]
+		s := known[rowName{e.table, e.key}]
+		if s == nil {
+			s = &seen{columns: make([]bool, len(e.table.def.Columns)), latest: i}
+			known[rowName{e.table, e.key}] = s
+		}
+		if s.deleted {
+			continue
+		}
+		if e.deleted {
+			s.deleted = true
+			rows[i] = capture.Row{Table: e.table.def.Name, Key: e.key, Delete: true, At: e.at, Columns: e.image.Columns, Values: e.image.Values}
+			continue
+		}
+		if entries[s.latest].at != e.at {
+			s.latest = i
+		}
+		for _, column := range e.columns {
+			if !s.columns[column] {
+				s.columns[column] = true
+				taken[s.latest] = append(taken[s.latest], column)
+			}
+		}
+	}
+	for i := range entries {
+		if len(taken[i]) > 0 {
+			rows[i] = written(&entries[i], taken[i])
+		}
+	}
+	return rows
+}
+
+// written returns the change of some columns of a row; none if the row is gone
+// without the application's doing.
+func written(e *logEntry, columns []int) capture.Row {
+	r := e.table.rows[e.key]
+	if r == nil {
+		return capture.Row{}
+	}
+	row := capture.Row{Table: e.table.def.Name, Key: e.key, At: e.at}
+	if len(columns) == len(e.table.shipped) {
+		all := e.table.portable(r)
+		row.Columns, row.Values = all.Columns, all.Values
+		return row
+	}
+	slices.Sort(columns)
+	for _, column := range columns {
+		row.Columns = append(row.Columns, e.table.def.Columns[column].Name)
+		row.Values = append(row.Values, e.table.out(r.vals[column], column))
+	}
+	return row
+}

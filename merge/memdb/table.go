@@ -1,0 +1,215 @@
+package memdb
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"baraza/crdt"
+	"baraza/merge"
+	"baraza/schema"
+)
+
+// table is one table with its rows and indexes.
+type table struct {
+	def       *schema.Table
+	position  map[string]int // of columns
+	identity  []int
+	shipped   []int
+	names     []string     // of the shipped columns
+	refs      []*reference // by column, nil for plain ones
+	referrers []*reference // those that point here, in order of their tables
+	unique    []*index     // the primary key is the first
+	auto      int          // the auto-increment column, -1 for none
+	next      int64
+	rows      map[crdt.Key]*record
+}
+
+// record is one row. Its values are the local ones, one for each column.
+type record struct {
+	key      crdt.Key
+	vals     []crdt.Value
+	deleting bool // a cascade is under way
+}
+
+// index finds rows by the canonical values of some columns. Rows with a NULL
+// among them are not in it.
+type index struct {
+	name    string
+	columns []int
+	rows    map[crdt.Key]*record
+}
+
+// reference is a column that holds a value of another table's column.
+type reference struct {
+	def    *schema.Reference
+	from   *table
+	column int
+	to     *table
+	target int
+	lookup *index             // of the target column
+	count  map[crdt.Value]int // rows that refer to each canonical value
+}
+
+func newTable(def *schema.Table, first int64) *table {
+	t := &table{
+		def:      def,
+		position: make(map[string]int),
+		refs:     make([]*reference, len(def.Columns)),
+		names:    def.Shipped(),
+		auto:     -1,
+		next:     first,
+		rows:     make(map[crdt.Key]*record),
+	}
+	for i, c := range def.Columns {
+		t.position[c.Name] = i
+		if c.Name == def.AutoIncrement {
+			t.auto = i
+		}
+	}
+	t.identity = t.positions(def.Identity.Columns)
+	t.shipped = t.positions(t.names)
+	t.addIndex("PRIMARY", def.PrimaryKey)
+	for _, u := range def.Unique {
+		t.addIndex(u.Name, u.Columns)
+	}
+	return t
+}
+
+func (t *table) positions(columns []string) []int {
+	list := make([]int, len(columns))
+	for i, name := range columns {
+		p, ok := t.position[name]
+		if !ok {
+			panic(fmt.Sprintf("memdb: table %s has no column %s", t.def.Name, name))
+		}
+		list[i] = p
+	}
+	return list
+}
+
+func (t *table) addIndex(name string, columns []string) *index {
+	ix := &index{name: name, columns: t.positions(columns), rows: make(map[crdt.Key]*record)}
+	t.unique = append(t.unique, ix)
+	return ix
+}
+
+// link connects a table's references to the tables that they point to. A
+// referenced column is found through an index of its own.
+func (db *DB) link(t *table) {
+	for i := range t.def.References {
+		def := &t.def.References[i]
+		to := db.tables[def.Table]
+		if to == nil {
+			continue // not in the model: a plain column
+		}
+		ref := &reference{
+			def: def, from: t, column: t.position[def.Column],
+			to: to, target: to.position[def.Target], count: make(map[crdt.Value]int),
+		}
+		for _, ix := range to.unique {
+			if len(ix.columns) == 1 && ix.columns[0] == ref.target {
+				ref.lookup = ix
+			}
+		}
+		if ref.lookup == nil {
+			ref.lookup = to.addIndex(def.Target, []string{def.Target})
+		}
+		t.refs[ref.column] = ref
+		to.referrers = append(to.referrers, ref)
+	}
+}
+
+// sorted returns the rows in order of their keys.
+func (t *table) sorted() []*record {
+	rows := make([]*record, 0, len(t.rows))
+	for _, r := range t.rows {
+		rows = append(rows, r)
+	}
+	slices.SortFunc(rows, func(a, b *record) int { return strings.Compare(string(a.key), string(b.key)) })
+	return rows
+}
+
+// portable returns a row as other sites know it.
+func (t *table) portable(r *record) merge.Row {
+	values := make([]crdt.Value, len(t.shipped))
+	for i, column := range t.shipped {
+		values[i] = t.out(r.vals[column], column)
+	}
+	return merge.Row{Key: r.key, Columns: t.names, Values: values}
+}
+
+// out returns a local value as other sites know it: a reference that leads
+// nowhere is NULL.
+func (t *table) out(v crdt.Value, column int) crdt.Value {
+	ref := t.refs[column]
+	if ref == nil || v.IsNull() {
+		return v
+	}
+	target := ref.find(v)
+	if target == nil {
+		return crdt.Null
+	}
+	return crdt.Ref(target.key)
+}
+
+// find returns the row that a local value refers to.
+func (ref *reference) find(v crdt.Value) *record {
+	return ref.lookup.rows[crdt.MakeKey(ref.to.canonical(v, ref.target))]
+}
+
+// canonical returns the value that stands for all that the column's collation
+// takes as equal to v.
+func (t *table) canonical(v crdt.Value, column int) crdt.Value {
+	collation := t.def.Columns[column].Collation
+	if collation == "" || v.Tag() != crdt.TagText {
+		return v
+	}
+	if !strings.Contains(collation, "nopad") && !strings.Contains(collation, "0900") {
+		v = crdt.Value(strings.TrimRight(string(v), " "))
+	}
+	if strings.HasSuffix(collation, "_ci") {
+		v = crdt.Text(strings.ToLower(v.Payload()))
+	}
+	return v
+}
+
+// entry returns the key of a row in an index; false when it is not in it.
+func (ix *index) entry(t *table, vals []crdt.Value) (crdt.Key, bool) {
+	if len(ix.columns) == 1 {
+		v := vals[ix.columns[0]]
+		return crdt.MakeKey(t.canonical(v, ix.columns[0])), !v.IsNull()
+	}
+	list := make([]crdt.Value, len(ix.columns))
+	for i, column := range ix.columns {
+		if vals[column].IsNull() {
+			return "", false
+		}
+		list[i] = t.canonical(vals[column], column)
+	}
+	return crdt.MakeKey(list...), true
+}
+
+// taken returns the index in which another row than self has these values.
+func (t *table) taken(vals []crdt.Value, self *record) *index {
+	for _, ix := range t.unique {
+		if self != nil && ix.same(vals, self.vals) {
+			continue
+		}
+		key, in := ix.entry(t, vals)
+		if other := ix.rows[key]; in && other != nil && other != self {
+			return ix
+		}
+	}
+	return nil
+}
+
+// same reports whether two rows have the same bytes in the index's columns.
+func (ix *index) same(a, b []crdt.Value) bool {
+	for _, column := range ix.columns {
+		if a[column] != b[column] {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,152 @@
+package memdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"baraza/capture"
+	"baraza/crdt"
+	"baraza/merge"
+	"baraza/schema"
+)
+
+// tx implements merge.Tx.
+type tx struct {
+	db       *DB
+	released capture.IDs
+	mark     uint64
+	marked   bool
+}
+
+var errDone = errors.New("memdb: the transaction has ended; begin another")
+
+// step is the beginning of every call: it finds the table and asks for faults.
+func (x *tx) step(ctx context.Context, s Step, def *schema.Table) (*table, error) {
+	if x.db.open != x {
+		return nil, errDone
+	}
+	if err := x.db.fault(ctx, s); err != nil {
+		return nil, err
+	}
+	if def == nil {
+		return nil, nil
+	}
+	return x.db.table(def.Name)
+}
+
+func (x *tx) Lock(ctx context.Context, def *schema.Table, keys []crdt.Key) ([]merge.Row, error) {
+	t, err := x.step(ctx, StepLock, def)
+	if err != nil {
+		return nil, err
+	}
+	var rows []merge.Row
+	for _, key := range keys {
+		if r := t.rows[key]; r != nil {
+			rows = append(rows, t.portable(r))
+		}
+	}
+	return rows, nil
+}
+
+func (x *tx) Resolve(ctx context.Context, def *schema.Table, keys []crdt.Key) ([]bool, error) {
+	t, err := x.step(ctx, StepResolve, def)
+	if err != nil {
+		return nil, err
+	}
+	found := make([]bool, len(keys))
+	for i, key := range keys {
+		found[i] = t.rows[key] != nil
+	}
+	return found, nil
+}
+
+func (x *tx) Update(ctx context.Context, def *schema.Table, rows []merge.Row) ([]merge.RowError, error) {
+	t, err := x.step(ctx, StepUpdate, def)
+	if err != nil {
+		return nil, err
+	}
+	var refused []merge.RowError
+	for _, row := range rows {
+		r := t.rows[row.Key]
+		if r == nil {
+			return nil, fmt.Errorf("memdb: update %s: no row %s; lock it first", def.Name, row.Key)
+		}
+		if bad := x.db.update(t, r, row, nobody); bad != nil {
+			refused = append(refused, bad.of(row.Key))
+		}
+	}
+	return refused, nil
+}
+
+// Delete goes over the rows until nothing moves any more, so that rows of one
+// call may refer to each other.
+func (x *tx) Delete(ctx context.Context, def *schema.Table, keys []crdt.Key) ([]merge.RowError, error) {
+	t, err := x.step(ctx, StepDelete, def)
+	if err != nil {
+		return nil, err
+	}
+	for _, key := range keys {
+		if t.rows[key] == nil {
+			return nil, fmt.Errorf("memdb: delete from %s: no row %s; lock it first", def.Name, key)
+		}
+	}
+	for {
+		var refused []merge.RowError
+		var left []crdt.Key
+		for _, key := range keys {
+			r := t.rows[key]
+			if r == nil {
+				continue // gone with a row that it referred to
+			}
+			before := len(x.db.undo)
+			if bad := x.db.delete(t, r, nobody); bad != nil {
+				x.db.undoTo(before)
+				refused, left = append(refused, bad.of(key)), append(left, key)
+			}
+		}
+		if len(left) == 0 || len(left) == len(keys) {
+			return refused, nil
+		}
+		keys = left
+	}
+}
+
+func (x *tx) Release(ctx context.Context, ids capture.IDs) error {
+	_, err := x.step(ctx, StepRelease, nil)
+	if err == nil {
+		x.released = append(x.released, ids...)
+	}
+	return err
+}
+
+func (x *tx) SetMark(ctx context.Context, n uint64) error {
+	_, err := x.step(ctx, StepMark, nil)
+	if err == nil {
+		x.mark, x.marked = n, true
+	}
+	return err
+}
+
+func (x *tx) Commit() error {
+	if _, err := x.step(context.Background(), StepCommit, nil); err != nil {
+		_ = x.Rollback()
+		return err
+	}
+	x.db.commit()
+	x.db.log.release(x.released)
+	if x.marked {
+		x.db.mark = x.mark
+	}
+	x.db.open = nil
+	return x.db.fault(context.Background(), StepCommitted)
+}
+
+// Rollback after the end of the transaction does nothing.
+func (x *tx) Rollback() error {
+	if x.db.open == x {
+		x.db.undoTo(0)
+		x.db.open = nil
+	}
+	return nil
+}
