@@ -43,7 +43,7 @@ func TestRecordsRoundTrip(t *testing.T) {
 
 // A declared length must not become an allocation.
 func TestDeclaredLengthCostsNothing(t *testing.T) {
-	huge := []byte{0xdd, 0xff, 0xff, 0xff, 0xff} // array of 2^32-1
+	huge := []byte{0xdd, 0xff, 0xff, 0xff, 0xff}        // array of 2^32-1
 	longText := []byte{0x91, 0x97, 0xc6, 0x10, 0, 0, 0} // one admission whose site id has 256 MiB
 	for _, b := range [][]byte{huge, longText} {
 		allocs := testing.Benchmark(func(bench *testing.B) {

@@ -1,0 +1,45 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// Shared is the part of the settings that all sites have in common. A joining
+// site gets it from its inviter.
+type Shared struct {
+	Profile    string              `json:"profile,omitempty"`
+	Tables     []string            `json:"tables,omitempty"`
+	Exclude    []string            `json:"exclude,omitempty"`
+	Identity   map[string][]string `json:"identity,omitempty"`
+	References map[string]string   `json:"references,omitempty"`
+}
+
+// Shared returns the common part of the settings.
+func (c *Config) Shared() Shared {
+	return Shared{c.Profile, c.Tables, c.Exclude, c.Identity, c.References}
+}
+
+// Adopt takes the common part over.
+func (c *Config) Adopt(s Shared) {
+	c.Profile, c.Tables, c.Exclude, c.Identity, c.References = s.Profile, s.Tables, s.Exclude, s.Identity, s.References
+}
+
+// Marshal returns the form that travels.
+func (s Shared) Marshal() []byte {
+	b, err := json.Marshal(s)
+	if err != nil {
+		panic("config: texts did not encode: " + err.Error())
+	}
+	return b
+}
+
+// UnmarshalShared reads what Marshal wrote. What a newer version added is
+// left out.
+func UnmarshalShared(b []byte) (Shared, error) {
+	var s Shared
+	if err := json.Unmarshal(b, &s); err != nil {
+		return s, fmt.Errorf("reading the settings of the inviter: %w: use the same version of baraza at both ends", err)
+	}
+	return s, nil
+}
