@@ -20,8 +20,11 @@ type Table struct {
 	AutoIncrement string
 	Identity      Identity
 	References    []Reference
-	Unique        []Index
-	Engine        string
+	// Composite are the foreign keys of several columns. Their columns travel
+	// as they are, but for those that are References on their own account.
+	Composite []ForeignKey
+	Unique    []Index
+	Engine    string
 	// Triggers are those of the administrator, not of baraza.
 	Triggers []string
 }
@@ -41,6 +44,9 @@ type Column struct {
 	MaxChars   int64
 	Generated  bool // never shipped
 	HasDefault bool
+	// OnUpdateNow: the database sets the column to the current time when a
+	// row is updated and the statement does not write the column.
+	OnUpdateNow bool
 }
 
 // Identity is how a row is named the same at every site.
@@ -50,6 +56,10 @@ type Identity struct {
 	// Local: the primary key is not (part of) the identity; each site numbers
 	// its rows itself, and the primary key is never shipped.
 	Local bool
+	// Unsure: nothing makes sure that the identity, a uuid column, is there and
+	// unique. It serves to name rows that others refer to; the table itself is
+	// not replicated unless its configuration names the identity.
+	Unsure bool
 	// Source says where the identity comes from, for people: "uuid",
 	// "primary key", "configuration", "reference to person".
 	Source string
@@ -66,7 +76,16 @@ type Reference struct {
 	OnDelete, OnUpdate string // "RESTRICT", "NO ACTION", "CASCADE", "SET NULL"
 }
 
-// Index is a unique index besides the primary key.
+// ForeignKey is a foreign key of several columns.
+type ForeignKey struct {
+	Columns            []string
+	Table              string
+	Targets            []string
+	OnDelete, OnUpdate string
+}
+
+// Index is a unique index. The primary key is one of them, by the name
+// PRIMARY, only where it travels and is not the identity.
 type Index struct {
 	Name    string
 	Columns []string

@@ -1,0 +1,185 @@
+package schema
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+)
+
+// Options say what of a database is replicated, and what its own catalogue
+// does not tell.
+type Options struct {
+	// Tables are patterns such as "person" or "obs_*". None means every table.
+	Tables []string
+	// Exclude are patterns of tables that Tables would take and that stay out.
+	Exclude []string
+	// Identity names a table's identity columns.
+	Identity map[string][]string
+	// References are references without a foreign key, as in
+	// "orders.concept_id": "concept.concept_id".
+	References map[string]string
+}
+
+// Queryer is a database, a connection or a transaction.
+type Queryer interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// ownTriggers is how the names of baraza's triggers begin.
+const ownTriggers = "baraza_"
+
+// Load reads the model of the connection's current database. What cannot be
+// replicated is in the model too: see Check.
+func Load(ctx context.Context, q Queryer, opts Options) (*Model, error) {
+	l := loader{ctx: ctx, q: q, m: &Model{Tables: make(map[string]*Table)}}
+	for _, step := range []func() error{l.database, l.tables, l.columns, l.indexes, l.foreignKeys, l.triggers} {
+		if err := step(); err != nil {
+			return nil, fmt.Errorf("read the schema: %w", err)
+		}
+	}
+	if err := finish(l.m, opts); err != nil {
+		return nil, err
+	}
+	return l.m, nil
+}
+
+// finish turns what the catalogue says into the model of what is replicated.
+func finish(m *Model, opts Options) error {
+	if err := mark(m, opts); err != nil {
+		return err
+	}
+	if err := declare(m, opts.References); err != nil {
+		return err
+	}
+	inherit(m)
+	if err := identify(m, opts.Identity); err != nil {
+		return err
+	}
+	prune(m)
+	return nil
+}
+
+// mark sets Replicated by the patterns.
+func mark(m *Model, opts Options) error {
+	for _, pattern := range slices.Concat(opts.Tables, opts.Exclude) {
+		if _, err := path.Match(pattern, ""); err != nil {
+			return fmt.Errorf("the table pattern %q is not one: %w", pattern, err)
+		}
+	}
+	for name, t := range m.Tables {
+		t.Replicated = (len(opts.Tables) == 0 || matches(opts.Tables, name)) && !matches(opts.Exclude, name)
+	}
+	for _, pattern := range opts.Tables {
+		if !strings.ContainsAny(pattern, `*?[\`) && m.Tables[pattern] == nil {
+			return fmt.Errorf("the database %s has no table %s", m.Database, pattern)
+		}
+	}
+	return nil
+}
+
+func matches(patterns []string, name string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool {
+		ok, _ := path.Match(p, name)
+		return ok
+	})
+}
+
+// declare adds the references that have no foreign key. A declaration for a
+// table that is not there says nothing: profiles serve many versions of an
+// application.
+func declare(m *Model, references map[string]string) error {
+	for from, to := range references {
+		table, column, ok1 := strings.Cut(from, ".")
+		target, targetColumn, ok2 := strings.Cut(to, ".")
+		if !ok1 || !ok2 {
+			return fmt.Errorf("reference %q to %q: both are written table.column", from, to)
+		}
+		t, ref := m.Tables[table], m.Tables[target]
+		if t == nil || t.Column(column) == nil || t.Reference(column) != nil {
+			continue
+		}
+		if ref == nil || ref.Column(targetColumn) == nil {
+			return fmt.Errorf("reference %s: there is no column %s", from, to)
+		}
+		t.References = append(t.References, Reference{Column: column, Table: target, Target: targetColumn,
+			OnDelete: "NO ACTION", OnUpdate: "NO ACTION"})
+	}
+	for _, t := range m.Tables {
+		slices.SortFunc(t.References, func(a, b Reference) int {
+			return strings.Compare(a.Column+"\x00"+a.Table, b.Column+"\x00"+b.Table)
+		})
+	}
+	return nil
+}
+
+// inherit makes a column of a composite foreign key a reference where the
+// column that it points to is one: in visit_note(patient_id, visit_no) ->
+// visit(patient_id, visit_no) the patient is a patient, and not a number.
+func inherit(m *Model) {
+	for again := true; again; {
+		again = false
+		for _, t := range m.Tables {
+			for _, fk := range t.Composite {
+				again = m.inheritOne(t, fk) || again
+			}
+		}
+	}
+}
+
+func (m *Model) inheritOne(t *Table, fk ForeignKey) (added bool) {
+	parent := m.Tables[fk.Table]
+	if parent == nil {
+		return false
+	}
+	for i, column := range fk.Columns {
+		ref := parent.Reference(fk.Targets[i])
+		if ref == nil || t.Reference(column) != nil {
+			continue
+		}
+		t.References = append(t.References, Reference{Column: column, Table: ref.Table, Target: ref.Target,
+			OnDelete: "NO ACTION", OnUpdate: "NO ACTION"})
+		added = true
+	}
+	return added
+}
+
+// prune drops the tables that are neither replicated, nor referred to by a
+// replicated one, nor needed to name a row of such a one.
+func prune(m *Model) {
+	keep := make(map[string]bool)
+	var add func(name string)
+	add = func(name string) {
+		t := m.Tables[name]
+		if t == nil || keep[name] {
+			return
+		}
+		keep[name] = true
+		for _, ref := range t.References {
+			if t.Replicated || slices.Contains(t.Identity.Columns, ref.Column) {
+				add(ref.Table)
+			}
+		}
+		for _, fk := range t.Composite {
+			if t.Replicated {
+				add(fk.Table)
+			}
+		}
+	}
+	for name, t := range m.Tables {
+		if t.Replicated {
+			add(name)
+		}
+	}
+	for name := range m.Tables {
+		if !keep[name] {
+			delete(m.Tables, name)
+		}
+	}
+}
+
+// ErrNoDatabase says that the DSN names no database.
+var ErrNoDatabase = errors.New("the DSN names no database; write it after the slash: user:password@tcp(host:3306)/database")
