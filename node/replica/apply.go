@@ -30,6 +30,7 @@ type Result struct {
 	Changes int // row changes applied
 	Local   int // local row changes taken on the way
 	Batches int
+	System  bool // rows of system tables are among the changes
 }
 
 // Apply merges the next batches of other sites into the database, in one
@@ -129,6 +130,9 @@ func (r *Replica) fill(ctx context.Context, g *group, tx merge.Tx, t *txn, l *lo
 		}
 		for j := range in {
 			res.Changes += len(in[j].Changes)
+			for k := range in[j].Changes {
+				res.System = res.System || merge.IsSystem(in[j].Changes[k].Table)
+			}
 		}
 	}
 	if g.retry {
