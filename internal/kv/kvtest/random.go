@@ -1,0 +1,88 @@
+package kvtest
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"baraza/internal/kv"
+)
+
+// model is the slow obvious store that the random history is compared with.
+type model map[string]string
+
+func (m model) scan(lower, upper []byte) string {
+	var out bytes.Buffer
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		if k >= string(lower) && (upper == nil || k < string(upper)) {
+			if out.Len() > 0 {
+				out.WriteByte(' ')
+			}
+			fmt.Fprintf(&out, "%s=%s", k, m[k])
+		}
+	}
+	return out.String()
+}
+
+// randomHistory writes random batches to the store and to the model, and
+// compares reads of both, and of snapshots of both.
+func randomHistory(t *testing.T, s kv.Store) {
+	const steps, keys = 3000, 600
+	rng := rand.New(rand.NewPCG(1, 2)) // the same history each time
+	key := func() []byte { return fmt.Appendf(nil, "k%03d", rng.IntN(keys)) }
+	m := model{}
+	var snap kv.Snapshot
+	var snapModel model
+	for step := range steps {
+		writeRandomly(t, s, m, rng, key)
+		lower, upper := key(), key()
+		if got, want := all(t, s, lower, upper), m.scan(lower, upper); got != want {
+			t.Fatalf("step %d: Scan(%s, %s) = %q, want %q", step, lower, upper, got, want)
+		}
+		k := key()
+		wantGet(t, s, string(k), m[string(k)])
+		if snap != nil && rng.IntN(10) == 0 {
+			if got, want := all(t, snap, nil, nil), snapModel.scan(nil, nil); got != want {
+				t.Fatalf("step %d: the snapshot holds %q, want %q", step, got, want)
+			}
+			must(t, snap.Close())
+			snap = nil
+		}
+		if snap == nil && rng.IntN(10) == 0 {
+			snap, snapModel = s.Snapshot(), maps.Clone(m)
+		}
+	}
+	if snap != nil {
+		must(t, snap.Close())
+	}
+	wantAll(t, s, m.scan(nil, nil))
+}
+
+// writeRandomly writes one batch; now and then one that removes a whole range.
+func writeRandomly(t *testing.T, s kv.Store, m model, rng *rand.Rand, key func() []byte) {
+	var b kv.Batch
+	for range rng.IntN(6) {
+		k := key()
+		if rng.IntN(3) == 0 {
+			b.Delete(k)
+			delete(m, string(k))
+		} else {
+			v := fmt.Append(nil, rng.IntN(1000))
+			b.Set(k, v)
+			m[string(k)] = string(v)
+		}
+	}
+	if rng.IntN(100) == 0 {
+		from := string(key())
+		for _, k := range slices.Sorted(maps.Keys(m)) {
+			if k >= from && len(b.Ops) < 200 {
+				b.Delete([]byte(k))
+				delete(m, k)
+			}
+		}
+	}
+	must(t, s.Write(&b, false))
+}

@@ -1,0 +1,284 @@
+package kv
+
+import (
+	"errors"
+	"slices"
+	"sort"
+	"sync"
+)
+
+// ErrClosed is what every call on a closed store or snapshot returns.
+var ErrClosed = errors.New("the store is closed; open it again")
+
+// leafKeysMax bounds a leaf, and with it what one write moves or copies.
+const leafKeysMax = 64
+
+// Mem is a Store in memory: one sorted array, cut into leaves. It is
+// deterministic: the same writes give the same store, and nothing in it
+// depends on time or on the addresses of things.
+//
+// Snapshots cost nothing until the next write. Each snapshot starts a new
+// epoch; a leaf, or the list of leaves, that an earlier epoch made belongs to
+// the snapshots too and is copied before it is changed.
+type Mem struct {
+	mu     sync.RWMutex
+	closed bool
+	epoch  uint64
+	tree   tree
+}
+
+// tree is a sorted list of non-empty sorted leaves. epoch is when the list,
+// and the leaf, was copied last.
+type tree struct {
+	epoch  uint64
+	leaves []*leaf
+}
+
+type leaf struct {
+	epoch uint64
+	items []item
+}
+
+type item struct {
+	key   string
+	value []byte
+}
+
+// NewMem returns an empty store.
+func NewMem() *Mem { return &Mem{} }
+
+// Get implements Reader.
+func (m *Mem) Get(key []byte) ([]byte, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.closed {
+		return nil, ErrClosed
+	}
+	return m.tree.get(key), nil
+}
+
+// Scan implements Reader. It reads a snapshot, so each may write to the store.
+func (m *Mem) Scan(lower, upper []byte, each func(key, value []byte) bool) error {
+	view, epoch, err := m.view()
+	if err != nil {
+		return err
+	}
+	defer m.unview(epoch)
+	view.scan(lower, upper, each)
+	return nil
+}
+
+// Write implements Store; a store in memory has nothing to sync.
+func (m *Mem) Write(b *Batch, _ bool) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return ErrClosed
+	}
+	for _, op := range b.Ops {
+		m.put(op)
+	}
+	return nil
+}
+
+// Close implements Store.
+func (m *Mem) Close() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return ErrClosed
+	}
+	m.closed, m.tree = true, tree{}
+	return nil
+}
+
+// Snapshot implements Store.
+func (m *Mem) Snapshot() Snapshot {
+	view, epoch, err := m.view()
+	return &memSnapshot{mem: m, view: view, epoch: epoch, closed: err != nil}
+}
+
+// view fixes the tree as it is: later writes copy what they change.
+func (m *Mem) view() (tree, uint64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return tree{}, 0, ErrClosed
+	}
+	m.epoch++
+	return m.tree, m.epoch, nil
+}
+
+// unview gives up the view that began the epoch. If it was the last to begin
+// and nothing was written since, what it held is the writers' again: a scan
+// between two writes then costs no copy.
+func (m *Mem) unview(epoch uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.epoch == epoch && m.tree.epoch < epoch {
+		m.epoch--
+	}
+}
+
+// put applies one write.
+func (m *Mem) put(op Op) {
+	t := &m.tree
+	at := t.find(op.Key)
+	var i int
+	var found bool
+	if at < len(t.leaves) {
+		i, found = t.leaves[at].find(op.Key)
+	}
+	if op.Value == nil && !found {
+		return
+	}
+	m.own()
+	switch {
+	case op.Value == nil:
+		l := m.ownLeaf(at)
+		l.items = slices.Delete(l.items, i, i+1)
+		if len(l.items) == 0 {
+			t.leaves = slices.Delete(t.leaves, at, at+1)
+		}
+	case found:
+		m.ownLeaf(at).items[i].value = clone(op.Value)
+	default:
+		m.insert(at, i, item{string(op.Key), clone(op.Value)})
+	}
+}
+
+// insert puts a new key at place i of leaf at, and splits the leaf if full.
+func (m *Mem) insert(at, i int, it item) {
+	t := &m.tree
+	if len(t.leaves) == 0 {
+		t.leaves = append(t.leaves, &leaf{epoch: m.epoch})
+	}
+	l := m.ownLeaf(at)
+	if len(l.items) == leafKeysMax {
+		// Keys often arrive in order (log entries): a full last leaf then stays
+		// full, and the new key begins the next one.
+		cut := leafKeysMax / 2
+		if at == len(t.leaves)-1 && i == leafKeysMax {
+			cut = leafKeysMax
+		}
+		right := &leaf{epoch: m.epoch, items: make([]item, 0, leafKeysMax)}
+		right.items = append(right.items, l.items[cut:]...)
+		clear(l.items[cut:])
+		l.items = l.items[:cut]
+		t.leaves = slices.Insert(t.leaves, at+1, right)
+		if i >= cut {
+			l, i = right, i-cut
+		}
+	}
+	l.items = slices.Insert(l.items, i, it)
+}
+
+// own makes the list of leaves the writers' own.
+func (m *Mem) own() {
+	if m.tree.epoch != m.epoch {
+		m.tree = tree{epoch: m.epoch, leaves: slices.Clone(m.tree.leaves)}
+	}
+}
+
+// ownLeaf makes a leaf the writers' own; the list already is.
+func (m *Mem) ownLeaf(at int) *leaf {
+	l := m.tree.leaves[at]
+	if l.epoch != m.epoch {
+		items := make([]item, len(l.items), leafKeysMax)
+		copy(items, l.items)
+		l = &leaf{epoch: m.epoch, items: items}
+		m.tree.leaves[at] = l
+	}
+	return l
+}
+
+// find returns the leaf that holds key or should.
+func (t *tree) find(key []byte) int {
+	at := sort.Search(len(t.leaves), func(i int) bool { return t.leaves[i].items[0].key > string(key) })
+	return max(at-1, 0)
+}
+
+func (l *leaf) find(key []byte) (int, bool) {
+	i := sort.Search(len(l.items), func(i int) bool { return l.items[i].key >= string(key) })
+	return i, i < len(l.items) && l.items[i].key == string(key)
+}
+
+func (t *tree) get(key []byte) []byte {
+	if len(t.leaves) == 0 {
+		return nil
+	}
+	l := t.leaves[t.find(key)]
+	if i, found := l.find(key); found {
+		return clone(l.items[i].value)
+	}
+	return nil
+}
+
+func (t *tree) scan(lower, upper []byte, each func(key, value []byte) bool) {
+	if len(t.leaves) == 0 {
+		return
+	}
+	at := t.find(lower)
+	i, _ := t.leaves[at].find(lower)
+	var key []byte // one buffer for all: each may not keep it
+	for ; at < len(t.leaves); at, i = at+1, 0 {
+		for _, it := range t.leaves[at].items[i:] {
+			if upper != nil && it.key >= string(upper) {
+				return
+			}
+			key = append(key[:0], it.key...)
+			if !each(key, it.value) {
+				return
+			}
+		}
+	}
+}
+
+// clone copies a value; unlike bytes.Clone it never gives nil.
+func clone(value []byte) []byte { return append([]byte{}, value...) }
+
+// memSnapshot is a fixed view of a Mem.
+type memSnapshot struct {
+	mem    *Mem
+	mu     sync.RWMutex
+	view   tree
+	epoch  uint64
+	closed bool
+}
+
+func (s *memSnapshot) open() (tree, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.closed {
+		return tree{}, ErrClosed
+	}
+	return s.view, nil
+}
+
+func (s *memSnapshot) Get(key []byte) ([]byte, error) {
+	view, err := s.open()
+	if err != nil {
+		return nil, err
+	}
+	return view.get(key), nil
+}
+
+func (s *memSnapshot) Scan(lower, upper []byte, each func(key, value []byte) bool) error {
+	view, err := s.open()
+	if err != nil {
+		return err
+	}
+	view.scan(lower, upper, each)
+	return nil
+}
+
+func (s *memSnapshot) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return ErrClosed
+	}
+	s.closed, s.view = true, tree{}
+	s.mem.unview(s.epoch)
+	return nil
+}

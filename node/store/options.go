@@ -1,0 +1,73 @@
+package store
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// The store's share of the process's memory is bounded by cacheBytes and
+// memtablesMax memtables.
+const (
+	cacheBytes     = 32 << 20
+	memtableBytes  = 16 << 20
+	memtablesMax   = 3 // then writers wait for a flush
+	openFilesMax   = 256
+	walSyncBytes   = 1 << 20 // start writing a large unsynced log back early
+	l0FilesCompact = 4
+)
+
+// Options say where a store is. Dir is required.
+type Options struct {
+	Dir string
+	// FS is the disk; nil means the machine's own.
+	FS vfs.FS
+	// Fatal is called when the store can no longer keep its promises, such as
+	// when the disk refuses a write. It must not return. nil prints the error
+	// and ends the process with exit code 2: what was synced is safe, and
+	// start-up completes the rest.
+	Fatal func(err error)
+}
+
+func (o *Options) defaults() {
+	if o.FS == nil {
+		o.FS = vfs.Default
+	}
+	if o.Fatal == nil {
+		o.Fatal = func(err error) {
+			fmt.Fprintln(os.Stderr, "baraza:", err)
+			os.Exit(2)
+		}
+	}
+}
+
+func (o *Options) pebble() *pebble.Options {
+	opts := &pebble.Options{
+		FS:                          o.FS,
+		FormatMajorVersion:          pebble.FormatNewest,
+		CacheSize:                   cacheBytes,
+		MemTableSize:                memtableBytes,
+		MemTableStopWritesThreshold: memtablesMax,
+		MaxOpenFiles:                openFilesMax,
+		WALBytesPerSync:             walSyncBytes,
+		L0CompactionThreshold:       l0FilesCompact,
+		Logger:                      logger{o},
+	}
+	// Young data is compressed for speed, what has sunk to the last levels
+	// (most of it) with zstd.
+	opts.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionBalanced })
+	return opts
+}
+
+// logger drops what Pebble has to say, but for its last words.
+type logger struct{ o *Options }
+
+func (logger) Infof(string, ...any)  {}
+func (logger) Errorf(string, ...any) {}
+
+func (l logger) Fatalf(format string, args ...any) {
+	l.o.Fatal(fmt.Errorf("the store in %s cannot go on: %s; see that the disk is whole and has room, then start again",
+		l.o.Dir, oneLine(fmt.Sprintf(format, args...))))
+}
