@@ -80,7 +80,17 @@ func testUpdateRefused(s *suite) {
 		s.refused(map[crdt.Key]merge.Refusal{keyOf(3): merge.RefusedValue})(
 			tx.Update(s.ctx, s.table("users"), []merge.Row{row(keyOf(3), "creator", nil)}))
 	})
-	s.sees("users", "uuid username person_id creator", "#1 annie #1 #1", "#2 bob #1 #1", "#3 cyd #1 #2")
+	// Values passed on within one call, first against the order.
+	s.transact(func(tx merge.Tx) {
+		s.lock(tx, "users", keyOf(1), keyOf(2), keyOf(3))
+		s.refused(nil)(tx.Update(s.ctx, s.table("users"), []merge.Row{
+			row(keyOf(1), "username", "bob"), row(keyOf(2), "username", "cyd"), row(keyOf(3), "username", "dee"),
+		}))
+		s.refused(nil)(tx.Update(s.ctx, s.table("users"), []merge.Row{
+			row(keyOf(3), "username", "cyd2"), row(keyOf(1), "username", "annie"), row(keyOf(2), "username", "bob"),
+		}))
+	})
+	s.sees("users", "uuid username person_id creator", "#1 annie #1 #1", "#2 bob #1 #1", "#3 cyd2 #1 #2")
 }
 
 func testDelete(s *suite) {

@@ -61,22 +61,36 @@ func (x *tx) Resolve(ctx context.Context, def *schema.Table, keys []crdt.Key) ([
 	return found, nil
 }
 
+// Update tries rows again whose unique value was taken, as long as another row
+// of the call may have let go of it.
 func (x *tx) Update(ctx context.Context, def *schema.Table, rows []merge.Row) ([]merge.RowError, error) {
 	t, err := x.step(ctx, StepUpdate, def)
 	if err != nil {
 		return nil, err
 	}
-	var refused []merge.RowError
-	for _, row := range rows {
-		r := t.rows[row.Key]
-		if r == nil {
-			return nil, fmt.Errorf("memdb: update %s: no row %s; lock it first", def.Name, row.Key)
+	var final []merge.RowError
+	for {
+		var taken []merge.RowError
+		var again []merge.Row
+		for _, row := range rows {
+			r := t.rows[row.Key]
+			if r == nil {
+				return nil, fmt.Errorf("memdb: update %s: no row %s; lock it first", def.Name, row.Key)
+			}
+			bad := x.db.update(t, r, row, nobody)
+			switch {
+			case bad == nil:
+			case bad.why == merge.RefusedDuplicate:
+				taken, again = append(taken, bad.of(row.Key)), append(again, row)
+			default:
+				final = append(final, bad.of(row.Key))
+			}
 		}
-		if bad := x.db.update(t, r, row, nobody); bad != nil {
-			refused = append(refused, bad.of(row.Key))
+		if len(again) == 0 || len(again) == len(rows) {
+			return append(final, taken...), nil
 		}
+		rows = again
 	}
-	return refused, nil
 }
 
 // Delete goes over the rows until nothing moves any more, so that rows of one
