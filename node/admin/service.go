@@ -1,0 +1,171 @@
+package admin
+
+import (
+	"context"
+	"time"
+)
+
+// Service is what can be asked of a running site. Implementations are safe for
+// concurrent use.
+type Service interface {
+	// Status tells how the site is.
+	Status(ctx context.Context) (*Status, error)
+	// Invite makes an invitation token.
+	Invite(ctx context.Context, req InviteRequest) (*Invitation, error)
+	// Peers lists the other members, sorted by name.
+	Peers(ctx context.Context) (*PeerList, error)
+	// Forget removes a member. No when there is none of that name or id.
+	Forget(ctx context.Context, req ForgetRequest) error
+	// Tables lists the replicated tables, and those that the patterns take and
+	// that cannot be replicated, sorted by name.
+	Tables(ctx context.Context) (*TableList, error)
+	// AddTables adds patterns. No when a table cannot be replicated.
+	AddTables(ctx context.Context, req TablesRequest) (*TableList, error)
+	// RemoveTables removes patterns or excludes tables. No when there is none.
+	RemoveTables(ctx context.Context, req TablesRequest) (*TableList, error)
+	// Conflicts lists conflicts, newest first.
+	Conflicts(ctx context.Context, req ConflictsRequest) (*ConflictList, error)
+	// Conflict returns one. No when there is none of that id.
+	Conflict(ctx context.Context, req ConflictRequest) (*Conflict, error)
+	// Stop asks the site to stop cleanly; it returns at once.
+	Stop(ctx context.Context) error
+}
+
+// Status is what `status --json` prints. Fields are added, never renamed.
+type Status struct {
+	Site    string `json:"site"`
+	ID      string `json:"id"`
+	Version string `json:"version"`
+	// StartedAt is when the process started.
+	StartedAt time.Time `json:"started_at"`
+	Peers     []Peer    `json:"peers"`
+	// Vector is how far the site has each origin's log, by site id.
+	Vector map[string]uint64 `json:"vector"`
+	// PendingCapture counts local changes not taken yet; PendingApply counts
+	// log entries not applied yet.
+	PendingCapture uint64 `json:"pending_capture"`
+	PendingApply   uint64 `json:"pending_apply"`
+	Waiting        int    `json:"waiting"`
+	Held           int    `json:"held"`
+	SetAside       int    `json:"set_aside"`
+	Conflicts      int    `json:"conflicts"`
+	// ClockOffsetMS is the median of the peers' clocks less this site's.
+	ClockOffsetMS int64  `json:"clock_offset_ms"`
+	Capture       string `json:"capture"`
+	Database      string `json:"database"`
+	Tables        int    `json:"tables"`
+	// Alarms are what an administrator should act on, one line each.
+	Alarms []string `json:"alarms"`
+}
+
+// States of a peer.
+const (
+	PeerConnected = "connected"
+	PeerAway      = "away"
+)
+
+// Peer is another member.
+type Peer struct {
+	Site string `json:"site"`
+	ID   string `json:"id"`
+	// State is PeerConnected or PeerAway.
+	State string `json:"state"`
+	// BehindBatches counts log entries that this site has and the peer lacks,
+	// as far as known.
+	BehindBatches uint64 `json:"behind_batches"`
+	// LastSeen is when the peer was last heard of; null for never.
+	LastSeen  *time.Time `json:"last_seen"`
+	Addresses []string   `json:"addresses"`
+	// AdmittedBy is the name of the member that let it in.
+	AdmittedBy string `json:"admitted_by"`
+}
+
+// PeerList is the other members.
+type PeerList struct {
+	Peers []Peer `json:"peers"`
+}
+
+// InviteRequest asks for an invitation.
+type InviteRequest struct {
+	TTLSeconds int64 `json:"ttl_seconds"`
+}
+
+// Invitation is a token; it is a secret until it is used.
+type Invitation struct {
+	Token   string    `json:"token"`
+	Expires time.Time `json:"expires"`
+}
+
+// ForgetRequest names a site by its name or id.
+type ForgetRequest struct {
+	Site string `json:"site"`
+}
+
+// Table is one table.
+type Table struct {
+	Name string `json:"name"`
+	// Identity is the columns that name a row everywhere, and where they come
+	// from.
+	Identity string `json:"identity"`
+	// Refused says why the table is not replicated; "" when it is.
+	Refused string `json:"refused,omitempty"`
+	// Warnings are what its administrator should know.
+	Warnings []string `json:"warnings,omitempty"`
+}
+
+// TableList is the tables, and the patterns that chose them.
+type TableList struct {
+	Patterns []string `json:"patterns"`
+	Exclude  []string `json:"exclude"`
+	Tables   []Table  `json:"tables"`
+}
+
+// TablesRequest names tables or patterns.
+type TablesRequest struct {
+	Patterns []string `json:"patterns"`
+}
+
+// ConflictsRequest chooses conflicts. Zero fields choose all.
+type ConflictsRequest struct {
+	Table string `json:"table,omitempty"`
+	// Limit bounds the list; 0 means DefaultConflictLimit.
+	Limit int `json:"limit,omitempty"`
+}
+
+// DefaultConflictLimit is how many conflicts a list holds if nothing is said.
+const DefaultConflictLimit = 100
+
+// ConflictList is some conflicts, and how many there are in all.
+type ConflictList struct {
+	Conflicts []Conflict `json:"conflicts"`
+	Total     int        `json:"total"`
+}
+
+// ConflictRequest names a conflict.
+type ConflictRequest struct {
+	ID string `json:"id"`
+}
+
+// Conflict is two writes that had not seen each other.
+type Conflict struct {
+	ID    string `json:"id"`
+	Table string `json:"table"`
+	Key   string `json:"key"`
+	// Column is "" where the whole row is meant.
+	Column string `json:"column"`
+	// Rule is which merge rule decided, as in "R1".
+	Rule string `json:"rule"`
+	// Won is what is visible; Lost is what it beat.
+	Won  Write `json:"won"`
+	Lost Write `json:"lost"`
+}
+
+// Write is one side of a conflict.
+type Write struct {
+	Site   string    `json:"site"`
+	SiteID string    `json:"site_id"`
+	Time   time.Time `json:"time"`
+	// Value is as a person would read it; Delete says that the row was deleted.
+	Value  string `json:"value"`
+	Delete bool   `json:"delete,omitempty"`
+}
