@@ -1,0 +1,84 @@
+package gossip
+
+import (
+	"math"
+	"time"
+
+	"baraza/clock"
+)
+
+// Limits that hold whatever a peer sends.
+const (
+	// MaxOrigins bounds the entries of a version vector, and so everything
+	// that is kept per origin.
+	MaxOrigins = 4096
+	// MaxPeers bounds the peers that are remembered, connected or away.
+	MaxPeers = 1024
+	// MaxEntryBytes bounds one log entry. An entry holds a chunk of a batch,
+	// or a single change that is larger than a chunk.
+	MaxEntryBytes = 64 << 20
+	// MaxEntries bounds the entries of one message.
+	MaxEntries = 1 << 16
+	// MaxMessageBytes bounds an encoded message.
+	MaxMessageBytes = MaxEntryBytes + 1<<20
+
+	// clockSamples is how many round trips the clock offset is chosen from.
+	clockSamples = 8
+
+	never = time.Duration(math.MaxInt64)
+)
+
+// Version is the version of the protocol, told in Hello.
+const Version = 1
+
+// Config are the settings of a Protocol. Zero durations take the defaults.
+type Config struct {
+	// Site is the site that this is.
+	Site clock.SiteID
+	// HaveDelay is how long news gathers before it is announced to a peer that
+	// lacks it: 50 ms. Shorter finds providers sooner, longer sends less.
+	HaveDelay time.Duration
+	// AckDelay is how long before a peer that has something is told that it is
+	// durable here too: 1 s. It costs bytes on every line and hurries nobody.
+	AckDelay time.Duration
+	// Grace is how long an entry that another peer has announced may be missing
+	// from the provider before that peer becomes the provider: 500 ms. Shorter
+	// than the round trip of the provider's line, it brings duplicates.
+	Grace time.Duration
+	// Hold is how long a provider that was chosen for being ahead is kept,
+	// before an origin's own site is preferred again: 10 s.
+	Hold time.Duration
+	// Stall is how long a provider that announced entries may send none at all
+	// before another is tried: 60 s. It must exceed the time that 256 KiB take
+	// on the slowest line.
+	Stall time.Duration
+	// PingEvery is the time between pings: 5 s.
+	PingEvery time.Duration
+	// FetchOwn makes the site fetch its own entries from peers, as after the
+	// loss of its store. Without it they are left alone (see OwnAhead).
+	FetchOwn bool
+}
+
+func (c Config) withDefaults() Config {
+	def := func(d *time.Duration, v time.Duration) {
+		if *d == 0 {
+			*d = v
+		}
+	}
+	def(&c.HaveDelay, 50*time.Millisecond)
+	def(&c.AckDelay, time.Second)
+	def(&c.Grace, 500*time.Millisecond)
+	def(&c.Hold, 10*time.Second)
+	def(&c.Stall, 60*time.Second)
+	def(&c.PingEvery, 5*time.Second)
+	return c
+}
+
+// Instant is a moment as one site sees it. Delays are measured on Elapsed;
+// Wall is only compared with what peers say their wall clocks read.
+type Instant struct {
+	// Elapsed is the time since any fixed moment, and never goes back.
+	Elapsed time.Duration
+	// Wall is the wall clock in milliseconds since the Unix epoch, UTC.
+	Wall int64
+}

@@ -1,0 +1,298 @@
+package gossip
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"baraza/clock"
+)
+
+// Protocol is the state of one site.
+type Protocol struct {
+	cfg     Config
+	have    clock.VersionVector // durable here
+	origins []*origin           // sorted by id
+	peers   []*peer             // sorted by id; connected and away
+	count   Metrics
+}
+
+// Metrics count what happened since the start.
+type Metrics struct {
+	Received   uint64 // entries that were new
+	Duplicates uint64 // entries that were already here
+	Gaps       uint64 // Entries messages that did not join up
+	Switches   uint64 // providers given up for another while connected
+}
+
+// origin is what a site knows about the entries of one origin.
+type origin struct {
+	id clock.SiteID
+	// accepted is the last entry taken: durable here, or handed to the caller
+	// to be stored.
+	accepted uint64
+	// provider is the peer subscribed to; zero when there is none.
+	provider clock.SiteID
+	// since is when the provider was last asked.
+	since time.Duration
+	// graceSeq, when not 0, was announced by another peer and not by the
+	// provider; at graceAt the patience with the provider ends.
+	graceSeq uint64
+	graceAt  time.Duration
+	// holdUntil is when the origin's own site is preferred again.
+	holdUntil time.Duration
+	// reviewAt is when the choice of provider must be looked at again.
+	reviewAt time.Duration
+}
+
+// peer is what a site knows about one peer.
+type peer struct {
+	id        clock.SiteID
+	connected bool
+	// known is what the peer said it has; it outlives the connection.
+	known clock.VersionVector
+
+	session
+}
+
+// session is the part of a peer's state that ends with the connection.
+type session struct {
+	greeted   bool // its Hello has come
+	helloSent bool
+	// told is what the peer was told, by Have or by Entries.
+	told clock.VersionVector
+	// haveAt is when there is something to announce.
+	haveAt time.Duration
+	// cursors are the peer's subscriptions, sorted by origin; turn is the
+	// origin that was served last.
+	cursors []cursor
+	turn    clock.SiteID
+	// commands are subscriptions to be asked for or taken back; gone are
+	// answers owed. Both sorted by origin.
+	commands []command
+	gone     clock.VersionVector
+	// goneThere is, per origin, the first entry that the peer still holds.
+	goneThere clock.VersionVector
+	// entriesAt is when entries, or a part of them, last came.
+	entriesAt time.Duration
+
+	pingAt  time.Duration
+	pinged  int64 // wall clock of the ping that is under way; 0 when none
+	pong    *Pong // owed
+	samples []sample
+}
+
+type cursor struct {
+	origin clock.SiteID
+	after  uint64
+}
+
+type command struct {
+	origin    clock.SiteID
+	subscribe bool
+}
+
+// New returns the protocol of a site whose log has vector.
+func New(cfg Config, vector clock.VersionVector) *Protocol {
+	p := &Protocol{cfg: cfg.withDefaults(), have: vector.Clone()}
+	for _, e := range vector {
+		p.origin(e.Site).accepted = e.Seq
+	}
+	return p
+}
+
+// Up tells of a new connection to a peer.
+func (p *Protocol) Up(id clock.SiteID, now Instant) error {
+	if id == p.cfg.Site || id.IsZero() {
+		return fmt.Errorf("gossip: peer %s has this site's own identity; give one of the two a key of its own", id.Short())
+	}
+	i, ok := p.findPeer(id)
+	if !ok {
+		if len(p.peers) >= MaxPeers {
+			return fmt.Errorf("gossip: %d peers already; forget peers that are gone for good", MaxPeers)
+		}
+		p.peers = slices.Insert(p.peers, i, &peer{id: id})
+	}
+	pe := p.peers[i]
+	if pe.connected {
+		p.Down(id, now)
+	}
+	pe.connected = true
+	pe.session = session{haveAt: never, pingAt: never}
+	return nil
+}
+
+// Down tells that a peer's connection is gone. What the peer is known to have
+// stays known.
+func (p *Protocol) Down(id clock.SiteID, now Instant) {
+	pe := p.peer(id)
+	if pe == nil || !pe.connected {
+		return
+	}
+	pe.connected = false
+	pe.session = session{haveAt: never, pingAt: never}
+	for _, o := range p.origins {
+		if o.provider == id {
+			o.provider = clock.SiteID{}
+			o.graceSeq = 0
+		}
+		p.review(o, now.Elapsed)
+	}
+}
+
+// Forget drops what is known of a peer that is not connected.
+func (p *Protocol) Forget(id clock.SiteID) {
+	if i, ok := p.findPeer(id); ok && !p.peers[i].connected {
+		p.peers = slices.Delete(p.peers, i, i+1)
+	}
+}
+
+// Handle takes a message from a peer. It returns entries to be stored: when
+// there are none, Payloads is empty. Call it for them in the order given, then
+// Advanced. Entries are taken from a peer that has just gone as well; they are
+// as good as ever. After an error the connection must be closed.
+func (p *Protocol) Handle(from clock.SiteID, m Message, now Instant) (Entries, error) {
+	pe := p.peer(from)
+	if e, ok := m.(Entries); ok {
+		return p.receive(pe, e, now.Elapsed)
+	}
+	if pe == nil || !pe.connected {
+		return Entries{}, nil
+	}
+	if h, ok := m.(Hello); ok {
+		return Entries{}, p.greet(pe, h, now.Elapsed)
+	}
+	if !pe.greeted {
+		return Entries{}, fmt.Errorf("gossip: peer %s sent %T before hello", from.Short(), m)
+	}
+	switch m := m.(type) {
+	case Have:
+		return Entries{}, p.announced(pe, m.Changed, now.Elapsed)
+	case Subscribe:
+		return Entries{}, pe.subscribed(m)
+	case Unsubscribe:
+		p.unsubscribed(pe, m.Origin, now.Elapsed)
+	case Gone:
+		return Entries{}, p.goneAt(pe, m, now.Elapsed)
+	case Ping:
+		pe.pong = &Pong{Ping: m.Sent, Received: now.Wall}
+	case Pong:
+		pe.measure(m, now)
+	default:
+		return Entries{}, fmt.Errorf("gossip: unknown message %T from %s", m, from.Short())
+	}
+	return Entries{}, nil
+}
+
+// Tick does what is due.
+func (p *Protocol) Tick(now Instant) {
+	for _, o := range p.origins {
+		if o.reviewAt <= now.Elapsed {
+			p.review(o, now.Elapsed)
+		}
+	}
+}
+
+// Wake returns the earliest time after now at which Tick has something to do or
+// Outgoing has something to send that it has not now; ok is false when only a
+// message or a new entry can change that.
+func (p *Protocol) Wake(now Instant) (at time.Duration, ok bool) {
+	at = never
+	later := func(t time.Duration) {
+		if t > now.Elapsed {
+			at = min(at, t)
+		}
+	}
+	for _, o := range p.origins {
+		later(o.reviewAt)
+	}
+	for _, pe := range p.peers {
+		later(pe.haveAt)
+		later(pe.pingAt)
+	}
+	return at, at != never
+}
+
+// Vector returns what is durable here. The caller must not change it.
+func (p *Protocol) Vector() clock.VersionVector { return p.have }
+
+// Known returns what a peer last said it has, be it connected or away;
+// nil when it was never met. The caller must not change it.
+func (p *Protocol) Known(id clock.SiteID) clock.VersionVector {
+	if pe := p.peer(id); pe != nil {
+		return pe.known
+	}
+	return nil
+}
+
+// Connected reports whether a peer is connected and has said hello.
+func (p *Protocol) Connected(id clock.SiteID) bool {
+	pe := p.peer(id)
+	return pe != nil && pe.connected && pe.greeted
+}
+
+// Provider returns the peer that an origin's entries come from; zero when none.
+func (p *Protocol) Provider(id clock.SiteID) clock.SiteID {
+	if i, ok := p.findOrigin(id); ok {
+		return p.origins[i].provider
+	}
+	return clock.SiteID{}
+}
+
+// OwnAhead returns the greatest entry of this site's own that a peer says it
+// has, when that is beyond the log here; else 0. It means that this site's
+// store was lost or set back, or that two sites have one identity.
+func (p *Protocol) OwnAhead() uint64 {
+	own, most := p.have.Seq(p.cfg.Site), uint64(0)
+	for _, pe := range p.peers {
+		most = max(most, pe.known.Seq(p.cfg.Site))
+	}
+	if most <= own {
+		return 0
+	}
+	return most
+}
+
+// SetFetchOwn changes Config.FetchOwn.
+func (p *Protocol) SetFetchOwn(on bool, now Instant) {
+	p.cfg.FetchOwn = on
+	o := p.origin(p.cfg.Site)
+	if pe := p.peer(o.provider); !on && pe != nil {
+		pe.command(o.id, false)
+		o.provider = clock.SiteID{}
+	}
+	p.review(o, now.Elapsed)
+}
+
+// Metrics returns the counters.
+func (p *Protocol) Metrics() Metrics { return p.count }
+
+func (p *Protocol) findPeer(id clock.SiteID) (int, bool) {
+	return slices.BinarySearchFunc(p.peers, id, func(pe *peer, id clock.SiteID) int { return pe.id.Compare(id) })
+}
+
+func (p *Protocol) peer(id clock.SiteID) *peer {
+	if i, ok := p.findPeer(id); ok {
+		return p.peers[i]
+	}
+	return nil
+}
+
+func (p *Protocol) findOrigin(id clock.SiteID) (int, bool) {
+	return slices.BinarySearchFunc(p.origins, id, func(o *origin, id clock.SiteID) int { return o.id.Compare(id) })
+}
+
+// origin returns the state of an origin, new when it was not known.
+func (p *Protocol) origin(id clock.SiteID) *origin {
+	i, ok := p.findOrigin(id)
+	if !ok {
+		p.origins = slices.Insert(p.origins, i, &origin{id: id, reviewAt: never})
+	}
+	return p.origins[i]
+}
+
+// room reports whether an origin is known or there is room for it.
+func (p *Protocol) room(id clock.SiteID) bool {
+	_, ok := p.findOrigin(id)
+	return ok || len(p.origins) < MaxOrigins
+}

@@ -1,0 +1,193 @@
+package gossip
+
+import (
+	"fmt"
+	"time"
+
+	"baraza/clock"
+)
+
+// greet takes a peer's Hello: from now on it can be asked and asks.
+func (p *Protocol) greet(pe *peer, h Hello, now time.Duration) error {
+	switch {
+	case pe.greeted:
+		return fmt.Errorf("gossip: second hello from %s", pe.id.Short())
+	case h.Version != Version:
+		return fmt.Errorf("gossip: peer %s speaks protocol version %d, this site %d; upgrade the older one", pe.id.Short(), h.Version, Version)
+	case h.Site != pe.id:
+		return fmt.Errorf("gossip: hello of %s on the connection of %s", h.Site.Short(), pe.id.Short())
+	}
+	pe.greeted = true
+	pe.known = nil // a peer whose store was set back knows less than it did
+	pe.pingAt = now
+	pe.entriesAt = now
+	if p.room(pe.id) {
+		p.origin(pe.id) // subscribed to before it has anything
+	}
+	if err := p.learn(pe, h.Vector); err != nil {
+		return err
+	}
+	for _, o := range p.origins {
+		p.review(o, now)
+		p.announceLater(pe, o.id, now) // what came since our own hello
+	}
+	return nil
+}
+
+// announced takes a Have.
+func (p *Protocol) announced(pe *peer, changed clock.VersionVector, now time.Duration) error {
+	if err := p.learn(pe, changed); err != nil {
+		return err
+	}
+	for _, e := range changed {
+		p.review(p.origin(e.Site), now)
+		p.announceLater(pe, e.Site, now)
+	}
+	return nil
+}
+
+// learn raises what a peer is known to have.
+func (p *Protocol) learn(pe *peer, v clock.VersionVector) error {
+	for _, e := range v {
+		if !p.room(e.Site) {
+			return fmt.Errorf("gossip: peer %s names more than %d origins; forget sites that are gone for good", pe.id.Short(), MaxOrigins)
+		}
+		p.origin(e.Site)
+	}
+	pe.known.Merge(v)
+	return nil
+}
+
+// receive takes entries, from whomever they come. It returns what of them is
+// next in order.
+func (p *Protocol) receive(pe *peer, e Entries, now time.Duration) (Entries, error) {
+	none := Entries{}
+	if len(e.Payloads) == 0 || e.First == 0 || e.Last() < e.First || !p.room(e.Origin) {
+		return none, fmt.Errorf("gossip: entries of %s from %d that cannot be", e.Origin.Short(), e.First)
+	}
+	if e.Origin == p.cfg.Site && !p.cfg.FetchOwn {
+		p.count.Duplicates += uint64(len(e.Payloads))
+		return none, nil
+	}
+	o := p.origin(e.Origin)
+	if pe != nil && pe.connected {
+		pe.entriesAt = now
+		if last := e.Last(); last > pe.known.Seq(o.id) {
+			pe.known.Set(clock.Entry{Site: o.id, Seq: last})
+		}
+	}
+	if e.First > o.accepted+1 {
+		p.gap(pe, o, now)
+		return none, nil
+	}
+	seen := min(o.accepted-(e.First-1), uint64(len(e.Payloads)))
+	p.count.Duplicates += seen
+	if seen == uint64(len(e.Payloads)) {
+		return none, nil
+	}
+	e.First += seen
+	e.Payloads = e.Payloads[seen:]
+	p.count.Received += uint64(len(e.Payloads))
+	o.accepted = e.Last()
+	if o.graceSeq != 0 && o.accepted >= o.graceSeq {
+		p.review(o, now)
+	}
+	return e, nil
+}
+
+// gap answers entries that do not join up. The provider is asked again from
+// where we are; until the answer can be here, what it had under way is dropped.
+func (p *Protocol) gap(pe *peer, o *origin, now time.Duration) {
+	p.count.Gaps++
+	switch {
+	case pe == nil || !pe.connected:
+	case o.provider != pe.id:
+		p.review(o, now)
+	case now >= o.since+p.cfg.Grace:
+		p.ask(o, pe, now)
+	}
+}
+
+// goneAt takes a peer's word that its log no longer holds what was asked.
+func (p *Protocol) goneAt(pe *peer, g Gone, now time.Duration) error {
+	if !p.room(g.Origin) {
+		return fmt.Errorf("gossip: gone of %s, never asked for", g.Origin.Short())
+	}
+	pe.goneThere.Set(clock.Entry{Site: g.Origin, Seq: g.First})
+	o := p.origin(g.Origin)
+	if o.provider == pe.id && !pe.usable(o) {
+		o.provider = clock.SiteID{}
+	}
+	p.review(o, now)
+	return nil
+}
+
+// Stranded is an origin that a connected peer has more of than this site, but
+// no longer as log entries from where this site is: state must be fetched.
+type Stranded struct {
+	Origin, Peer clock.SiteID
+	// First is the first entry that the peer still holds.
+	First uint64
+}
+
+// Stranded returns what cannot be had as entries from any connected peer.
+func (p *Protocol) Stranded() []Stranded {
+	var all []Stranded
+	for _, o := range p.origins {
+		if o.provider != (clock.SiteID{}) {
+			continue
+		}
+		for _, pe := range p.peers {
+			if pe.connected && pe.greeted && !pe.usable(o) && pe.known.Seq(o.id) > o.accepted {
+				all = append(all, Stranded{Origin: o.id, Peer: pe.id, First: pe.goneThere.Seq(o.id)})
+			}
+		}
+	}
+	return all
+}
+
+// Receiving tells that a part of a large message has come from a peer, so that
+// it does not count as stalled.
+func (p *Protocol) Receiving(id clock.SiteID, now Instant) {
+	if pe := p.peer(id); pe != nil {
+		pe.entriesAt = now.Elapsed
+	}
+}
+
+// Advanced tells what is durable here now. It may jump ahead of the entries
+// that came, as after a transfer of state.
+func (p *Protocol) Advanced(v clock.VersionVector, now Instant) {
+	for _, e := range v {
+		if e.Seq <= p.have.Seq(e.Site) {
+			continue
+		}
+		p.have.Set(e)
+		o := p.origin(e.Site)
+		if e.Seq > o.accepted {
+			o.accepted = e.Seq
+			if pe := p.peer(o.provider); pe != nil {
+				p.ask(o, pe, now.Elapsed) // spare us what we have
+			}
+			p.review(o, now.Elapsed)
+		}
+		for _, pe := range p.peers {
+			p.announceLater(pe, e.Site, now.Elapsed)
+		}
+	}
+}
+
+// StoreFailed tells that entries which Handle returned were not stored. They
+// are asked for again; the caller should first close the connections that they
+// came from, or wait.
+func (p *Protocol) StoreFailed(now Instant) {
+	for _, o := range p.origins {
+		if o.accepted == p.have.Seq(o.id) {
+			continue
+		}
+		o.accepted = p.have.Seq(o.id)
+		if pe := p.peer(o.provider); pe != nil {
+			p.ask(o, pe, now.Elapsed)
+		}
+		p.review(o, now.Elapsed)
+	}
+}

@@ -1,0 +1,168 @@
+package gossip
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"baraza/clock"
+)
+
+// Outgoing returns the next control message for a peer, if one is due. It
+// counts as sent.
+func (p *Protocol) Outgoing(id clock.SiteID, now Instant) (Message, bool) {
+	pe := p.peer(id)
+	if pe == nil || !pe.connected {
+		return nil, false
+	}
+	if !pe.helloSent {
+		pe.helloSent = true
+		pe.told = p.have.Clone()
+		return Hello{Version: Version, Site: p.cfg.Site, Vector: p.have.Clone()}, true
+	}
+	if pe.pong != nil {
+		m := *pe.pong
+		m.Sent = now.Wall
+		pe.pong = nil
+		return m, true
+	}
+	if len(pe.commands) > 0 {
+		c := pe.commands[0]
+		pe.commands = slices.Delete(pe.commands, 0, 1)
+		if c.subscribe {
+			return Subscribe{Origin: c.origin, After: p.origin(c.origin).accepted}, true
+		}
+		return Unsubscribe{Origin: c.origin}, true
+	}
+	if len(pe.gone) > 0 {
+		e := pe.gone[0]
+		pe.gone = slices.Delete(pe.gone, 0, 1)
+		return Gone{Origin: e.Site, First: e.Seq}, true
+	}
+	if now.Elapsed >= pe.pingAt {
+		pe.pingAt = now.Elapsed + p.cfg.PingEvery
+		pe.pinged = now.Wall
+		return Ping{Sent: now.Wall}, true
+	}
+	if now.Elapsed >= pe.haveAt {
+		pe.haveAt = never
+		if changed := p.news(pe); len(changed) > 0 {
+			pe.told.Merge(changed)
+			return Have{Changed: changed}, true
+		}
+	}
+	return nil, false
+}
+
+// announceLater sees to it that a peer is told of an origin's entries: soon
+// when it lacks them, at leisure when it only needs the acknowledgement, and
+// not at all when they will be pushed to it.
+func (p *Protocol) announceLater(pe *peer, origin clock.SiteID, now time.Duration) {
+	have := p.have.Seq(origin)
+	if !pe.connected || !pe.greeted || have <= pe.told.Seq(origin) || pe.from(origin) < have {
+		return
+	}
+	delay := p.cfg.HaveDelay
+	if pe.known.Seq(origin) >= have {
+		delay = p.cfg.AckDelay
+	}
+	pe.haveAt = min(pe.haveAt, now+delay)
+}
+
+// news returns what a peer was not told and will not get pushed.
+func (p *Protocol) news(pe *peer) clock.VersionVector {
+	var changed clock.VersionVector
+	for _, e := range p.have {
+		if e.Seq > pe.told.Seq(e.Site) && pe.from(e.Site) >= e.Seq {
+			changed = append(changed, clock.Entry{Site: e.Site, Seq: e.Seq})
+		}
+	}
+	return changed
+}
+
+func (pe *peer) findCursor(origin clock.SiteID) (int, bool) {
+	return slices.BinarySearchFunc(pe.cursors, origin, func(c cursor, id clock.SiteID) int { return c.origin.Compare(id) })
+}
+
+// from returns the entry after which a peer is to be sent an origin's entries:
+// its cursor, or what it has got elsewhere meanwhile. For an origin that it did
+// not subscribe to it is beyond every entry.
+func (pe *peer) from(origin clock.SiteID) uint64 {
+	i, ok := pe.findCursor(origin)
+	if !ok {
+		return ^uint64(0)
+	}
+	return max(pe.cursors[i].after, pe.known.Seq(origin))
+}
+
+func (pe *peer) subscribed(s Subscribe) error {
+	i, ok := pe.findCursor(s.Origin)
+	if ok {
+		pe.cursors[i].after = s.After
+		return nil
+	}
+	if len(pe.cursors) >= MaxOrigins {
+		return fmt.Errorf("gossip: peer %s subscribed to more than %d origins", pe.id.Short(), MaxOrigins)
+	}
+	pe.cursors = slices.Insert(pe.cursors, i, cursor{s.Origin, s.After})
+	return nil
+}
+
+func (p *Protocol) unsubscribed(pe *peer, origin clock.SiteID, now time.Duration) {
+	if i, ok := pe.findCursor(origin); ok {
+		pe.cursors = slices.Delete(pe.cursors, i, i+1)
+	}
+	p.announceLater(pe, origin, now)
+}
+
+// Next names what a peer is to be sent next: the origin's entries after an
+// entry, as many as make a good message. Origins take turns. ok is false when
+// the peer has all it subscribed to.
+func (p *Protocol) Next(id clock.SiteID) (origin clock.SiteID, after uint64, ok bool) {
+	pe := p.peer(id)
+	if pe == nil || !pe.connected || !pe.greeted || !pe.helloSent || len(pe.cursors) == 0 {
+		return clock.SiteID{}, 0, false
+	}
+	start, found := pe.findCursor(pe.turn)
+	if found {
+		start++
+	}
+	for k := range pe.cursors {
+		c := pe.cursors[(start+k)%len(pe.cursors)]
+		if from := pe.from(c.origin); from < p.have.Seq(c.origin) {
+			return c.origin, from, true
+		}
+	}
+	return clock.SiteID{}, 0, false
+}
+
+// Sent tells that a peer was sent an origin's entries after `after`, as Next
+// named it, up to last. When the peer has subscribed anew since Next, it is
+// served from there.
+func (p *Protocol) Sent(id, origin clock.SiteID, after, last uint64) {
+	pe := p.peer(id)
+	if pe == nil || !pe.connected {
+		return
+	}
+	pe.turn = origin
+	if last > pe.told.Seq(origin) {
+		pe.told.Set(clock.Entry{Site: origin, Seq: last})
+	}
+	if i, ok := pe.findCursor(origin); ok && pe.cursors[i].after <= after && pe.from(origin) >= after {
+		pe.cursors[i].after = max(pe.cursors[i].after, last)
+	}
+}
+
+// Truncated tells that the log does not hold what Next named: first is the
+// origin's first entry that it does hold. The peer is told, and its
+// subscription ends.
+func (p *Protocol) Truncated(id, origin clock.SiteID, first uint64) {
+	pe := p.peer(id)
+	if pe == nil || !pe.connected {
+		return
+	}
+	if i, ok := pe.findCursor(origin); ok {
+		pe.cursors = slices.Delete(pe.cursors, i, i+1)
+	}
+	pe.gone.Set(clock.Entry{Site: origin, Seq: first})
+}
