@@ -40,6 +40,10 @@ type Loss struct {
 	Winner       clock.Stamp
 	WinnerDelete bool
 	WinnerValue  Value
+	// Visible: the value is visible all the same, since another write kept the
+	// row alive or brought it back. It is no conflict then; it is kept because
+	// it is one again when a writer who knew it only as deleted overwrites it.
+	Visible bool
 }
 
 // Value returns the value of a column; false when the row has no such column.
@@ -55,15 +59,18 @@ func (r *Row) Value(column string) (Value, bool) {
 // written in place, where they change.
 func (r *Row) Apply(ch *Change, origin clock.SiteID, seen clock.VersionVector) {
 	at := clock.Stamp{Time: ch.Time, Site: origin}
-	if ch.Delete {
+	switch {
+	case ch.Delete:
 		r.applyDelete(ch, at, seen)
-		return
-	}
-	if r.isNew() {
+	case r.isNew():
 		r.first(ch, at)
-		return
+	default:
+		r.applyWrite(ch, at, seen)
 	}
-	r.applyWrite(ch, at, seen)
+	for i := range r.Lost {
+		l := &r.Lost[i]
+		l.Visible = r.Exists && l.Column != "" && l.Stamp == r.Of(l.Column)
+	}
 }
 
 // isNew reports whether nothing is known of the row.
@@ -110,7 +117,12 @@ func (r *Row) applyWrite(ch *Change, at clock.Stamp, seen clock.VersionVector) {
 		case 1:
 			r.addLoss(Loss{Column: column, Value: ch.Values[i], Stamp: at, Winner: current, WinnerValue: values[j]})
 		case -1:
-			unseen := overTombstone || current != prior
+			// What was overwritten over a tombstone is no prior of the write;
+			// if its writer knew it, it is lost to the delete already.
+			unseen := current != prior
+			if overTombstone {
+				unseen = !seen.Covers(current)
+			}
 			if unseen && !r.known(column) && !r.isLost(column, current) {
 				r.addLoss(Loss{Column: column, Value: values[j], Stamp: current, Winner: at, WinnerValue: ch.Values[i]})
 			}
@@ -149,20 +161,19 @@ func (r *Row) afterWrite(ch *Change, at clock.Stamp, wasDead bool, seen clock.Ve
 	dead := r.Dead()
 	r.Exists = !dead
 	knew := !ch.Prior.Deleted.IsZero() && ch.Prior.Deleted == r.Deleted
-	switch {
-	case wasDead && dead:
+	if at.Less(r.Deleted) {
 		for i, column := range ch.Columns {
 			if r.Of(column) == at {
 				r.addLoss(Loss{Column: column, Value: ch.Values[i], Stamp: at, Winner: r.Deleted, WinnerDelete: true})
 			}
 		}
-	case wasDead:
-		r.Lost = slices.DeleteFunc(r.Lost, func(l Loss) bool { return l.Column != "" && l.Stamp == r.Of(l.Column) })
-		if !knew {
-			r.addLoss(Loss{Stamp: r.Deleted, Winner: at})
-		}
-	default:
+	}
+	switch {
+	case dead:
+	case !wasDead:
 		r.raiseWinners("", at, Null, seen)
+	case !knew:
+		r.addLoss(Loss{Stamp: r.Deleted, Winner: at})
 	}
 	if !ch.Prior.Deleted.IsZero() {
 		r.dropLoss("", ch.Prior.Deleted)
@@ -172,6 +183,7 @@ func (r *Row) afterWrite(ch *Change, at clock.Stamp, wasDead bool, seen clock.Ve
 func (r *Row) applyDelete(ch *Change, at clock.Stamp, seen clock.VersionVector) {
 	r.Lost = slices.DeleteFunc(r.Lost, func(l Loss) bool { return l.Column != "" && l.Stamp == ch.Prior.Of(l.Column) })
 	r.markKnown(&ch.Prior)
+	r.loseTo(at, seen)
 	if at.Compare(r.Deleted) <= 0 {
 		return
 	}
@@ -182,39 +194,69 @@ func (r *Row) applyDelete(ch *Change, at clock.Stamp, seen clock.VersionVector) 
 		return
 	}
 	r.Exists = false
-	for i, column := range r.Columns {
-		if current := r.Of(column); !r.known(column) && !r.isLost(column, current) {
-			r.addLoss(Loss{Column: column, Value: r.Values[i], Stamp: current, Winner: at, WinnerDelete: true})
-		}
-	}
+}
+
+// loseTo records what a delete takes that its writer had not seen.
+func (r *Row) loseTo(at clock.Stamp, seen clock.VersionVector) {
 	for i := range r.Lost {
 		l := &r.Lost[i]
-		if l.WinnerDelete && l.Winner.Less(at) && !seen.Covers(l.Stamp) {
+		if l.Column != "" && l.WinnerDelete && l.Stamp.Less(at) && l.Winner.Less(at) && !seen.Covers(l.Stamp) {
 			l.Winner = at
+		}
+	}
+	for i, column := range r.Columns {
+		if current := r.Of(column); current.Less(at) && !r.known(column) && !r.isLost(column, current) {
+			r.addLoss(Loss{Column: column, Value: r.Values[i], Stamp: current, Winner: at, WinnerDelete: true})
 		}
 	}
 }
 
 // markKnown notes which values a deleter had seen.
 func (r *Row) markKnown(prior *Stamps) {
-	if r.Row == prior.Row {
-		r.KnownRow = true
-	}
 	for i := range r.Cells {
 		c := &r.Cells[i]
 		if c.Stamp == prior.Of(c.Column) && !slices.Contains(r.KnownCells, c.Column) {
 			r.KnownCells = append(r.KnownCells, c.Column)
 		}
 	}
+	if r.KnownRow {
+		return
+	}
+	// The deleter's site may have kept the same stamps in another form: as
+	// cells what is the row stamp here.
+	var shared, known []string
+	for _, column := range r.Columns {
+		if !r.hasCell(column) {
+			shared = append(shared, column)
+			if prior.Of(column) == r.Row {
+				known = append(known, column)
+			}
+		}
+	}
+	if len(known) == len(shared) {
+		r.KnownRow = true
+		return
+	}
+	for _, column := range known {
+		r.setStamp(column, r.Row)
+		r.KnownCells = append(r.KnownCells, column)
+	}
+}
+
+func (r *Row) hasCell(column string) bool {
+	for i := range r.Cells {
+		if r.Cells[i].Column == column {
+			return true
+		}
+	}
+	return false
 }
 
 // known reports whether the column's value was deleted by someone who had seen
 // it. A value that no delete ever met is not known.
 func (r *Row) known(column string) bool {
-	for i := range r.Cells {
-		if r.Cells[i].Column == column {
-			return slices.Contains(r.KnownCells, column)
-		}
+	if r.hasCell(column) {
+		return slices.Contains(r.KnownCells, column)
 	}
 	return r.KnownRow
 }
