@@ -117,12 +117,9 @@ func (r *Row) applyWrite(ch *Change, at clock.Stamp, seen clock.VersionVector) {
 		case 1:
 			r.addLoss(Loss{Column: column, Value: ch.Values[i], Stamp: at, Winner: current, WinnerValue: values[j]})
 		case -1:
-			// What was overwritten over a tombstone is no prior of the write;
-			// if its writer knew it, it is lost to the delete already.
-			unseen := current != prior
-			if overTombstone {
-				unseen = !seen.Covers(current)
-			}
+			// A writer over a tombstone has no priors but the delete: what it
+			// knew is known, or lost to the delete already.
+			unseen := overTombstone || current != prior
 			if unseen && !r.known(column) && !r.isLost(column, current) {
 				r.addLoss(Loss{Column: column, Value: values[j], Stamp: current, Winner: at, WinnerValue: ch.Values[i]})
 			}
