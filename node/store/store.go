@@ -101,10 +101,8 @@ func (s *Store) Write(b *kv.Batch, sync bool) error {
 	}
 	defer s.leave()
 	batch := s.db.NewBatchWithSize(b.Size() + 16*len(b.Ops) + 16)
-	defer batch.Close()
 	for _, op := range b.Ops {
-		err := s.add(batch, op)
-		if err != nil {
+		if err := s.add(batch, op); err != nil {
 			return s.wrap("write", err)
 		}
 	}
@@ -115,6 +113,9 @@ func (s *Store) Write(b *kv.Batch, sync bool) error {
 		}
 	}
 	if err := batch.Commit(&pebble.WriteOptions{Sync: sync}); err != nil {
+		return s.wrap("write", err)
+	}
+	if err := batch.Close(); err != nil { // its memory is used again
 		return s.wrap("write", err)
 	}
 	return nil

@@ -1,0 +1,65 @@
+# Baraza: build, test and try out. `make help` lists the targets.
+
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -X main.version=$(VERSION)
+TOOL    := go tool -modfile=tools/go.mod
+
+# The race detector makes tests several times slower. `make test` uses it where
+# goroutines or shared state make it worth that; `make race` uses it everywhere.
+RACE := ^baraza/(clock|crdt|gossip|schema|merge|merge/memdb|internal/kv|node/(replica|session|store|trust|config))$$
+FUZZTIME ?= 30s
+
+.PHONY: help deps build test vet gofmt race e2e bench lint fuzz demo clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+deps: ## install what the tests need beside Go: a MariaDB server and a C compiler
+	@.ci/deps
+
+build: ## build bin/baraza
+	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/baraza ./cmd/baraza
+
+test: deps vet gofmt ## what CI runs: every check and test, in at most 15 minutes on 2 cores
+	go test -race -timeout 10m $$(go list ./... | grep -E '$(RACE)')
+	go test -timeout 10m $$(go list ./... | grep -vE '$(RACE)')
+
+vet:
+	go vet ./...
+
+gofmt:
+	@bad=$$(gofmt -l $$(git ls-files '*.go' 2>/dev/null || find . -name '*.go')); \
+	if [[ -n $$bad ]]; then echo "not formatted, run gofmt -w on:" $$bad; exit 1; fi
+
+race: deps ## every test with the race detector
+	go test -race -timeout 40m ./...
+
+e2e: deps build ## only the tests that run whole sites on real servers
+	go test -timeout 20m -count=1 ./internal/demo/... ./internal/e2e/...
+
+bench: deps ## the benchmarks; compare two runs with: make bench > new; benchstat old new
+	go test -run '^$$' -bench . -benchmem ./...
+
+lint: ## golangci-lint (with gofumpt), go fix, go mod tidy (compiles the tools the first time: minutes)
+	$(TOOL) golangci-lint run
+	go fix -diff ./...
+	go mod tidy -diff
+
+fuzz: ## every fuzz target for FUZZTIME (30s)
+	@grep -rlE '^func Fuzz' --include='*_test.go' . | sort | while read -r file; do \
+		grep -oE '^func Fuzz[A-Za-z0-9_]*' "$$file" | sed 's/^func //' | while read -r target; do \
+			echo "$$target in $$(dirname "$$file")"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$(dirname "$$file")"; \
+		done; \
+	done
+
+demo: deps build ## three sites on this machine: a cut, a conflict and how it ends
+	bin/baraza demo
+
+clean: ## remove what the targets made
+	rm -rf bin
+	go clean -testcache
