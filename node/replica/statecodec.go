@@ -155,17 +155,25 @@ func (n *names) lossKey(id merge.RowID, l *crdt.Loss) []byte {
 	return append(b, l.Stamp.Site[:]...)
 }
 
+const (
+	lossWinnerDelete = 1 << iota
+	lossVisible
+)
+
 // encodeLoss writes a loss whole, so that it can be read without its key.
 func (n *names) encodeLoss(l *crdt.Loss) []byte {
 	b := appendString(nil, l.Column)
 	b = appendString(b, string(l.Value))
 	b = n.appendStamp(b, l.Stamp)
 	b = n.appendStamp(b, l.Winner)
+	flags := byte(0)
 	if l.WinnerDelete {
-		b = append(b, 1)
-	} else {
-		b = append(b, 0)
+		flags |= lossWinnerDelete
 	}
+	if l.Visible {
+		flags |= lossVisible
+	}
+	b = append(b, flags)
 	return appendString(b, string(l.WinnerValue))
 }
 
@@ -173,7 +181,8 @@ func (n *names) decodeLoss(b []byte) (crdt.Loss, error) {
 	r := reader{s: string(b)}
 	l := crdt.Loss{Column: r.string(), Value: crdt.Value(r.string())}
 	l.Stamp, l.Winner = n.stamp(&r), n.stamp(&r)
-	l.WinnerDelete = r.byte() == 1
+	flags := r.byte()
+	l.WinnerDelete, l.Visible = flags&lossWinnerDelete != 0, flags&lossVisible != 0
 	l.WinnerValue = crdt.Value(r.string())
 	if r.bad || r.s != "" {
 		return l, errState

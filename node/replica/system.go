@@ -61,8 +61,8 @@ type Conflict struct {
 }
 
 // Conflicts calls each for every conflict in key order until it returns false.
-// Losses whose winner wrote the very same value are left out: nothing was
-// lost.
+// Losses whose value is visible all the same are left out, and those whose
+// winner wrote the very same value: nothing was lost.
 func (r *Replica) Conflicts(each func(Conflict) bool) error {
 	var bad error
 	err := r.cfg.Store.Scan([]byte{keyLoss}, []byte{keyLoss + 1}, func(k, v []byte) bool {
@@ -71,7 +71,7 @@ func (r *Replica) Conflicts(each func(Conflict) bool) error {
 			bad = err
 			return false
 		}
-		if l.Column != "" && !l.WinnerDelete && l.Value == l.WinnerValue {
+		if l.Visible || (l.Column != "" && !l.WinnerDelete && l.Value == l.WinnerValue) {
 			return true
 		}
 		rd := reader{s: string(k[1:])}
