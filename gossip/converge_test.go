@@ -92,7 +92,8 @@ func build(seed uint64, topology int) *network {
 // Whatever is cut and healed while sites write, in the end all have everything
 // and get it soon: nothing is lost, nothing arrives out of order.
 //
-// Mutation: let review keep a provider for ever (drop patience) and "random" fails.
+// Mutation: in greet, announce nothing of what came since our own hello, and
+// "star" fails.
 func TestConverge(t *testing.T) {
 	for i, top := range topologies {
 		t.Run(top.name, func(t *testing.T) {

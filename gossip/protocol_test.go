@@ -1,0 +1,207 @@
+package gossip
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"baraza/clock"
+)
+
+// pair is one protocol and the messages of one made-up peer.
+type pair struct {
+	t    *testing.T
+	p    *Protocol
+	peer clock.SiteID
+	now  Instant
+}
+
+func newPair(t *testing.T, have uint64) *pair {
+	self, other := testSite(1), testSite(2)
+	var v clock.VersionVector
+	if have > 0 {
+		v.Set(clock.Entry{Site: self, Seq: have})
+	}
+	x := &pair{t: t, p: New(Config{Site: self}, v), peer: other}
+	if err := x.p.Up(other, x.now); err != nil {
+		t.Fatal(err)
+	}
+	x.say(Hello{Version: Version, Site: other})
+	x.outgoing()
+	return x
+}
+
+func (x *pair) say(m Message) Entries {
+	x.t.Helper()
+	e, err := x.p.Handle(x.peer, m, x.now)
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	return e
+}
+
+// outgoing takes all control messages but pings.
+func (x *pair) outgoing() (all []Message) {
+	for {
+		m, ok := x.p.Outgoing(x.peer, x.now)
+		if !ok {
+			return all
+		}
+		if _, ping := m.(Ping); !ping {
+			all = append(all, m)
+		}
+	}
+}
+
+func (x *pair) wants(what string, got, want any) {
+	x.t.Helper()
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		x.t.Errorf("%s: %v, want %v", what, got, want)
+	}
+}
+
+func entriesOf(origin clock.SiteID, first, last uint64) Entries {
+	e := Entries{Origin: origin, First: first}
+	for seq := first; seq <= last; seq++ {
+		e.Payloads = append(e.Payloads, payload(origin, seq))
+	}
+	return e
+}
+
+// Mutation: take entries whatever their number, and the log has a hole.
+func TestGapAsksAgain(t *testing.T) {
+	x := newPair(t, 0)
+	x.wants("taken", x.say(entriesOf(x.peer, 1, 3)), entriesOf(x.peer, 1, 3))
+	x.now.Elapsed += time.Second
+	x.wants("taken after a gap", len(x.say(entriesOf(x.peer, 5, 6)).Payloads), 0)
+	x.wants("answer", x.outgoing(), []Message{Subscribe{x.peer, 3}})
+	x.say(entriesOf(x.peer, 7, 8)) // was under way
+	x.wants("answer while the first is under way", x.outgoing(), []Message(nil))
+	x.wants("overlap", x.say(entriesOf(x.peer, 2, 6)), entriesOf(x.peer, 4, 6))
+	x.wants("metrics", x.p.Metrics(), Metrics{Received: 6, Duplicates: 2, Gaps: 2})
+}
+
+func TestStoreFailedAsksAgain(t *testing.T) {
+	x := newPair(t, 0)
+	x.say(entriesOf(x.peer, 1, 3))
+	x.p.Advanced(clock.VersionVector{{Site: x.peer, Seq: 3}}, x.now)
+	x.say(entriesOf(x.peer, 4, 9))
+	x.p.StoreFailed(x.now)
+	x.wants("answer", x.outgoing(), []Message{Subscribe{x.peer, 3}})
+}
+
+// A transfer of state that jumps ahead of the stream moves the subscription.
+func TestAdvancedBeyondTheStream(t *testing.T) {
+	x := newPair(t, 0)
+	x.p.Advanced(clock.VersionVector{{Site: x.peer, Seq: 50}}, x.now)
+	x.wants("answer", x.outgoing(), []Message{Subscribe{x.peer, 50}})
+}
+
+// Mutation: let Sent move the cursor whatever Next had named, and the peer that
+// subscribed anew meanwhile never gets what it asked for.
+func TestSubscribeBetweenNextAndSent(t *testing.T) {
+	x := newPair(t, 20)
+	self := testSite(1)
+	x.say(Subscribe{self, 10})
+	_, after, _ := x.p.Next(x.peer)
+	x.wants("after", after, 10)
+	x.say(Subscribe{self, 4})
+	x.p.Sent(x.peer, self, after, 20)
+	_, after, _ = x.p.Next(x.peer)
+	x.wants("after, subscribed anew", after, 4)
+}
+
+// Mutation: let from look at the cursor only, and two sites that are each
+// other's provider send every entry back.
+func TestNothingGoesBack(t *testing.T) {
+	x := newPair(t, 0)
+	third := testSite(3)
+	x.say(Subscribe{third, 0})
+	x.say(entriesOf(third, 1, 5))
+	x.p.Advanced(clock.VersionVector{{Site: third, Seq: 5}}, x.now)
+	if origin, after, ok := x.p.Next(x.peer); ok {
+		t.Errorf("entries of %s after %d would go back to the peer that they came from", origin.Short(), after)
+	}
+	x.now.Elapsed += time.Second
+	x.wants("acknowledged", x.outgoing(), []Message{Have{clock.VersionVector{{Site: third, Seq: 5}}}})
+}
+
+// A peer that has announced entries and sends none is asked again, and given up
+// for another that has them; while a part of a message comes in, it is not.
+func TestStall(t *testing.T) {
+	x := newPair(t, 0)
+	origin, other := testSite(3), testSite(4)
+	x.say(Have{clock.VersionVector{{Site: origin, Seq: 5}}})
+	x.wants("subscribed", x.outgoing(), []Message{Subscribe{origin, 0}})
+	x.now.Elapsed += 59 * time.Second
+	x.p.Receiving(x.peer, x.now)
+	x.now.Elapsed += 59 * time.Second
+	x.p.Tick(x.now)
+	x.wants("while a message comes in", x.outgoing(), []Message(nil))
+	x.now.Elapsed += 2 * time.Second
+	x.p.Tick(x.now)
+	x.wants("stalled", x.outgoing(), []Message{Subscribe{origin, 0}})
+	if err := x.p.Up(other, x.now); err != nil {
+		t.Fatal(err)
+	}
+	hello := Hello{Version: Version, Site: other, Vector: clock.VersionVector{{Site: origin, Seq: 5}}}
+	if _, err := x.p.Handle(other, hello, x.now); err != nil {
+		t.Fatal(err)
+	}
+	x.now.Elapsed += 61 * time.Second
+	x.p.Tick(x.now)
+	x.wants("stalled again", x.outgoing(), []Message{Unsubscribe{origin}})
+	x.wants("provider", x.p.Provider(origin), other)
+}
+
+// Own entries that a peer claims are left alone, until fetching is asked for.
+func TestFetchOwn(t *testing.T) {
+	x := newPair(t, 5)
+	self := testSite(1)
+	x.say(Have{clock.VersionVector{{Site: self, Seq: 9}}})
+	x.wants("own ahead", x.p.OwnAhead(), 9)
+	x.wants("taken", len(x.say(entriesOf(self, 6, 9)).Payloads), 0)
+	x.wants("asked", x.outgoing(), []Message(nil))
+	x.p.SetFetchOwn(true, x.now)
+	x.wants("asked", x.outgoing(), []Message{Subscribe{self, 5}})
+	x.wants("taken", x.say(entriesOf(self, 6, 9)), entriesOf(self, 6, 9))
+}
+
+func TestHostilePeer(t *testing.T) {
+	many := func() (v clock.VersionVector) {
+		for i := range MaxOrigins + 1 {
+			v = append(v, clock.Entry{Site: testSite(i), Seq: 1})
+		}
+		return v
+	}()
+	for name, m := range map[string]Message{
+		"second hello":      Hello{Version: Version, Site: testSite(2)},
+		"too many origins":  Have{many},
+		"no entries":        Entries{Origin: testSite(2), First: 1},
+		"entry 0":           Entries{Origin: testSite(2), First: 0, Payloads: [][]byte{nil}},
+		"numbers that wrap": Entries{Origin: testSite(2), First: 1<<64 - 1, Payloads: [][]byte{nil, nil}},
+		"no message at all": nil,
+	} {
+		x := newPair(t, 0)
+		if _, err := x.p.Handle(x.peer, m, x.now); err == nil {
+			t.Errorf("%s was taken", name)
+		}
+	}
+	p := New(Config{Site: testSite(1)}, nil)
+	if p.Up(testSite(1), Instant{}) == nil {
+		t.Error("a peer with this site's own identity was taken")
+	}
+	for name, m := range map[string]Message{
+		"before hello":      Have{},
+		"another's hello":   Hello{Version: Version, Site: testSite(3)},
+		"another's version": Hello{Version: Version + 1, Site: testSite(2)},
+	} {
+		p := New(Config{Site: testSite(1)}, nil)
+		if err := p.Up(testSite(2), Instant{}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.Handle(testSite(2), m, Instant{}); err == nil {
+			t.Errorf("%s was taken", name)
+		}
+	}
+}
