@@ -81,6 +81,12 @@ func (r *Replica) SetModel(m *schema.Model) {
 	}
 }
 
+// SetPorts changes the database and the capture source, as after a change of
+// tables.
+func (r *Replica) SetPorts(db merge.Database, source capture.Source) {
+	r.cfg.Database, r.cfg.Source = db, source
+}
+
 // claim makes sure that the store belongs to this site.
 func (r *Replica) claim() error {
 	owner, err := r.cfg.Store.Get(metaSite)
