@@ -49,8 +49,8 @@ func AppendLiteral(b []byte, v crdt.Value) ([]byte, error) {
 }
 
 // appendFloat: digits and an exponent make a double; the server rounds it to a
-// FLOAT without loss, because it came from one. Only as text does it take the
-// sign of -0.
+// FLOAT without loss, because it came from one. As text -0 keeps its sign in
+// any expression.
 func appendFloat(b []byte, f float64) ([]byte, error) {
 	switch {
 	case math.IsNaN(f) || math.IsInf(f, 0):
