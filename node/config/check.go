@@ -19,7 +19,7 @@ const (
 )
 
 // CaptureModes are the values of Capture.
-var CaptureModes = []string{"auto", "trigger", "binlog"}
+var CaptureModes = []string{"auto", "trigger"}
 
 // Profiles are the values of Profile besides "".
 var Profiles = []string{"openmrs"}
@@ -45,17 +45,22 @@ func (c *Config) check() (key string, err error) {
 			return nil
 		}},
 		{"web", func() error {
-			if c.Web == "" {
-				return nil
+			if c.Web != "" {
+				return errors.New("web: this version has no web console: take the setting out, and use the command line")
 			}
-			return checkHostPort("web", c.Web, "127.0.0.1:8080")
+			return nil
 		}},
 		{"profile", func() error { return oneOf("profile", c.Profile, append([]string{""}, Profiles...)) }},
 		{"tables", func() error { return checkPatterns("tables", c.Tables) }},
 		{"exclude", func() error { return checkPatterns("exclude", c.Exclude) }},
 		{"identity", c.checkIdentity},
 		{"references", c.checkReferences},
-		{"capture", func() error { return oneOf("capture", c.Capture, CaptureModes) }},
+		{"capture", func() error {
+			if c.Capture == "binlog" {
+				return errors.New("capture: this version has no binlog capture: use auto or trigger")
+			}
+			return oneOf("capture", c.Capture, CaptureModes)
+		}},
 		{"max_drift", func() error {
 			if d := time.Duration(c.MaxDrift); d < maxDriftLeast || d > maxDriftMost {
 				return fmt.Errorf("max_drift: %v is not between %v and %v: the default is %v", d, maxDriftLeast, maxDriftMost, DefaultMaxDrift)

@@ -20,7 +20,6 @@ const fileBytesMax = 1 << 20
 // Defaults.
 const (
 	DefaultListen   = "127.0.0.1:7946"
-	DefaultWeb      = ""
 	DefaultMaxDrift = time.Minute
 )
 
@@ -34,7 +33,8 @@ type Config struct {
 	// where that differs. None: a site that can only dial out.
 	Listen    string   `yaml:"listen"`
 	Advertise []string `yaml:"advertise,omitempty"`
-	// Web is where the console listens; "" for no console.
+	// Web is where the console will listen; this version has none and refuses
+	// it, rather than let an administrator wait for a page.
 	Web string `yaml:"web,omitempty"`
 	// Profile names a set of settings for an application: "openmrs", or "".
 	Profile string `yaml:"profile,omitempty"`
@@ -47,7 +47,7 @@ type Config struct {
 	// References are references without a foreign key, "table.column" to
 	// "table.column".
 	References map[string]string `yaml:"references,omitempty"`
-	// Capture is how local changes are found: "auto", "trigger" or "binlog".
+	// Capture is how local changes are found: "auto" or "trigger".
 	Capture string `yaml:"capture"`
 	// MaxDrift is how far clocks may be apart before stamps are held back.
 	MaxDrift Duration `yaml:"max_drift"`
@@ -55,7 +55,7 @@ type Config struct {
 
 // Default returns the settings before any are given.
 func Default() Config {
-	return Config{Listen: DefaultListen, Web: DefaultWeb, Capture: "auto", MaxDrift: Duration(DefaultMaxDrift)}
+	return Config{Listen: DefaultListen, Capture: "auto", MaxDrift: Duration(DefaultMaxDrift)}
 }
 
 // Duration is a time.Duration that is written as in "1m30s".

@@ -20,7 +20,7 @@ func full() Config {
 	c := Default()
 	c.Name, c.DSN = "Kisumu 2", dsn
 	c.Advertise = []string{"clinic7.example.org:7946"}
-	c.Web, c.Profile = "127.0.0.1:8080", "openmrs"
+	c.Profile = "openmrs"
 	c.Tables, c.Exclude = []string{"person", "obs_*"}, []string{"obs_tmp"}
 	c.Identity = map[string][]string{"role": {"role"}}
 	c.References = map[string]string{"orders.concept_id": "concept.concept_id"}
@@ -85,7 +85,9 @@ func TestErrorsAreOneLineWithThePlace(t *testing.T) {
 		"a drift":         {base + "max_drift: soon\n", `baraza.yaml:3: max_drift: "soon" is not a length of time`},
 		"a drift range":   {base + "max_drift: 0s\n", "baraza.yaml:3: max_drift: 0s is not between"},
 		"a number":        {base + "\n\nmax_drift: 5\n", "baraza.yaml:5: max_drift"},
-		"capture":         {base + "capture: magic\n", `baraza.yaml:3: capture: "magic" is not known: use auto, trigger, binlog`},
+		"capture":         {base + "capture: magic\n", `baraza.yaml:3: capture: "magic" is not known: use auto, trigger`},
+		"binlog":          {base + "capture: binlog\n", "baraza.yaml:3: capture: this version has no binlog capture"},
+		"web":             {base + "web: \"127.0.0.1:1\"\n", "baraza.yaml:3: web: this version has no web console"},
 		"profile":         {base + "profile: x\n", `baraza.yaml:3: profile: "x" is not known: use openmrs`},
 		"listen":          {base + "listen: here\n", `baraza.yaml:3: listen: "here" is not HOST:PORT`},
 		"advertise":       {base + "advertise: [\":7946\"]\n", "baraza.yaml:3: advertise: \":7946\" names no host"},

@@ -49,13 +49,13 @@ var kinds = map[string]string{
 	"dsn":        "a text in quotes, as in \"user:password@tcp(127.0.0.1:3306)/openmrs\"",
 	"listen":     "HOST:PORT",
 	"advertise":  "a list, as in [clinic7.example.org:7946]",
-	"web":        "HOST:PORT",
+	"web":        "nothing: this version has no web console",
 	"profile":    "a text, as in openmrs",
 	"tables":     "a list, as in [person, obs_*]",
 	"exclude":    "a list, as in [person, obs_*]",
 	"identity":   "tables with lists of columns, as in {users: [uuid]}",
 	"references": "columns with columns, as in {orders.concept_id: concept.concept_id}",
-	"capture":    "auto, trigger or binlog",
+	"capture":    "auto or trigger",
 	"max_drift":  "a length of time, as in 1m",
 }
 

@@ -65,22 +65,27 @@ func (r *Report) Count(l Level) int {
 	return n
 }
 
-// The columns of the printed report.
+// The columns of the printed report. The subject's fits the longest one, up to
+// a bound.
 const (
-	widthLevel   = 7
-	widthSubject = 15
-	widthText    = 80 - widthLevel - widthSubject - 4
+	widthTotal      = 80
+	widthLevel      = 7
+	widthSubjectMax = 28
 )
 
 // Print writes the report for people, 80 columns wide; only what is to be
 // copied, such as a statement, is never broken.
 func (r *Report) Print(w io.Writer) error {
 	var b strings.Builder
+	widthSubject := 0
+	for _, f := range r.Findings {
+		widthSubject = min(max(widthSubject, len(f.Subject)), widthSubjectMax)
+	}
 	line := func(level, subject, text string) {
 		fmt.Fprintf(&b, "%s\n", strings.TrimRight(fmt.Sprintf("%-*s  %-*s  %s", widthLevel, level, widthSubject, subject, text), " "))
 	}
 	for _, f := range r.Findings {
-		for i, text := range wrap(f.Text, widthText) {
+		for i, text := range wrap(f.Text, widthTotal-widthLevel-widthSubject-4) {
 			if i == 0 {
 				line(f.Level.String(), f.Subject, text)
 			} else {

@@ -1,10 +1,9 @@
-// Package admintest has a Service for tests: it answers with what it was given
-// and remembers what it was asked.
 package admintest
 
 import (
 	"context"
 	"sync"
+	"time"
 
 	"baraza/node/admin"
 )
@@ -105,7 +104,7 @@ func (f *Fake) Stop(context.Context) error {
 
 // Example returns a Fake with something in every answer.
 func Example() *Fake {
-	seen := exampleTime
+	seen := time.Date(2026, 11, 22, 9, 30, 0, 0, time.UTC)
 	peers := []admin.Peer{
 		{Site: "Nairobi", ID: "00112233445566778899aabbccddeeff", State: admin.PeerConnected, LastSeen: &seen, Addresses: []string{"10.0.0.2:7946"}, AdmittedBy: "Kisumu"},
 		{Site: "Eldoret Referral Hospital, maternity wing", ID: "ffeeddccbbaa99887766554433221100", State: admin.PeerAway, BehindBatches: 1234},
