@@ -183,15 +183,19 @@ func (p *Piece) mergeStrangers(tp *tablePiece, states States) error {
 		if err := p.applyRules(tp, w, states); err != nil {
 			return err
 		}
-		place, reason := Aside, fmt.Sprintf("table %s is not replicated here", tp.name)
-		if IsSystem(tp.name) {
-			place, reason = InDatabase, ""
-		}
-		if err := put(states, w, newState(w, place, reason, w.row.Columns, w.row.Values)); err != nil {
+		if err := putStranger(states, w); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func putStranger(states States, w *work) error {
+	place, reason := Aside, fmt.Sprintf("table %s is not replicated here", w.id.Table)
+	if IsSystem(w.id.Table) {
+		place, reason = InDatabase, ""
+	}
+	return put(states, w, newState(w, place, reason, w.row.Columns, w.row.Values))
 }
 
 // SystemPrefix begins the names of baraza's own tables that travel as data,
@@ -210,4 +214,11 @@ func newState(w *work, place Place, reason string, columns []string, values []cr
 	}
 }
 
-func put(states States, w *work, s *State) error { return states.Put(w.id, s, w.row.Lost) }
+// put stores a row's state; a row that is in its table as it was at the
+// baseline needs none.
+func put(states States, w *work, s *State) error {
+	if s.plain() {
+		s = nil
+	}
+	return states.Put(w.id, s, w.row.Lost)
+}

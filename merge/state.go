@@ -47,6 +47,13 @@ type State struct {
 	Values  []crdt.Value
 }
 
+// plain reports whether the state says nothing: no stamps, and all values in
+// the table.
+func (s *State) plain() bool {
+	return s.Row.IsZero() && len(s.Cells) == 0 && s.Deleted.IsZero() && !s.KnownRow && !s.HasLoss &&
+		s.Place == InDatabase && len(s.Columns) == 0
+}
+
 // RowID names a row at every site.
 type RowID struct {
 	Table string

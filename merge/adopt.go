@@ -1,0 +1,55 @@
+package merge
+
+import (
+	"context"
+
+	"baraza/crdt"
+)
+
+// Logical returns a row as the rules see it, from what its table holds (nil
+// when it is not there) and its state (nil when it has none).
+func Logical(inTable *Row, s *State, losses []crdt.Loss) *crdt.Row {
+	return load(nil, inTable, s, losses)
+}
+
+// NewAdoption returns a piece for rows that are taken over by state from
+// another site rather than changed: Lock, then Adopt.
+func (m *Merger) NewAdoption(ids []RowID) *Piece {
+	p := m.NewPiece(nil)
+	for _, id := range ids {
+		p.work(id)
+	}
+	return p
+}
+
+// InTable returns a row as Lock found it; nil when the table does not have it.
+func (p *Piece) InTable(id RowID) *Row {
+	if tp := p.tables[id.Table]; tp != nil && tp.rows[id.Key] != nil {
+		return tp.rows[id.Key].inTable
+	}
+	return nil
+}
+
+// Adopt makes the rows what they are given as, whatever their states were, and
+// places them as Merge does. A row that is not to exist is taken from its
+// table; its stamps say whether that is for good.
+func (p *Piece) Adopt(ctx context.Context, tx Tx, states States, rows map[RowID]*crdt.Row) error {
+	for _, name := range p.strangers {
+		for _, w := range p.tables[name].order {
+			w.row = rows[w.id]
+			if err := putStranger(states, w); err != nil {
+				return err
+			}
+		}
+	}
+	err := p.inOrder(func(tp *tablePiece) error {
+		for _, w := range tp.order {
+			w.row = rows[w.id]
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return p.place(ctx, tx, states)
+}
