@@ -30,7 +30,7 @@
 //  3. Handle every message that arrives. When Handle returns entries, store
 //     them; when they are durable, and when the local log grew, call Advanced
 //     with the log's vector.
-//     When storing failed, call StoreFailed.
+//     When storing failed, call StoreFailed for the origin.
 //  4. Tick, and look at Outgoing again, at the time that Wake names.
 //
 // Nothing here is safe for concurrent use; the caller owns the lock. Time is

@@ -25,6 +25,9 @@ const (
 	// clockSamples is how many round trips the clock offset is chosen from.
 	clockSamples = 8
 
+	// restDoublingsMax keeps the doubling of RestMin from overflowing.
+	restDoublingsMax = 16
+
 	never = time.Duration(math.MaxInt64)
 )
 
@@ -54,6 +57,9 @@ type Config struct {
 	Stall time.Duration
 	// PingEvery is the time between pings: 5 s.
 	PingEvery time.Duration
+	// RestMin and RestMax bound how long an origin rests that could not be
+	// stored: 1 s, doubling up to 60 s.
+	RestMin, RestMax time.Duration
 	// FetchOwn makes the site fetch its own entries from peers, as after the
 	// loss of its store. Without it they are left alone (see OwnAhead).
 	FetchOwn bool
@@ -71,6 +77,8 @@ func (c Config) withDefaults() Config {
 	def(&c.Hold, 10*time.Second)
 	def(&c.Stall, 60*time.Second)
 	def(&c.PingEvery, 5*time.Second)
+	def(&c.RestMin, time.Second)
+	def(&c.RestMax, 60*time.Second)
 	return c
 }
 

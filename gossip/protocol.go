@@ -41,6 +41,10 @@ type origin struct {
 	graceAt  time.Duration
 	// holdUntil is when the origin's own site is preferred again.
 	holdUntil time.Duration
+	// failures counts the failed attempts to store since one succeeded; until
+	// restUntil nothing is taken.
+	failures  int
+	restUntil time.Duration
 	// reviewAt is when the choice of provider must be looked at again.
 	reviewAt time.Duration
 }

@@ -81,13 +81,27 @@ func TestGapAsksAgain(t *testing.T) {
 	x.wants("metrics", x.p.Metrics(), Metrics{Received: 6, Duplicates: 2, Gaps: 2})
 }
 
-func TestStoreFailedAsksAgain(t *testing.T) {
+// An origin that cannot be stored rests, is asked for again, and does not hold
+// up the others.
+func TestStoreFailedRests(t *testing.T) {
 	x := newPair(t, 0)
+	third := testSite(3)
 	x.say(entriesOf(x.peer, 1, 3))
 	x.p.Advanced(clock.VersionVector{{Site: x.peer, Seq: 3}}, x.now)
 	x.say(entriesOf(x.peer, 4, 9))
-	x.p.StoreFailed(x.now)
-	x.wants("answer", x.outgoing(), []Message{Subscribe{x.peer, 3}})
+	x.p.StoreFailed(x.peer, x.now)
+	x.wants("answer", x.outgoing(), []Message{Unsubscribe{x.peer}})
+	x.wants("taken while it rests", len(x.say(entriesOf(x.peer, 4, 9)).Payloads), 0)
+	x.wants("of another", x.say(entriesOf(third, 1, 2)), entriesOf(third, 1, 2))
+	at, _ := x.p.Wake(x.now)
+	x.wants("wake", at, time.Second)
+	x.now.Elapsed = at
+	x.p.Tick(x.now)
+	x.wants("afterwards", x.outgoing(), []Message{Subscribe{x.peer, 3}, Have{clock.VersionVector{{Site: x.peer, Seq: 3}}}})
+	x.p.StoreFailed(x.peer, x.now)
+	x.now.Elapsed += 1999 * time.Millisecond
+	x.p.Tick(x.now)
+	x.wants("rests longer", x.p.Provider(x.peer), clock.SiteID{})
 }
 
 // A transfer of state that jumps ahead of the stream moves the subscription.

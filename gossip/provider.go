@@ -54,6 +54,10 @@ func (p *Protocol) review(o *origin, now time.Duration) {
 	if o.id == p.cfg.Site && !p.cfg.FetchOwn {
 		return
 	}
+	if now < o.restUntil {
+		o.reviewAt = o.restUntil
+		return
+	}
 	p.prefer(o, now)
 	cur := p.usablePeer(o.provider, o)
 	if cur == nil {

@@ -76,6 +76,9 @@ func (p *Protocol) receive(pe *peer, e Entries, now time.Duration) (Entries, err
 			pe.known.Set(clock.Entry{Site: o.id, Seq: last})
 		}
 	}
+	if now < o.restUntil {
+		return none, nil // was under way when storing failed
+	}
 	if e.First > o.accepted+1 {
 		p.gap(pe, o, now)
 		return none, nil
@@ -163,6 +166,7 @@ func (p *Protocol) Advanced(v clock.VersionVector, now Instant) {
 		}
 		p.have.Set(e)
 		o := p.origin(e.Site)
+		o.failures = 0
 		if e.Seq > o.accepted {
 			o.accepted = e.Seq
 			if pe := p.peer(o.provider); pe != nil {
@@ -176,18 +180,17 @@ func (p *Protocol) Advanced(v clock.VersionVector, now Instant) {
 	}
 }
 
-// StoreFailed tells that entries which Handle returned were not stored. They
-// are asked for again; the caller should first close the connections that they
-// came from, or wait.
-func (p *Protocol) StoreFailed(now Instant) {
-	for _, o := range p.origins {
-		if o.accepted == p.have.Seq(o.id) {
-			continue
-		}
-		o.accepted = p.have.Seq(o.id)
-		if pe := p.peer(o.provider); pe != nil {
-			p.ask(o, pe, now.Elapsed)
-		}
-		p.review(o, now.Elapsed)
+// StoreFailed tells that entries of an origin that Handle returned could not be
+// stored. The origin rests for a while, longer each time, and is then asked for
+// again; the other origins flow on.
+func (p *Protocol) StoreFailed(id clock.SiteID, now Instant) {
+	o := p.origin(id)
+	o.accepted = p.have.Seq(id)
+	o.restUntil = now.Elapsed + min(p.cfg.RestMin<<min(o.failures, restDoublingsMax), p.cfg.RestMax)
+	o.failures++
+	if pe := p.peer(o.provider); pe != nil {
+		pe.command(id, false)
 	}
+	o.provider = clock.SiteID{}
+	p.review(o, now.Elapsed)
 }
