@@ -42,6 +42,9 @@ func (r *Replica) Apply(ctx context.Context, limit int) (Result, error) {
 	if limit <= 0 {
 		limit = groupRows
 	}
+	if err := r.begin(ctx); err != nil {
+		return Result{}, err
+	}
 	g, err := r.nextGroup(limit)
 	if err != nil || len(g.batches) == 0 {
 		return Result{}, err
@@ -52,14 +55,14 @@ func (r *Replica) Apply(ctx context.Context, limit int) (Result, error) {
 // Retry tries to place rows that are held or set aside, in a transaction of
 // its own.
 func (r *Replica) Retry(ctx context.Context) error {
+	if err := r.begin(ctx); err != nil {
+		return err
+	}
 	_, err := r.applyGroup(ctx, &group{applied: r.applied.Clone(), contexts: map[clock.SiteID]clock.VersionVector{}, retry: true})
 	return err
 }
 
 func (r *Replica) applyGroup(ctx context.Context, g *group) (Result, error) {
-	if err := r.releaseTaken(ctx); err != nil {
-		return Result{}, err
-	}
 	tx, err := r.cfg.Database.Begin(ctx)
 	if err != nil {
 		return Result{}, fmt.Errorf("begin a transaction: %w", err)
@@ -69,24 +72,20 @@ func (r *Replica) applyGroup(ctx context.Context, g *group) (Result, error) {
 	res, err := r.fill(ctx, g, tx, t, l)
 	if err != nil {
 		_ = tx.Rollback() // the first error is the one to report
-		return Result{}, r.abandon(ctx, t, err)
+		return Result{}, r.abandon(t, err)
 	}
 	if res.Batches == 0 && res.Local == 0 && len(t.rows) == 0 {
 		return res, tx.Rollback()
 	}
 	if err := t.stage(r.mark + 1); err != nil {
 		_ = tx.Rollback()
-		t.spilled = true // something may be in the staging area
-		return Result{}, r.abandon(ctx, t, fmt.Errorf("stage group %d: %w", r.mark+1, err))
+		return Result{}, r.abandon(t, fmt.Errorf("stage group %d: %w", r.mark+1, err))
 	}
 	if err := tx.Commit(); err != nil {
-		if e := r.Settle(ctx); e != nil {
-			return Result{}, fmt.Errorf("commit group %d: %w (and then: %w)", r.mark+1, err, e)
-		}
-		return Result{}, fmt.Errorf("commit group %d: %w", r.mark+1, err)
+		return Result{}, r.abandon(t, fmt.Errorf("commit group %d: %w", r.mark+1, err))
 	}
 	if err := finishStaged(r.cfg.Store); err != nil {
-		return Result{}, fmt.Errorf("finish group %d: %w", r.mark+1, err)
+		return Result{}, r.abandon(t, fmt.Errorf("finish group %d: %w", r.mark+1, err))
 	}
 	r.mark++
 	r.adoptGroup(g, l)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"slices"
 
 	"baraza/capture"
@@ -23,7 +24,7 @@ const (
 // Capture takes everything that local applications committed since the last
 // call and logs it as one batch. It returns how many row changes it took.
 func (r *Replica) Capture(ctx context.Context) (int, error) {
-	if err := r.releaseTaken(ctx); err != nil {
+	if err := r.begin(ctx); err != nil {
 		return 0, err
 	}
 	reading, err := r.cfg.Source.Read(ctx)
@@ -36,13 +37,13 @@ func (r *Replica) Capture(ctx context.Context) (int, error) {
 	for {
 		part, err := reading.Next(ctx, captureRows)
 		if err != nil {
-			return 0, r.abandon(ctx, t, fmt.Errorf("read local changes: %w", err))
+			return 0, r.abandon(t, fmt.Errorf("read local changes: %w", err))
 		}
 		if part == nil {
 			break
 		}
 		if err := l.add(part); err != nil {
-			return 0, r.abandon(ctx, t, err)
+			return 0, r.abandon(t, err)
 		}
 	}
 	if l.ids.Len() == 0 {
@@ -52,23 +53,27 @@ func (r *Replica) Capture(ctx context.Context) (int, error) {
 	r.saveVectors(t, l.applied, l.contexts(), l.clock.Last())
 	t.set(metaTaken, encodeIDs(l.ids))
 	if err := t.commit(); err != nil {
-		return 0, r.abandon(ctx, t, fmt.Errorf("log local changes: %w", err))
+		return 0, r.abandon(t, fmt.Errorf("log local changes: %w", err))
 	}
 	r.taken = l.ids
 	l.adopt()
 	return l.changes, r.releaseTaken(ctx)
 }
 
-// abandon drops what a failed step staged and returns the error.
-func (r *Replica) abandon(ctx context.Context, t *txn, err error) error {
-	if !t.spilled {
-		// Names that were interned but not stored stay in memory and are
-		// stored by a later step.
-		return err
+// begin is the beginning of every step: it clears up what an earlier one left.
+func (r *Replica) begin(ctx context.Context) error {
+	if r.unsettled {
+		if err := r.Settle(ctx); err != nil {
+			return err
+		}
 	}
-	if e := r.Settle(ctx); e != nil {
-		return fmt.Errorf("%w (and then: %w)", err, e)
-	}
+	return r.releaseTaken(ctx)
+}
+
+// abandon gives a step up and returns the error. Where the step wrote to the
+// store, or tried to, what is in memory may be wrong until Settle.
+func (r *Replica) abandon(t *txn, err error) error {
+	r.unsettled = r.unsettled || t.tried
 	return err
 }
 
@@ -107,7 +112,7 @@ func (r *Replica) newLocal(t *txn) *local {
 	seq := r.log.Vector().Seq(r.cfg.Self)
 	return &local{
 		r: r, t: t, clock: clock.NewClock(r.clock.Last()),
-		applied: r.applied.Clone(), context: r.applied, first: seq + 1, seq: seq,
+		applied: r.applied.Clone(), context: r.applied.Clone(), first: seq + 1, seq: seq,
 	}
 }
 
@@ -280,8 +285,12 @@ func (l *local) finish() {
 	l.t.set(siteKey(metaHave, self), binary.BigEndian.AppendUint64(nil, l.seq))
 }
 
-// contexts returns what to store as the context of this site's last batch.
+// contexts returns what to store as the context of this site's last batch;
+// nothing when there is no batch.
 func (l *local) contexts() map[clock.SiteID]clock.VersionVector {
+	if l.seq < l.first {
+		return nil
+	}
 	return map[clock.SiteID]clock.VersionVector{l.r.cfg.Self: l.context}
 }
 
@@ -289,7 +298,7 @@ func (l *local) contexts() map[clock.SiteID]clock.VersionVector {
 func (l *local) adopt() {
 	r := l.r
 	self := r.cfg.Self
-	r.contexts[self] = l.context
+	maps.Copy(r.contexts, l.contexts())
 	r.applied.Set(l.applied.Get(self))
 	r.clock.Observe(l.clock.Last())
 	r.log.advanceSelf(l.seq)

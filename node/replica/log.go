@@ -21,6 +21,14 @@ type Log struct {
 	have clock.VersionVector
 }
 
+// load reads how far the log goes, with appends held off.
+func (l *Log) load() (err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.have, err = loadVector(l.store, metaHave)
+	return err
+}
+
 // Vector returns how far the log has each origin.
 func (l *Log) Vector() clock.VersionVector {
 	l.mu.Lock()

@@ -50,6 +50,8 @@ type Replica struct {
 	// have.
 	taken capture.IDs
 	scans map[clock.SiteID]scan
+	// unsettled: a step failed half-way; the next one begins with Settle.
+	unsettled bool
 }
 
 // Open reads a replica from its store and completes what a crash left.
@@ -107,7 +109,7 @@ func (r *Replica) claim() error {
 // Settle brings store and database to the same group: it moves the staged
 // writes to their place if the database committed their group, and drops them
 // if not; then it reads its state anew. It is called on opening and after a
-// commit whose outcome is unknown.
+// commit whose outcome is unknown, then by the next step.
 func (r *Replica) Settle(ctx context.Context) error {
 	mark, err := r.cfg.Database.Mark(ctx)
 	if err != nil {
@@ -126,7 +128,11 @@ func (r *Replica) Settle(ctx context.Context) error {
 		return fmt.Errorf("complete group %d: %w", mark, err)
 	}
 	r.mark = mark
-	return r.load()
+	if err := r.load(); err != nil {
+		return err
+	}
+	r.unsettled = false
+	return nil
 }
 
 // load reads everything that the replica keeps in memory.
@@ -134,10 +140,6 @@ func (r *Replica) load() error {
 	s := r.cfg.Store
 	var err error
 	if r.names, err = loadNames(s); err != nil {
-		return err
-	}
-	have, err := loadVector(s, metaHave)
-	if err != nil {
 		return err
 	}
 	if r.applied, err = loadVector(s, metaApplied); err != nil {
@@ -168,10 +170,7 @@ func (r *Replica) load() error {
 	if r.log == nil {
 		r.log = &Log{store: s, self: r.cfg.Self}
 	}
-	r.log.mu.Lock()
-	r.log.have = have
-	r.log.mu.Unlock()
-	return nil
+	return r.log.load()
 }
 
 // Log returns the site's log.

@@ -13,15 +13,18 @@ import (
 // WriteSystem writes rows of system tables (merge.SystemPrefix) as a batch of
 // this site.
 func (r *Replica) WriteSystem(ctx context.Context, rows []capture.Row) error {
+	if err := r.begin(ctx); err != nil {
+		return err
+	}
 	t := newTxn(r.cfg.Store, r.names)
 	l := r.newLocal(t)
 	if err := l.add(&capture.Part{Rows: rows}); err != nil {
-		return r.abandon(ctx, t, err)
+		return r.abandon(t, err)
 	}
 	l.finish()
 	r.saveVectors(t, l.applied, l.contexts(), l.clock.Last())
 	if err := t.commit(); err != nil {
-		return r.abandon(ctx, t, fmt.Errorf("write %s: %w", rows[0].Table, err))
+		return r.abandon(t, fmt.Errorf("write %s: %w", rows[0].Table, err))
 	}
 	l.adopt()
 	return nil

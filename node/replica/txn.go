@@ -21,6 +21,8 @@ type txn struct {
 	// spilled: some writes are in the staging area already, because the step
 	// is larger than spillRows.
 	spilled bool
+	// tried: the step wrote to the store, or tried to.
+	tried bool
 	// waiting: some row may wait for another; asked once, since hardly any
 	// step has one.
 	waiting, askedWaiting bool
@@ -298,7 +300,7 @@ func (t *txn) rowWrites(id merge.RowID, r *txnRow) {
 func (t *txn) spill() error {
 	b := t.stagedBatch()
 	t.rows, t.raw = map[merge.RowID]*txnRow{}, map[string][]byte{}
-	t.spilled = true
+	t.spilled, t.tried = true, true
 	return t.store.Write(b, false)
 }
 
@@ -314,6 +316,7 @@ func (t *txn) stagedBatch() *kv.Batch {
 // stage makes the step durable in the staging area under a number. Number 0
 // means that it holds whatever the database says.
 func (t *txn) stage(number uint64) error {
+	t.tried = true
 	b := t.stagedBatch()
 	b.Set(metaStaged, binary.BigEndian.AppendUint64(nil, number))
 	return t.store.Write(b, true)
@@ -327,6 +330,7 @@ func (t *txn) commit() error {
 		}
 		return finishStaged(t.store)
 	}
+	t.tried = true
 	b := &kv.Batch{}
 	t.writes(func(k, v []byte) {
 		if v == nil {

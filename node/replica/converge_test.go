@@ -1,0 +1,107 @@
+package replica_test
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+)
+
+var (
+	flagSeed = flag.Uint64("seed", 0, "run only the history with this seed")
+	flagRuns = flag.Int("runs", 300, "how many random histories to run")
+)
+
+// history is a random run of some sites.
+type history struct {
+	sites int
+	loose bool
+	ops   []op
+}
+
+// newHistory makes a history; those with small seeds are short.
+func newHistory(seed uint64, loose bool) history {
+	rnd := rand.New(rand.NewPCG(seed, 3))
+	h := history{sites: 2 + rnd.IntN(4), loose: loose}
+	kinds := []opKind{
+		opWrite, opWrite, opWrite, opWrite, opCapture, opCapture, opTransfer, opTransfer, opTransfer, opTransfer,
+		opApply, opApply, opApply, opApply, opRetry,
+	}
+	if seed%3 > 0 {
+		kinds = append(kinds, opCrash, opFault, opFault, opSkew)
+	}
+	for range 10 + int(min(seed, 400)) {
+		h.ops = append(h.ops, op{kinds[rnd.IntN(len(kinds))], rnd.IntN(h.sites), rnd.Uint64()})
+	}
+	return h
+}
+
+// run returns what went wrong, and what had happened.
+func (h history) run() (trace []string, err error) {
+	w, err := newWorld(h.sites, h.loose)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		trace = w.trace
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	for _, o := range h.ops {
+		if err := w.run(o); err != nil {
+			return w.trace, err
+		}
+	}
+	if err := w.exchange(); err != nil {
+		return w.trace, err
+	}
+	return w.trace, w.check()
+}
+
+// shrink leaves steps out as long as the history still fails.
+func (h history) shrink() history {
+	for size := len(h.ops) / 2; size > 0; {
+		again := false
+		for i := 0; i+size <= len(h.ops); {
+			less := h
+			less.ops = slices.Delete(slices.Clone(h.ops), i, i+size)
+			if _, err := less.run(); err != nil {
+				h, again = less, true
+			} else {
+				i += size
+			}
+		}
+		if !again || size > 1 {
+			size /= 2
+		}
+	}
+	return h
+}
+
+func runHistories(t *testing.T, loose bool) {
+	first, last := uint64(1), uint64(*flagRuns)
+	if *flagSeed != 0 {
+		first, last = *flagSeed, *flagSeed
+	}
+	for seed := first; seed <= last; seed++ {
+		h := newHistory(seed, loose)
+		if _, err := h.run(); err == nil {
+			continue
+		}
+		trace, err := h.shrink().run()
+		t.Fatalf("%v\nthe shortest history found, of %d sites:\n  %s\nreplay: go test ./node/replica -run %s -seed %d",
+			err, h.sites, strings.Join(trace, "\n  "), t.Name(), seed)
+	}
+}
+
+// TestConverge: what must hold wherever nobody deletes a row that others refer
+// to and no unique values clash: equal tables, which are what the log makes by
+// the rules; equal conflicts; nothing lost; nothing captured twice or echoed.
+func TestConverge(t *testing.T) { runHistories(t, false) }
+
+// TestFlows: with deletes of parents and unique clashes too, nothing stops and
+// nothing is lost.
+func TestFlows(t *testing.T) { runHistories(t, true) }

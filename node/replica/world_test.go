@@ -1,0 +1,469 @@
+package replica_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+
+	"baraza/clock"
+	"baraza/crdt"
+	"baraza/merge"
+	"baraza/merge/dbtest"
+	"baraza/merge/memdb"
+	"baraza/node/replica"
+	"baraza/schema"
+)
+
+// world is a few sites, and the ledger of what their applications did.
+type world struct {
+	sites  []*site
+	micros int64
+	// loose: applications also delete rows that others refer to and write
+	// unique values that clash (rules R4 and R5).
+	loose  bool
+	ledger map[cell]bool // true: knowingly overwritten
+	trace  []string
+	serial int
+}
+
+// cell is one value that an application wrote. Such values are unique.
+type cell struct {
+	table, column string
+	key           crdt.Key
+	value         crdt.Value
+}
+
+// site is one replica with its machine.
+type site struct {
+	w      *world
+	n      int
+	id     clock.SiteID
+	db     *memdb.DB
+	store  *crashStore
+	faults *faults
+	r      *replica.Replica
+	skew   int64 // of its clock, microseconds
+}
+
+var clinic = dbtest.Model()
+
+func newWorld(sites int, loose bool) (*world, error) {
+	w := &world{loose: loose, ledger: map[cell]bool{}, micros: 1_700_000_000_000_000}
+	for n := 1; n <= sites; n++ {
+		s := &site{w: w, n: n, id: clock.SiteID{byte(n)}, faults: &faults{}}
+		s.store = newCrashStore(s.faults)
+		s.db = memdb.New(memdb.Config{
+			Model: clinic, First: int64(1 + 100*(n%2)), // some sites number alike, some do not
+			Now:   func() int64 { return w.micros + s.skew },
+			Fault: s.faults.database,
+		})
+		w.sites = append(w.sites, s)
+		if err := s.open(); err != nil {
+			return nil, err
+		}
+	}
+	return w, nil
+}
+
+func (s *site) config() replica.Config {
+	return replica.Config{
+		Self: s.id, Store: s.store, Database: s.db, Source: s.db, Model: clinic,
+		NowMillis: func() int64 { return (s.w.micros + s.skew) / 1000 },
+	}
+}
+
+func (s *site) open() (err error) {
+	s.r, err = replica.Open(context.Background(), s.config())
+	return err
+}
+
+// crash drops what is in memory and starts again from the disks.
+func (s *site) crash(kept int) error {
+	s.db.Disconnect()
+	s.faults.down, s.faults.after, s.faults.at = false, 0, ""
+	var err error
+	if s.store, err = s.store.restart(kept); err != nil {
+		return err
+	}
+	return s.open()
+}
+
+func (w *world) note(format string, args ...any) {
+	w.trace = append(w.trace, fmt.Sprintf(format, args...))
+}
+
+// op is one step of a history. What it does in detail hangs on the state it
+// finds and on rnd alone, so that a history still runs with steps left out.
+type op struct {
+	kind opKind
+	site int
+	rnd  uint64
+}
+
+type opKind int
+
+const (
+	opWrite opKind = iota
+	opCapture
+	opTransfer
+	opApply
+	opCrash
+	opFault
+	opSkew
+	opRetry
+)
+
+// run does one step. An error is a broken promise.
+func (w *world) run(o op) error {
+	s := w.sites[o.site%len(w.sites)]
+	rnd := rand.New(rand.NewPCG(o.rnd, 2))
+	w.micros += int64(rnd.IntN(3)) * 700
+	switch o.kind {
+	case opWrite:
+		return s.application(rnd)
+	case opCapture:
+		n, err := s.r.Capture(context.Background())
+		w.note("site %d captures %d: %v", s.n, n, err)
+		return s.after(err, rnd)
+	case opTransfer:
+		return s.transfer(w.sites[rnd.IntN(len(w.sites))], rnd)
+	case opApply:
+		res, err := s.r.Apply(context.Background(), []int{0, 1, 3}[rnd.IntN(3)])
+		w.note("site %d applies %+v: %v", s.n, res, err)
+		return s.after(err, rnd)
+	case opRetry:
+		err := s.r.Retry(context.Background())
+		w.note("site %d retries: %v", s.n, err)
+		return s.after(err, rnd)
+	case opCrash:
+		w.note("site %d crashes", s.n)
+		return s.crash(rnd.IntN(3))
+	case opFault:
+		s.faults.after, s.faults.kind = 1+rnd.IntN(12), faultKind(rnd.IntN(3))
+		w.note("site %d will fail at step %d, kind %d", s.n, s.faults.after, s.faults.kind)
+	case opSkew:
+		s.skew = int64(rnd.IntN(40)-20) * 1_000_000
+		w.note("site %d has its clock %d s off", s.n, s.skew/1_000_000)
+	}
+	return nil
+}
+
+// after deals with the error of a step: one that was injected ends in a
+// restart, or is survived; any other is a bug.
+func (s *site) after(err error, rnd *rand.Rand) error {
+	if err == nil {
+		return nil
+	}
+	if !errors.Is(err, errCrash) {
+		return fmt.Errorf("site %d: %w", s.n, err)
+	}
+	if s.faults.down {
+		s.w.note("site %d went down at %s", s.n, s.faults.at)
+		return s.crash(rnd.IntN(3))
+	}
+	return nil
+}
+
+// transfer takes some entries of one origin that another site has.
+func (s *site) transfer(from *site, rnd *rand.Rand) error {
+	vector := from.r.Log().Vector()
+	if from == s || len(vector) == 0 {
+		return nil
+	}
+	origin := vector[rnd.IntN(len(vector))].Site
+	if origin == s.id {
+		return nil
+	}
+	return s.take(from, origin, 1+rnd.IntN(600), rnd)
+}
+
+func (s *site) take(from *site, origin clock.SiteID, maxBytes int, rnd *rand.Rand) error {
+	after := s.r.Log().Vector().Seq(origin)
+	if rnd.IntN(4) == 0 && after > 0 {
+		after-- // one that is had already
+	}
+	first, entries, err := from.r.Log().Read(origin, after, maxBytes)
+	if err != nil || len(entries) == 0 {
+		return err
+	}
+	err = s.r.Log().Append(origin, first, entries)
+	s.w.note("site %d takes %d entries of site %d from site %d at %d: %v", s.n, len(entries), origin[0], from.n, first, err)
+	return s.after(err, rnd)
+}
+
+// exchange lets the sites talk until nothing moves any more.
+func (w *world) exchange() error {
+	w.note("full exchange")
+	ctx := context.Background()
+	rnd := rand.New(rand.NewPCG(1, 1))
+	w.micros += 120_000_000 // past every clock's lead
+	for _, s := range w.sites {
+		s.faults.after, s.skew = 0, 0
+	}
+	for round, moved := 0, true; moved; round++ {
+		if round > 500 {
+			return fmt.Errorf("the exchange does not come to an end")
+		}
+		moved = false
+		for _, s := range w.sites {
+			n, err := s.r.Capture(ctx)
+			if err != nil {
+				return fmt.Errorf("site %d: %w", s.n, err)
+			}
+			moved = moved || n > 0
+			for _, from := range w.sites {
+				for _, e := range from.r.Log().Vector() {
+					if from != s && e.Site != s.id && s.r.Log().Vector().Seq(e.Site) < e.Seq {
+						moved = true
+						if err := s.take(from, e.Site, 1<<20, rnd); err != nil {
+							return err
+						}
+					}
+				}
+			}
+			for {
+				res, err := s.r.Apply(ctx, 0)
+				if err != nil {
+					return fmt.Errorf("site %d: %w", s.n, err)
+				}
+				if res.Batches == 0 {
+					break
+				}
+				moved = true
+			}
+		}
+	}
+	for _, s := range w.sites {
+		if behind := s.r.Applied().Behind(s.r.Log().Vector()); behind > 0 {
+			return fmt.Errorf("site %d has %d entries that it does not apply", s.n, behind)
+		}
+	}
+	return nil
+}
+
+// --- applications ---
+
+func uuid(n int) string         { return fmt.Sprintf("00000000-0000-4000-8000-%012d", n) }
+func keyOf(n int) crdt.Key      { return crdt.MakeKey(crdt.Text(uuid(n))) }
+func refTo(n int) crdt.Value    { return crdt.Ref(keyOf(n)) }
+func patientKey(n int) crdt.Key { return crdt.MakeKey(refTo(n)) }
+
+// rowsMax is how many rows a table has at most. Where the world is not loose,
+// even ones are never deleted and odd ones never referred to.
+const rowsMax = 6
+
+// fresh returns a value that no application wrote before.
+func (s *site) fresh() crdt.Value {
+	s.w.serial++
+	return crdt.Text(fmt.Sprintf("v%d.%d", s.n, s.w.serial))
+}
+
+func (s *site) parent(rnd *rand.Rand) int {
+	if s.w.loose {
+		return 1 + rnd.IntN(rowsMax)
+	}
+	return 2 * (1 + rnd.IntN(rowsMax/2))
+}
+
+func (s *site) maybe(rnd *rand.Rand, v crdt.Value) crdt.Value {
+	if rnd.IntN(3) == 0 {
+		return crdt.Null
+	}
+	return v
+}
+
+// row makes a whole new row of a random table.
+func (s *site) row(rnd *rand.Rand) (table string, n int, r merge.Row) {
+	n = 1 + rnd.IntN(rowsMax)
+	r.Key = keyOf(n)
+	set := func(column string, v crdt.Value) {
+		r.Columns, r.Values = append(r.Columns, column), append(r.Values, v)
+	}
+	switch rnd.IntN(8) {
+	case 0, 1:
+		table = "person"
+		set("uuid", crdt.Text(uuid(n)))
+		set("name", s.fresh())
+		set("weight", crdt.Float64(float64(rnd.IntN(3))))
+		set("note", s.fresh())
+	case 2:
+		table = "patient"
+		if !s.w.loose {
+			n = s.parent(rnd)
+		}
+		r.Key = patientKey(n)
+		set("patient_id", refTo(n))
+		set("allergy", s.fresh())
+	case 3, 4:
+		table = "obs"
+		set("uuid", crdt.Text(uuid(n)))
+		set("patient_id", crdt.Ref(patientKey(s.parent(rnd))))
+		set("obs_group_id", s.maybe(rnd, refTo(s.parent(rnd))))
+		set("value_text", s.fresh())
+	case 5:
+		table = "tag"
+		p, label := s.parent(rnd), []string{"a", "b"}[rnd.IntN(2)]
+		n = 1
+		r.Key = crdt.MakeKey(refTo(p), crdt.Text(label))
+		set("person_id", refTo(p))
+		set("label", crdt.Text(label))
+		set("note", s.fresh())
+	case 6:
+		table = "setting"
+		property := crdt.Text(fmt.Sprintf("p%d", n))
+		r.Key = crdt.MakeKey(property)
+		set("property", property)
+		set("value", s.fresh())
+	case 7:
+		if s.w.loose && rnd.IntN(2) == 0 {
+			table = "users"
+			set("uuid", crdt.Text(uuid(n)))
+			set("username", crdt.Text(fmt.Sprintf("u%d", rnd.IntN(3))))
+			set("person_id", refTo(s.parent(rnd)))
+			set("creator", refTo([]int{n, s.parent(rnd)}[rnd.IntN(2)]))
+			break
+		}
+		table = "remark"
+		set("uuid", crdt.Text(uuid(n)))
+		set("person_id", s.maybe(rnd, refTo(s.parent(rnd))))
+		set("body", s.fresh())
+	}
+	return table, n, r
+}
+
+// application runs one transaction of one to three statements.
+func (s *site) application(rnd *rand.Rand) error {
+	for range 1 + rnd.IntN(2) {
+		before := s.tables()
+		var writes []memdb.Write
+		there := map[string]bool{}
+		for name, rows := range before {
+			for key := range rows {
+				there[name+string(key)] = true
+			}
+		}
+		for range 1 + rnd.IntN(3) {
+			table, n, r := s.row(rnd)
+			at := table + string(r.Key)
+			w := memdb.Write{Kind: memdb.Insert, Table: table, Row: r}
+			switch {
+			case !there[at]:
+				there[at] = true
+			case (n%2 == 1 || s.w.loose) && rnd.IntN(3) == 0:
+				w = memdb.Write{Kind: memdb.Delete, Table: table, Row: merge.Row{Key: r.Key}}
+				there[at] = false
+			default:
+				w.Kind, w.Row = memdb.Update, s.some(table, r, rnd)
+			}
+			writes = append(writes, w)
+		}
+		err := s.db.App(writes...)
+		s.w.note("site %d writes %s: %v", s.n, showWrites(writes), err)
+		if err == nil {
+			s.enter(before, s.tables())
+		}
+	}
+	return nil
+}
+
+// some keeps at least one of the columns that are not in the key.
+func (s *site) some(table string, r merge.Row, rnd *rand.Rand) merge.Row {
+	out := merge.Row{Key: r.Key}
+	last := len(r.Columns) - 1
+	for i, c := range r.Columns {
+		if !slices.Contains(clinic.Tables[table].Identity.Columns, c) && (rnd.IntN(2) == 0 || i == last) {
+			out.Columns, out.Values = append(out.Columns, c), append(out.Values, r.Values[i])
+		}
+	}
+	return out
+}
+
+// tables returns all rows of the replicated tables.
+func (s *site) tables() map[string]map[crdt.Key]merge.Row {
+	all := map[string]map[crdt.Key]merge.Row{}
+	for _, name := range tableNames() {
+		rows := map[crdt.Key]merge.Row{}
+		for _, r := range s.db.Rows(name) {
+			rows[r.Key] = r
+		}
+		all[name] = rows
+	}
+	return all
+}
+
+func tableNames() []string {
+	var names []string
+	for _, t := range schema.Order(clinic) {
+		if t.Replicated {
+			names = append(names, t.Name)
+		}
+	}
+	return names
+}
+
+// enter writes into the ledger what a transaction did: values that it wrote,
+// and values that were there, and so seen, and are not any more.
+func (s *site) enter(before, after map[string]map[crdt.Key]merge.Row) {
+	for table, rows := range after {
+		for key, r := range rows {
+			old := before[table][key]
+			for i, c := range r.Columns {
+				if old.Columns == nil || old.Values[i] != r.Values[i] {
+					s.w.written(cell{table, c, key, r.Values[i]})
+				}
+			}
+		}
+	}
+	for table, rows := range before {
+		for key, r := range rows {
+			now, there := after[table][key]
+			for i, c := range r.Columns {
+				if !there || now.Values[i] != r.Values[i] {
+					s.w.overwritten(cell{table, c, key, r.Values[i]})
+				}
+			}
+		}
+	}
+}
+
+func isLedger(v crdt.Value) bool { return strings.HasPrefix(string(v), "tv") }
+
+func (w *world) written(c cell) {
+	if isLedger(c.value) {
+		w.ledger[c] = false
+	}
+}
+
+func (w *world) overwritten(c cell) {
+	if isLedger(c.value) {
+		w.ledger[c] = true
+	}
+}
+
+func showWrites(writes []memdb.Write) string {
+	var parts []string
+	for _, w := range writes {
+		parts = append(parts, fmt.Sprintf("%s %s %s %s", []string{"", "insert", "update", "delete"}[w.Kind], w.Table, shortKey(w.Row.Key), showRow(w.Row)))
+	}
+	return strings.Join(parts, "; ")
+}
+
+func showRow(r merge.Row) string {
+	var parts []string
+	for i, c := range r.Columns {
+		parts = append(parts, c+"="+shortKey(crdt.Key(r.Values[i])))
+	}
+	return strings.Join(parts, " ")
+}
+
+func shortKey(k crdt.Key) string {
+	if v := crdt.Value(k); v == crdt.Null {
+		return "NULL"
+	} else if ref, ok := v.Key(); ok {
+		return shortKey(ref)
+	}
+	return strings.NewReplacer("00000000-0000-4000-8000-00000000000", "#", `"`, "").Replace(k.String())
+}
