@@ -45,7 +45,10 @@ type Row struct {
 	// the Unix epoch.
 	At int64
 	// Columns and Values: for a write the columns written with their values as
-	// of the view; for a delete the whole row as it last was.
+	// of the view, or as they last were if the row was deleted within the view;
+	// for a delete the whole row as it last was. A write before the delete is
+	// never left out: the other sites must get the same last values, since a
+	// newer write brings them back.
 	Columns []string
 	Values  []crdt.Value
 }

@@ -34,7 +34,6 @@ func testCapture(s *suite) {
 	s.app(update("person", row(keyOf(1), "name", "Ada", "note", "n")))
 	s.app(update("person", row(keyOf(1), "name", "Adah")))
 	s.captures("person #1 name=Adah note=n")
-	// What came and went in one view is at most a delete.
 	s.app(remove("obs", keyOf(9)), remove("patient", patientKey(1)))
 	s.captures(
 		"obs #9 deleted concept_id=#7 obs_group_id=NULL patient_id=#1 uuid=#9 value_text=NULL",
@@ -45,6 +44,21 @@ func testCapture(s *suite) {
 	}
 	s.captures()
 	s.sees("person", "uuid name", "#1 Adah")
+}
+
+// testCaptureDeleted: what was written before a delete in one view comes before
+// it, with the values that the row last had.
+func testCaptureDeleted(s *suite) {
+	s.app(insert("person", person(1, "Ada")))
+	_, ids := s.captured()
+	s.ok(s.Source.Release(s.ctx, ids))
+	s.app(update("person", row(keyOf(1), "name", "Bea")), update("person", row(keyOf(1), "name", "Cy")))
+	s.app(remove("person", keyOf(1)))
+	rows, _ := s.captured()
+	if len(rows) != 2 || rows[0].Delete || !rows[1].Delete {
+		s.Fatalf("captured %v, want a write and a delete", changes(rows))
+	}
+	s.captures("person #1 name=Cy", "person #1 deleted name=Cy note= uuid=#1 weight=NULL")
 }
 
 func testCaptureActions(s *suite) {

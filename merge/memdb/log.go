@@ -108,16 +108,17 @@ type rowName struct {
 // seen is what later entries of the log say of a row.
 type seen struct {
 	columns []bool
-	deleted bool
-	latest  int // the last entry taken for this row
+	latest  int       // the last entry taken for this row
+	deleted *logEntry // the next delete of the row, which has its values
 }
 
 // view gives each entry of the log its row: the columns that no later entry
-// has, with their values as they are now. Columns written at one time go to
-// one entry.
+// has, with their values as they are now or as they were when the row was
+// deleted. Columns written at one time go to one entry.
 func view(entries []logEntry) []capture.Row {
 	rows := make([]capture.Row, len(entries))
 	taken := make([][]int, len(entries))
+	deleted := make([]*logEntry, len(entries))
 	known := make(map[rowName]*seen)
 	for i := len(entries) - 1; i >= 0; i-- {
 		e := &entries[i]
@@ -126,49 +127,51 @@ func view(entries []logEntry) []capture.Row {
 			s = &seen{columns: make([]bool, len(e.table.def.Columns)), latest: i}
 			known[rowName{e.table, e.key}] = s
 		}
-		if s.deleted {
-			continue
-		}
 		if e.deleted {
-			s.deleted = true
+			known[rowName{e.table, e.key}] = &seen{columns: make([]bool, len(e.table.def.Columns)), latest: i, deleted: e}
 			rows[i] = capture.Row{Table: e.table.def.Name, Key: e.key, Delete: true, At: e.at, Columns: e.image.Columns, Values: e.image.Values}
 			continue
 		}
-		if entries[s.latest].at != e.at {
+		if entries[s.latest].at != e.at || entries[s.latest].deleted {
 			s.latest = i
 		}
 		for _, column := range e.columns {
 			if !s.columns[column] {
 				s.columns[column] = true
 				taken[s.latest] = append(taken[s.latest], column)
+				deleted[s.latest] = s.deleted
 			}
 		}
 	}
 	for i := range entries {
 		if len(taken[i]) > 0 {
-			rows[i] = written(&entries[i], taken[i])
+			rows[i] = written(&entries[i], taken[i], deleted[i])
 		}
 	}
 	return rows
 }
 
-// written returns the change of some columns of a row; none if the row is gone
-// without the application's doing.
-func written(e *logEntry, columns []int) capture.Row {
-	r := e.table.rows[e.key]
-	if r == nil {
+// written returns the change of some columns of a row, which was deleted later
+// or is there; none if it is gone without the application's doing.
+func written(e *logEntry, columns []int, deleted *logEntry) capture.Row {
+	var all merge.Row
+	switch r := e.table.rows[e.key]; {
+	case deleted != nil:
+		all = deleted.image
+	case r == nil:
 		return capture.Row{}
+	default:
+		all = e.table.portable(r)
 	}
 	row := capture.Row{Table: e.table.def.Name, Key: e.key, At: e.at}
 	if len(columns) == len(e.table.shipped) {
-		all := e.table.portable(r)
 		row.Columns, row.Values = all.Columns, all.Values
 		return row
 	}
-	slices.Sort(columns)
-	for _, column := range columns {
-		row.Columns = append(row.Columns, e.table.def.Columns[column].Name)
-		row.Values = append(row.Values, e.table.out(r.vals[column], column))
+	for i, column := range e.table.shipped {
+		if slices.Contains(columns, column) {
+			row.Columns, row.Values = append(row.Columns, all.Columns[i]), append(row.Values, all.Values[i])
+		}
 	}
 	return row
 }
