@@ -2,7 +2,9 @@ package memdb
 
 import (
 	"fmt"
+	"slices"
 
+	"baraza/crdt"
 	"baraza/merge"
 )
 
@@ -63,7 +65,7 @@ func (db *DB) write(w *Write) error {
 	r := t.rows[w.Row.Key]
 	switch {
 	case w.Kind == Insert:
-		_, bad = db.insert(t, w.Row, nil, log)
+		bad = db.insertAlone(t, w.Row, log)
 	case r == nil:
 		return fmt.Errorf("memdb: %s has no row %s", w.Table, w.Row.Key)
 	case w.Kind == Update:
@@ -77,4 +79,19 @@ func (db *DB) write(w *Write) error {
 		return bad.of(w.Row.Key)
 	}
 	return nil
+}
+
+// insertAlone adds one row, which may refer to itself.
+func (db *DB) insertAlone(t *table, row merge.Row, log func(logEntry)) *refusal {
+	own := make(selfReferences)
+	for column := range t.selfReferences() {
+		if at := slices.Index(row.Columns, t.def.Columns[column].Name); at >= 0 && row.Key != "" && row.Values[at] == crdt.Ref(row.Key) {
+			own[column] = true
+		}
+	}
+	r, bad := db.insert(t, row, own, log)
+	if bad != nil || len(own) == 0 {
+		return bad
+	}
+	return db.update(t, r, row, log)
 }

@@ -31,7 +31,7 @@ func (x *tx) Insert(ctx context.Context, def *schema.Table, rows []merge.Row) ([
 	for {
 		var later []merge.Row
 		for _, row := range rows {
-			if self.anyIn(row, waiting) {
+			if self.anyIn(t, row, waiting) {
 				later = append(later, row)
 				continue
 			}
@@ -94,12 +94,12 @@ func (t *table) selfReferences() selfReferences {
 }
 
 // anyIn reports whether the row refers to one of the keys.
-func (self selfReferences) anyIn(row merge.Row, keys map[crdt.Key]bool) bool {
+func (self selfReferences) anyIn(t *table, row merge.Row, keys map[crdt.Key]bool) bool {
 	if len(self) == 0 {
 		return false
 	}
-	for _, v := range row.Values {
-		if key, ok := v.Key(); ok && keys[key] {
+	for i, v := range row.Values {
+		if key, ok := v.Key(); ok && keys[key] && self[t.position[row.Columns[i]]] {
 			return true
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"baraza/capture"
 	"baraza/crdt"
@@ -93,37 +94,55 @@ func (x *tx) Update(ctx context.Context, def *schema.Table, rows []merge.Row) ([
 	}
 }
 
-// Delete goes over the rows until nothing moves any more, so that rows of one
-// call may refer to each other.
+// Delete removes rows that may refer to each other: such references are taken
+// away first. As a refused row keeps its references, everything is taken back
+// and tried again without those that were refused. A row that is gone already
+// is no error.
 func (x *tx) Delete(ctx context.Context, def *schema.Table, keys []crdt.Key) ([]merge.RowError, error) {
 	t, err := x.step(ctx, StepDelete, def)
 	if err != nil {
 		return nil, err
 	}
-	for _, key := range keys {
-		if t.rows[key] == nil {
-			return nil, fmt.Errorf("memdb: delete from %s: no row %s; lock it first", def.Name, key)
+	self := t.selfReferences()
+	var refused []merge.RowError
+	for len(keys) > 0 {
+		before := len(x.db.undo)
+		for _, key := range keys {
+			x.unlink(t, t.rows[key], self)
 		}
-	}
-	for {
-		var refused []merge.RowError
-		var left []crdt.Key
+		var good []crdt.Key
 		for _, key := range keys {
 			r := t.rows[key]
 			if r == nil {
-				continue // gone with a row that it referred to
+				continue
 			}
-			before := len(x.db.undo)
+			mark := len(x.db.undo)
 			if bad := x.db.delete(t, r, nobody); bad != nil {
-				x.db.undoTo(before)
-				refused, left = append(refused, bad.of(key)), append(left, key)
+				x.db.undoTo(mark)
+				refused = append(refused, bad.of(key))
+				continue
 			}
+			good = append(good, key)
 		}
-		if len(left) == 0 || len(left) == len(keys) {
-			return refused, nil
+		if len(self) == 0 || len(good) == len(keys) {
+			break
 		}
-		keys = left
+		x.db.undoTo(before)
+		keys = good
 	}
+	return refused, nil
+}
+
+// unlink makes a row's references to its own table NULL.
+func (x *tx) unlink(t *table, r *record, self selfReferences) {
+	if r == nil || len(self) == 0 {
+		return
+	}
+	vals := slices.Clone(r.vals)
+	for column := range self {
+		vals[column] = crdt.Null
+	}
+	x.db.set(t, r, vals)
 }
 
 func (x *tx) Release(ctx context.Context, ids capture.IDs) error {

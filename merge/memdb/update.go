@@ -80,11 +80,14 @@ func (db *DB) dereference(ref *reference, r *record, log func(logEntry)) *refusa
 		return nil
 	}
 	for _, child := range ref.from.sorted() {
-		if child.deleting || ref.to.canonical(child.vals[ref.column], ref.target) != v {
+		if ref.to.canonical(child.vals[ref.column], ref.target) != v {
 			continue
 		}
 		switch ref.def.OnDelete {
 		case "CASCADE":
+			if child.deleting {
+				continue
+			}
 			if bad := db.delete(ref.from, child, log); bad != nil {
 				return bad
 			}
@@ -94,6 +97,9 @@ func (db *DB) dereference(ref *reference, r *record, log func(logEntry)) *refusa
 			db.set(ref.from, child, vals)
 			log(logEntry{table: ref.from, key: child.key, columns: []int{ref.column}})
 		default:
+			if child == r { // as if the reference had been taken away first
+				continue
+			}
 			return refuse(merge.RefusedReference, "cannot delete %s %s: row %s of %s refers to it", ref.to.def.Name, r.key, child.key, ref.from.def.Name)
 		}
 	}

@@ -71,24 +71,30 @@ func (t *table) fillKey(key crdt.Key, vals []crdt.Value, given []bool) *refusal 
 	return nil
 }
 
-// fill sets the columns that the row lists.
+// fill sets the columns that the row lists. Of several things that are wrong,
+// a reference is told first.
 func (t *table) fill(row merge.Row, vals []crdt.Value, given []bool, later map[int]bool) *refusal {
+	var first *refusal
 	for i, name := range row.Columns {
 		column, ok := t.position[name]
 		if !ok {
 			return refuse(merge.RefusedValue, "unknown column %s in %s", name, t.def.Name)
 		}
+		given[column] = true
 		if later[column] {
-			given[column] = true
 			continue
 		}
 		v, bad := t.in(row.Values[i], column)
-		if bad != nil {
+		switch {
+		case bad == nil:
+			vals[column] = v
+		case bad.why == merge.RefusedReference:
 			return bad
+		case first == nil:
+			first = bad
 		}
-		vals[column], given[column] = v, true
 	}
-	return nil
+	return first
 }
 
 // fillDefaults numbers the row and gives the columns that nobody set their

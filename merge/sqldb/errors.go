@@ -1,0 +1,121 @@
+package sqldb
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"baraza/merge"
+	"baraza/schema"
+
+	"github.com/go-sql-driver/mysql"
+)
+
+// refusals are the server's errors that mean one row and not the connection or
+// the transaction.
+var refusals = map[uint16]merge.Refusal{
+	1062: merge.RefusedDuplicate, // duplicate entry
+	1169: merge.RefusedDuplicate, // unique constraint
+	1586: merge.RefusedDuplicate, // duplicate entry, key by name
+
+	1216: merge.RefusedReference, // child row, no name
+	1217: merge.RefusedReference, // parent row, no name
+	1451: merge.RefusedReference, // parent row is still referred to
+	1452: merge.RefusedReference, // child row without its parent
+
+	1048: merge.RefusedValue, // column cannot be null
+	1118: merge.RefusedValue, // row size too large
+	1264: merge.RefusedValue, // out of range
+	1265: merge.RefusedValue, // data truncated
+	1292: merge.RefusedValue, // incorrect value for the type
+	1364: merge.RefusedValue, // no default
+	1366: merge.RefusedValue, // incorrect string or integer value
+	1367: merge.RefusedValue, // illegal value while parsing
+	1406: merge.RefusedValue, // data too long
+	1411: merge.RefusedValue, // incorrect value for a function
+	1416: merge.RefusedValue, // not a geometry
+	1644: merge.RefusedValue, // SIGNAL of an application's trigger
+	1690: merge.RefusedValue, // out of range in an expression
+	3140: merge.RefusedValue, // invalid JSON
+	3643: merge.RefusedValue, // SRID of a geometry
+	3819: merge.RefusedValue, // check constraint, MySQL
+	3903: merge.RefusedValue, // invalid JSON in an index
+	4025: merge.RefusedValue, // check constraint, MariaDB
+	4078: merge.RefusedValue, // illegal parameter types, MariaDB
+	4079: merge.RefusedValue, // illegal parameter type, MariaDB
+}
+
+// retries are the server's errors after which the same work may succeed.
+var retries = []uint16{
+	1020, // record has changed since last read
+	1205, // lock wait timeout
+	1213, // deadlock
+	1689, // wait on a lock was aborted
+	1412, // table definition has changed
+	3572, // statement aborted because of NOWAIT
+}
+
+// refusalOf returns why the server refused a row; zero when err means anything
+// else.
+func refusalOf(err error) merge.Refusal {
+	var e *mysql.MySQLError
+	if errors.As(err, &e) {
+		return refusals[e.Number]
+	}
+	return 0
+}
+
+// wrap adds what was done to which table, and ErrRetry where it belongs.
+func wrap(err error, doing string) error {
+	if err == nil {
+		return nil
+	}
+	var e *mysql.MySQLError
+	if errors.As(err, &e) && slices.Contains(retries, e.Number) {
+		return fmt.Errorf("%s: %w: %w", doing, merge.ErrRetry, err)
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}
+
+// onIdentity reports whether a duplicate is one of the row's identity: the row
+// is there by now.
+func onIdentity(t *schema.Table, err error) bool {
+	name := duplicateIndex(err)
+	if name == "PRIMARY" {
+		return sameSet(t.PrimaryKey, t.Identity.Columns)
+	}
+	for _, ix := range t.Unique {
+		if strings.EqualFold(ix.Name, name) {
+			return sameSet(ix.Columns, t.Identity.Columns)
+		}
+	}
+	return false
+}
+
+// duplicateIndex reads the index's name out of a duplicate's message, which
+// ends in: for key 'name', on MySQL 8: for key 'table.name'.
+func duplicateIndex(err error) string {
+	var e *mysql.MySQLError
+	if !errors.As(err, &e) {
+		return ""
+	}
+	i := strings.LastIndex(e.Message, " for key '")
+	if i < 0 {
+		return ""
+	}
+	name := strings.TrimSuffix(e.Message[i+len(" for key '"):], "'")
+	return name[strings.LastIndexByte(name, '.')+1:]
+}
+
+func sameSet(a, b []string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for _, name := range a {
+		if !slices.Contains(b, name) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,95 @@
+package sqldb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"baraza/crdt"
+	"baraza/internal/sqlrow"
+	"baraza/merge"
+	"baraza/schema"
+)
+
+// knownReferences are the local values of referenced rows, by the column that
+// refers to them.
+type knownReferences map[string]map[crdt.Key]crdt.Value
+
+// references looks up all rows that the rows refer to, but not through the
+// columns that are written later.
+func (x *tx) references(ctx context.Context, t *sqlrow.Table, rows []merge.Row, later []string) (knownReferences, error) {
+	known := make(knownReferences)
+	for i := range t.Def.References {
+		ref := &t.Def.References[i]
+		to := x.db.tables.Table(ref.Table)
+		if to == nil || slices.Contains(later, ref.Column) {
+			continue
+		}
+		known[ref.Column] = nil
+		keys := keysIn(rows, ref.Column, slices.Contains(t.Def.Identity.Columns, ref.Column), t.Def)
+		if len(keys) == 0 {
+			continue
+		}
+		values, err := x.resolve(ctx, target{to, ref.Target}, keys)
+		if err != nil {
+			return nil, err
+		}
+		known[ref.Column] = values
+	}
+	return known, nil
+}
+
+// keysIn lists the different keys in a reference column of the rows. Of a row
+// that lacks a column of its identity, the key has it.
+func keysIn(rows []merge.Row, column string, identity bool, def *schema.Table) []crdt.Key {
+	var keys []crdt.Key
+	seen := make(map[crdt.Key]bool)
+	at := -1
+	for _, row := range rows {
+		if at < 0 || at >= len(row.Columns) || row.Columns[at] != column {
+			at = slices.Index(row.Columns, column)
+		}
+		var v crdt.Value
+		if at >= 0 {
+			v = row.Values[at]
+		} else if parts := row.Key.Values(); identity && len(parts) == len(def.Identity.Columns) {
+			v = parts[slices.Index(def.Identity.Columns, column)]
+		}
+		if key, ok := v.Key(); ok && !seen[key] {
+			seen[key] = true
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// referencesOf returns the references that the columns hold.
+func referencesOf(def *schema.Table, columns []string) []*schema.Reference {
+	refs := make([]*schema.Reference, len(columns))
+	for i, name := range columns {
+		refs[i] = def.Reference(name)
+	}
+	return refs
+}
+
+// appendColumn appends the literal of a portable value.
+func appendColumn(b []byte, row crdt.Key, column string, ref *schema.Reference, v crdt.Value, known knownReferences) ([]byte, *merge.RowError) {
+	if key, isRef := v.Key(); isRef && ref != nil {
+		local, ok := known[column][key]
+		if !ok {
+			return b, &merge.RowError{Key: row, Refusal: merge.RefusedReference,
+				Detail: fmt.Sprintf("column %s refers to row %s of table %s, which is not there", column, key, ref.Table)}
+		}
+		v = local
+	} else if _, translated := known[column]; translated && !v.IsNull() {
+		return b, &merge.RowError{Key: row, Refusal: merge.RefusedValue, Detail: fmt.Sprintf("column %s needs a reference", column)}
+	}
+	b, err := sqlrow.AppendLiteral(b, v)
+	if err != nil {
+		return b, &merge.RowError{Key: row, Refusal: merge.RefusedValue, Detail: fmt.Sprintf("column %s: %v", column, err)}
+	}
+	return b, nil
+}
+
+var errNotLocked = errors.New("the row is not there; lock it first")
