@@ -104,7 +104,8 @@ func (r *Row) applyWrite(ch *Change, at clock.Stamp, seen clock.VersionVector) {
 			r.dropLoss(column, prior)
 		}
 		j := indexOf(columns, column, i)
-		if j < 0 {
+		added := j < 0
+		if added {
 			if shared {
 				columns, shared = slices.Clone(columns), false
 			}
@@ -112,36 +113,40 @@ func (r *Row) applyWrite(ch *Change, at clock.Stamp, seen clock.VersionVector) {
 			columns, values = append(columns, column), append(values, Null)
 		}
 		r.raiseWinners(column, at, ch.Values[i], seen)
-		switch current := r.Of(column); current.Compare(at) {
+		current := r.Of(column)
+		if added && !r.hasCell(column) {
+			current = clock.Stamp{} // the row stamp speaks of the columns that were there
+		}
+		switch current.Compare(at) {
 		case 0: // the same change once more
 		case 1:
 			r.addLoss(Loss{Column: column, Value: ch.Values[i], Stamp: at, Winner: current, WinnerValue: values[j]})
 		case -1:
 			// A writer over a tombstone has no priors but the delete: what it
 			// knew is known, or lost to the delete already.
-			unseen := overTombstone || current != prior
+			unseen := (overTombstone || current != prior) && !(added && current.IsZero())
 			if unseen && !r.known(column) && !r.isLost(column, current) {
 				r.addLoss(Loss{Column: column, Value: values[j], Stamp: current, Winner: at, WinnerValue: ch.Values[i]})
 			}
 			values[j] = ch.Values[i]
 			won++
-			if !ch.Whole {
+			if !ch.Whole || added {
 				r.setStamp(column, at)
 			}
 		}
 	}
-	r.stampWhole(ch, at, won)
+	r.stampWhole(ch, at, won, len(columns) == len(ch.Columns))
 	r.Columns, r.Values = columns, values
 	r.afterWrite(ch, at, wasDead, seen)
 }
 
 // stampWhole gives a write of every column the row stamp, if it won
 // everywhere, else a stamp for each column that it won.
-func (r *Row) stampWhole(ch *Change, at clock.Stamp, won int) {
+func (r *Row) stampWhole(ch *Change, at clock.Stamp, won int, all bool) {
 	if !ch.Whole || won == 0 {
 		return
 	}
-	if won == len(ch.Columns) && r.Greatest().Less(at) {
+	if all && won == len(ch.Columns) && r.Greatest().Less(at) {
 		r.Row, r.Cells = at, nil
 		r.KnownRow, r.KnownCells = false, nil
 		return

@@ -3,6 +3,7 @@ package merge
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"baraza/clock"
@@ -47,11 +48,13 @@ type Piece struct {
 
 // tablePiece is the part of a piece that concerns one table.
 type tablePiece struct {
-	t     *schema.Table // nil for a table that this database does not have
-	name  string
-	keys  []crdt.Key
-	rows  map[crdt.Key]*work
-	order []*work // in the order of keys
+	t    *schema.Table // nil for a table that this database does not have
+	name string
+	// shipped is t.Shipped().
+	shipped []string
+	keys    []crdt.Key
+	rows    map[crdt.Key]*work
+	order   []*work // in the order of keys
 }
 
 // work is one row on its way.
@@ -87,7 +90,7 @@ func (p *Piece) work(id RowID) *work {
 	if tp == nil {
 		tp = &tablePiece{name: id.Table, rows: map[crdt.Key]*work{}}
 		if t := p.m.Model.Tables[id.Table]; t != nil && t.Replicated {
-			tp.t = t
+			tp.t, tp.shipped = t, t.Shipped()
 		} else {
 			p.strangers = append(p.strangers, id.Table)
 		}
@@ -171,9 +174,35 @@ func (p *Piece) applyRules(tp *tablePiece, w *work, states States) error {
 	w.row = load(tp.t, w.inTable, s, losses)
 	for _, c := range w.changes {
 		g := &p.groups[c.group]
-		w.row.Apply(c.ch, g.Origin, g.Context)
+		w.row.Apply(tp.here(c.ch), g.Origin, g.Context)
 	}
 	return nil
+}
+
+// here returns the change as this site's table sees it: a write of every column
+// that its writer had is no whole write here if this table has more columns,
+// for nobody has written those.
+func (tp *tablePiece) here(ch *crdt.Change) *crdt.Change {
+	if !ch.Whole || tp.t == nil || covers(ch.Columns, tp.shipped) {
+		return ch
+	}
+	part := *ch
+	part.Whole = false
+	return &part
+}
+
+// covers reports whether columns has all of names. Mostly the two are the same
+// list.
+func covers(columns, names []string) bool {
+	if slices.Equal(columns, names) {
+		return true
+	}
+	for _, n := range names {
+		if find(columns, n) < 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // mergeStrangers keeps rows of a table that this database does not have with
