@@ -1,0 +1,94 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"baraza/node/admin"
+)
+
+func newPeers() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "peers",
+		Short:   "List the other sites, or remove one",
+		Example: "  baraza peers list --data /var/lib/baraza\n  baraza peers forget --data /var/lib/baraza Nairobi",
+	}
+	asGroup(cmd)
+	cmd.AddCommand(newPeersList(), newPeersForget())
+	return cmd
+}
+
+func newPeersList() *cobra.Command {
+	var dir string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:     "list",
+		Short:   "List the other sites and how far behind each is",
+		Example: "  baraza peers list --data /var/lib/baraza",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := client(cmd, &dir)
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			list, err := c.Peers(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), list)
+			}
+			printPeers(cmd.OutOrStdout(), list.Peers, time.Now())
+			return nil
+		},
+	}
+	dataFlag(cmd, &dir)
+	jsonFlag(cmd, &asJSON)
+	return cmd
+}
+
+func printPeers(w io.Writer, peers []admin.Peer, now time.Time) {
+	if len(peers) == 0 {
+		fmt.Fprintln(w, "no other sites yet: baraza invite makes a token for one")
+		return
+	}
+	g := grid{head: []string{"PEER", "ID", "STATE", "BEHIND", "LAST SEEN"}, right: map[int]bool{3: true}, whole: map[int]bool{1: true}}
+	for _, p := range peers {
+		g.add(p.Site, short(p.ID), p.State, strconv.FormatUint(p.BehindBatches, 10), ago(p.LastSeen, now))
+	}
+	g.print(w)
+}
+
+// short is the beginning of an id, as logs show it.
+func short(id string) string { return id[:min(len(id), 8)] }
+
+func newPeersForget() *cobra.Command {
+	var dir string
+	cmd := &cobra.Command{
+		Use:   "forget SITE",
+		Short: "Remove a site from the network",
+		Long: `Remove a site, by its name or id, from the network. No member talks to it from
+then on, and nothing is kept for it. To come back it must join anew.`,
+		Example: "  baraza peers forget --data /var/lib/baraza Nairobi",
+		Args:    oneArg("the name or id of a SITE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := client(cmd, &dir)
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			if err := c.Forget(cmd.Context(), admin.ForgetRequest{Site: args[0]}); err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%s is removed\n", args[0])
+			return nil
+		},
+	}
+	dataFlag(cmd, &dir)
+	return cmd
+}

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"baraza/node/admin"
+)
+
+func newStatus() *cobra.Command {
+	var dir string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show how the running site is",
+		Example: `  baraza status --data /var/lib/baraza
+
+  # for a script: how many conflicts are there?
+  baraza status --data /var/lib/baraza --json | jq .conflicts`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := client(cmd, &dir)
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			s, err := c.Status(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), s)
+			}
+			printStatus(cmd.OutOrStdout(), s, time.Now())
+			return nil
+		},
+	}
+	dataFlag(cmd, &dir)
+	jsonFlag(cmd, &asJSON)
+	return cmd
+}
+
+func printStatus(w io.Writer, s *admin.Status, now time.Time) {
+	fmt.Fprintf(w, "site      %s\n", s.Site)
+	fmt.Fprintf(w, "id        %s\n", s.ID)
+	fmt.Fprintf(w, "running   since %s, version %s\n", local(s.StartedAt), s.Version)
+	fmt.Fprintf(w, "database  %s, %d tables, changes found by %s\n", s.Database, s.Tables, s.Capture)
+	fmt.Fprintf(w, "clock     %s\n", clockText(s.ClockOffsetMS, len(s.Peers)))
+	fmt.Fprintf(w, "pending   %d to capture, %d to apply\n", s.PendingCapture, s.PendingApply)
+	fmt.Fprintf(w, "rows      %d waiting, %d held, %d set aside\n", s.Waiting, s.Held, s.SetAside)
+	fmt.Fprintf(w, "conflicts %d\n", s.Conflicts)
+	for _, alarm := range s.Alarms {
+		fmt.Fprintf(w, "ALARM     %s\n", alarm)
+	}
+	fmt.Fprintln(w)
+	printPeers(w, s.Peers, now)
+}
+
+func clockText(offsetMS int64, peers int) string {
+	switch {
+	case peers == 0:
+		return "no peer to compare with"
+	case offsetMS == 0:
+		return "equal to the peers'"
+	case offsetMS > 0:
+		return fmt.Sprintf("%v behind the peers'", time.Duration(offsetMS)*time.Millisecond)
+	}
+	return fmt.Sprintf("%v ahead of the peers'", time.Duration(-offsetMS)*time.Millisecond)
+}
