@@ -77,19 +77,28 @@ func (r *Replica) applyGroup(ctx context.Context, g *group) (Result, error) {
 	if res.Batches == 0 && res.Local == 0 && len(t.rows) == 0 {
 		return res, tx.Rollback()
 	}
-	if err := t.stage(r.mark + 1); err != nil {
-		_ = tx.Rollback()
-		return Result{}, r.abandon(t, fmt.Errorf("stage group %d: %w", r.mark+1, err))
+	if err := r.commitBoth(tx, t); err != nil {
+		return Result{}, err
 	}
-	if err := tx.Commit(); err != nil {
-		return Result{}, r.abandon(t, fmt.Errorf("commit group %d: %w", r.mark+1, err))
-	}
-	if err := finishStaged(r.cfg.Store); err != nil {
-		return Result{}, r.abandon(t, fmt.Errorf("finish group %d: %w", r.mark+1, err))
-	}
-	r.mark++
 	r.adoptGroup(g, l)
 	return res, nil
+}
+
+// commitBoth commits a step to the store and the database, which has the
+// step's number already.
+func (r *Replica) commitBoth(tx merge.Tx, t *txn) error {
+	if err := t.stage(r.mark + 1); err != nil {
+		_ = tx.Rollback()
+		return r.abandon(t, fmt.Errorf("stage group %d: %w", r.mark+1, err))
+	}
+	if err := tx.Commit(); err != nil {
+		return r.abandon(t, fmt.Errorf("commit group %d: %w", r.mark+1, err))
+	}
+	if err := finishStaged(r.cfg.Store); err != nil {
+		return r.abandon(t, fmt.Errorf("finish group %d: %w", r.mark+1, err))
+	}
+	r.mark++
+	return nil
 }
 
 // adoptGroup makes the group's outcome the replica's.

@@ -17,6 +17,7 @@ const (
 	keyWaiting = 'w' // table, key of the missing row; table, key of the row that waits
 	keyAside   = 'a' // table, key of a row that is held or set aside -> place
 	keyName    = 'd' // number -> interned name
+	keyTaken   = 'b' // table, key of a row taken over in a bring-up -> takeover
 	keyMeta    = 'm' // see meta...
 	keyStaged  = 'i' // the staging area: any key of the above -> staged write
 )
@@ -29,6 +30,7 @@ var (
 	metaTaken   = []byte("mtaken")  // log rows taken and perhaps not released yet
 	metaStaged  = []byte("mstaged") // number of the group in the staging area
 	metaSite    = []byte("msite")   // the site whose store this is
+	metaBringUp = []byte("mbring")  // the site waits for its first rows
 )
 
 func logKey(origin clock.SiteID, seq uint64) []byte {

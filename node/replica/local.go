@@ -67,6 +67,9 @@ func (r *Replica) begin(ctx context.Context) error {
 			return err
 		}
 	}
+	if r.bringingUp {
+		return ErrBringUp
+	}
 	return r.releaseTaken(ctx)
 }
 
@@ -122,9 +125,6 @@ func (l *local) add(part *capture.Part) error {
 		if err := l.row(&part.Rows[i]); err != nil {
 			return err
 		}
-		if l.size >= entryBytes {
-			l.write(false)
-		}
 	}
 	for _, id := range part.IDs {
 		l.ids = append(l.ids, id)
@@ -161,13 +161,21 @@ func (l *local) row(row *capture.Row) error {
 	if err := l.merge(id, s, &ch, row); err != nil {
 		return err
 	}
+	l.append(ch)
+	return nil
+}
+
+// append adds a change to the batch and writes a full entry.
+func (l *local) append(ch crdt.Change) {
 	l.pending = append(l.pending, ch)
 	l.changes++
 	l.size += 32 + len(ch.Key)
 	for _, v := range ch.Values {
 		l.size += 1 + len(v)
 	}
-	return nil
+	if l.size >= entryBytes {
+		l.write(false)
+	}
 }
 
 // priorOf returns the stamps of what a change overwrites.

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -71,7 +72,8 @@ func (l *Log) Append(origin clock.SiteID, first uint64, entries [][]byte) error 
 }
 
 // Read returns entries of an origin after a number, at least one if there is
-// one, and about maxBytes at most.
+// one, and about maxBytes at most. Of what the log no longer has, or never had
+// because the site was brought up by state, there is none.
 func (l *Log) Read(origin clock.SiteID, after uint64, maxBytes int) (first uint64, entries [][]byte, err error) {
 	l.mu.Lock()
 	have := l.have.Seq(origin)
@@ -79,13 +81,61 @@ func (l *Log) Read(origin clock.SiteID, after uint64, maxBytes int) (first uint6
 	if after >= have {
 		return after + 1, nil, nil
 	}
-	size := 0
-	err = l.store.Scan(logKey(origin, after+1), logKey(origin, have+1), func(_, v []byte) bool {
+	size, next := 0, after+1
+	err = l.store.Scan(logKey(origin, after+1), logKey(origin, have+1), func(k, v []byte) bool {
+		if !bytes.Equal(k, logKey(origin, next)) {
+			return false
+		}
+		next++
 		entries = append(entries, slices.Clone(v))
 		size += len(v)
 		return size < maxBytes
 	})
 	return after + 1, entries, err
+}
+
+// First returns the first entry of an origin from which on the log has all; one
+// more than the last when it has none.
+func (l *Log) First(origin clock.SiteID) (uint64, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	have := l.have.Seq(origin)
+	lo, hi := uint64(1), have+1 // entries from hi on are there
+	for lo < hi {
+		mid := lo + (hi-lo)/2
+		b, err := l.store.Get(logKey(origin, mid))
+		if err != nil {
+			return 0, fmt.Errorf("read the log: %w", err)
+		}
+		if b != nil {
+			hi = mid
+		} else {
+			lo = mid + 1
+		}
+	}
+	return hi, nil
+}
+
+// jump commits a step after which the log goes on where v ends, with nothing
+// before. Appends are held off meanwhile.
+func (l *Log) jump(v clock.VersionVector, t *txn) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	have := l.have.Clone()
+	for _, e := range v {
+		if mine := have.Seq(e.Site); mine < e.Seq {
+			for seq := uint64(1); seq <= mine; seq++ {
+				t.set(logKey(e.Site, seq), nil) // what came before leaves no gap
+			}
+			have.Set(clock.Entry{Site: e.Site, Seq: e.Seq})
+			t.set(siteKey(metaHave, e.Site), binary.BigEndian.AppendUint64(nil, e.Seq))
+		}
+	}
+	if err := t.commit(); err != nil {
+		return err
+	}
+	l.have = have
+	return nil
 }
 
 // advanceSelf tells the log of own entries that the engine committed.

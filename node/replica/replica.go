@@ -52,6 +52,8 @@ type Replica struct {
 	scans map[clock.SiteID]scan
 	// unsettled: a step failed half-way; the next one begins with Settle.
 	unsettled bool
+	// bringingUp: the site waits for its first rows (bringup.go).
+	bringingUp bool
 }
 
 // Open reads a replica from its store and completes what a crash left.
@@ -129,6 +131,9 @@ func (r *Replica) Settle(ctx context.Context) error {
 	}
 	r.mark = mark
 	if err := r.load(); err != nil {
+		return err
+	}
+	if err := r.loadBringUp(); err != nil {
 		return err
 	}
 	r.unsettled = false

@@ -1,0 +1,361 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/vmihailenco/msgpack/v5"
+
+	"baraza/capture"
+	"baraza/clock"
+	"baraza/crdt"
+	"baraza/merge"
+)
+
+// The stamps of what a joining site had of its own: lower than any that a
+// clock gives, higher than the baseline. A value that loses to one of the
+// baseline's is written first, and then the other over it, so that by R1 every
+// site sees the same value beat it.
+const (
+	ownTime    clock.Timestamp = 1
+	winnerTime clock.Timestamp = 2
+)
+
+// BringUp takes a member's rows over. It is used by the engine's goroutine.
+// When anything fails it is started anew with another view.
+type BringUp struct {
+	r         *Replica
+	header    *Header
+	different map[string]Different
+}
+
+// StartBringUp begins to take over what a view has. States that an attempt
+// before left are forgotten: the view has all that matter.
+func (r *Replica) StartBringUp(h *Header) (*BringUp, error) {
+	self := r.cfg.Self
+	switch {
+	case !r.bringingUp:
+		return nil, errors.New("this site has its first rows already")
+	case h.Site == self:
+		return nil, errors.New("a site cannot be brought up from itself")
+	case h.Vector.Seq(self) > 0:
+		return nil, fmt.Errorf("site %s has entries of this site's log, which this site lost: join again with a new --data directory, and so with a new key", h.Site.Short())
+	case r.log.Vector().Seq(self) > 0 || len(r.applied) > 0:
+		return nil, errors.New("only a new site can be brought up by state: join again with a new --data directory")
+	case h.Clock.Millis() > r.cfg.NowMillis()+r.cfg.MaxDriftMillis:
+		return nil, fmt.Errorf("site %s has changes of %s, but the clock here says less: set this site's clock, or that one's", h.Site.Short(), h.Clock)
+	}
+	for _, kind := range []byte{keyState, keyLoss, keyWaiting, keyAside} {
+		if err := dropKeys(r.cfg.Store, kind); err != nil {
+			return nil, fmt.Errorf("forget an earlier attempt: %w", err)
+		}
+	}
+	return &BringUp{r: r, header: h, different: map[string]Different{}}, nil
+}
+
+// Tables returns the replicated tables of this site, parents before children.
+func (b *BringUp) Tables() []string { return b.r.merger.Order }
+
+// Digest sums up a table, for the member to compare.
+func (b *BringUp) Digest(ctx context.Context, scan merge.Scan, table string, alive func(rows int64) error) (Digests, error) {
+	return Digest(ctx, scan, b.r.cfg.Model.Tables[table], alive)
+}
+
+// SetDifferent notes the member's answer for a table.
+func (b *BringUp) SetDifferent(table string, d Different) error {
+	if !d.valid() {
+		return fmt.Errorf("table %s: %w", table, errChunk)
+	}
+	b.different[table] = d
+	return nil
+}
+
+// takeover is what is remembered of a row that was taken over, until the
+// adoption batch is written. A row that was here the same or not at all leaves
+// the zero value.
+type takeover struct {
+	// Own are the changes of the adoption batch: the values that this site had
+	// and, where they beat nothing but the baseline, the member's again.
+	Own []byte `msgpack:"o,omitempty"`
+	// Unseen: local writes that are not captured yet and whose writer had not
+	// seen the member's row: these columns, or, with Gone, the whole row.
+	Unseen []string `msgpack:"u,omitempty"`
+	Gone   bool     `msgpack:"g,omitempty"`
+	// Columns and Values are the row as taken over, where there are such
+	// writes.
+	Columns []string     `msgpack:"c,omitempty"`
+	Values  []crdt.Value `msgpack:"v,omitempty"`
+}
+
+func (k *takeover) encode() ([]byte, error) {
+	if len(k.Own) == 0 && len(k.Unseen) == 0 && !k.Gone {
+		return []byte{}, nil
+	}
+	return msgpack.Marshal(k)
+}
+
+func decodeTakeover(b []byte) (*takeover, error) {
+	k := &takeover{}
+	if len(b) == 0 {
+		return k, nil
+	}
+	if err := msgpack.Unmarshal(b, k); err != nil {
+		return nil, fmt.Errorf("what the store remembers of the bring-up is damaged: %w", err)
+	}
+	return k, nil
+}
+
+// own returns the row's changes of the adoption batch.
+func (k *takeover) own() ([]crdt.Change, error) {
+	if len(k.Own) == 0 {
+		return nil, nil
+	}
+	e, err := crdt.DecodeEntry(k.Own)
+	if err != nil {
+		return nil, err
+	}
+	return e.Changes, nil
+}
+
+// takeover reads what is remembered of a row; nil when it was not taken over.
+func (t *txn) takeover(id merge.RowID) (*takeover, error) {
+	b, err := t.get(rowKey(keyTaken, id))
+	if err != nil || b == nil {
+		return nil, err
+	}
+	return decodeTakeover(b)
+}
+
+// Put takes over the rows of a chunk, in one transaction. After merge.ErrRetry
+// the same or a part of it may be tried again; after any other error the
+// bring-up is started anew.
+func (b *BringUp) Put(ctx context.Context, c *Chunk) error {
+	if len(c.Items) == 0 {
+		return nil
+	}
+	tx, err := b.r.cfg.Database.Begin(ctx)
+	if err != nil {
+		return fmt.Errorf("begin a transaction: %w", err)
+	}
+	t := newTxn(b.r.cfg.Store, b.r.names)
+	err = b.put(ctx, tx, t, c)
+	if err == nil {
+		err = tx.SetMark(ctx, b.r.mark+1)
+	}
+	if err != nil {
+		_ = tx.Rollback() // the first error is the one to report
+		return b.r.abandon(t, err)
+	}
+	return b.r.commitBoth(tx, t)
+}
+
+func (b *BringUp) put(ctx context.Context, tx merge.Tx, t *txn, c *Chunk) error {
+	items := make(map[merge.RowID]*Item, len(c.Items))
+	var ids []merge.RowID
+	for i := range c.Items {
+		it := &c.Items[i]
+		id := merge.RowID{Table: c.Table, Key: it.Key}
+		if it.Same {
+			if err := t.Put(id, it.state(), it.Lost); err != nil {
+				return err
+			}
+			continue
+		}
+		ids = append(ids, id)
+		items[id] = it
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	p := b.r.merger.NewAdoption(ids)
+	if err := p.Lock(ctx, tx); err != nil {
+		return err
+	}
+	pending, err := b.r.pendingOf(ctx, items)
+	if err != nil {
+		return err
+	}
+	rows := make(map[merge.RowID]*crdt.Row, len(ids))
+	for _, id := range ids {
+		if rows[id], err = b.row(t, id, items[id], p.InTable(id), pending[id]); err != nil {
+			return fmt.Errorf("table %s, key %s: %w", id.Table, id.Key, err)
+		}
+	}
+	return p.Adopt(ctx, tx, t, rows)
+}
+
+// localWrites are the uncaptured local changes of one row.
+type localWrites struct {
+	columns []string
+	deleted bool
+}
+
+// pendingOf reads which rows have local changes that are not captured yet.
+// They stay where they are: they are captured when the bring-up is complete.
+func (r *Replica) pendingOf(ctx context.Context, items map[merge.RowID]*Item) (map[merge.RowID]*localWrites, error) {
+	reading, err := r.cfg.Source.Read(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read local changes: %w", err)
+	}
+	defer reading.Close()
+	found := map[merge.RowID]*localWrites{}
+	for {
+		part, err := reading.Next(ctx, captureRows)
+		if err != nil {
+			return nil, fmt.Errorf("read local changes: %w", err)
+		}
+		if part == nil {
+			return found, nil
+		}
+		for i := range part.Rows {
+			notePending(found, items, &part.Rows[i])
+		}
+	}
+}
+
+func notePending(found map[merge.RowID]*localWrites, items map[merge.RowID]*Item, row *capture.Row) {
+	id := merge.RowID{Table: row.Table, Key: row.Key}
+	if items[id] == nil {
+		return
+	}
+	w := found[id]
+	if w == nil {
+		w = &localWrites{}
+		found[id] = w
+	}
+	if row.Delete {
+		w.deleted, w.columns = true, nil
+		return
+	}
+	for _, c := range row.Columns {
+		if !slices.Contains(w.columns, c) {
+			w.columns = append(w.columns, c)
+		}
+	}
+}
+
+// row works out what becomes of one row, and remembers what the adoption batch
+// needs of it.
+func (b *BringUp) row(t *txn, id merge.RowID, it *Item, mine *merge.Row, pending *localWrites) (*crdt.Row, error) {
+	before, err := t.takeover(id)
+	if err != nil {
+		return nil, err
+	}
+	row := it.row()
+	own, err := ownValues(row, mine, pending, before)
+	if err != nil {
+		return nil, err
+	}
+	k := &takeover{}
+	if changes := ownChanges(id, row, own); len(changes) > 0 {
+		for i := range changes {
+			row.Apply(&changes[i], b.r.cfg.Self, b.header.Vector)
+		}
+		k.Own = (&crdt.Entry{Changes: changes}).Encode()
+	}
+	if pending != nil {
+		if row, err = keepLocal(row, mine, pending, k); err != nil {
+			return nil, err
+		}
+	}
+	if merge.IsSystem(id.Table) {
+		return row, nil
+	}
+	encoded, err := k.encode()
+	if err != nil {
+		return nil, err
+	}
+	t.set(rowKey(keyTaken, id), encoded)
+	return row, nil
+}
+
+// ownValues returns the values that this site had before anyone shipped it
+// anything and that are not the member's. Of a column that an application
+// wrote since, that value is gone. A row that an earlier attempt took over
+// holds that attempt's values; what was here before is remembered.
+func ownValues(row *crdt.Row, mine *merge.Row, pending *localWrites, before *takeover) (own merge.Row, err error) {
+	var had merge.Row
+	switch {
+	case before != nil:
+		changes, err := before.own()
+		if err != nil || len(changes) == 0 {
+			return own, err
+		}
+		had = merge.Row{Columns: changes[0].Columns, Values: changes[0].Values}
+	case mine != nil:
+		had = *mine
+	}
+	for i, c := range had.Columns {
+		v, _ := row.Value(c)
+		if v == had.Values[i] || pending != nil && (pending.deleted || slices.Contains(pending.columns, c)) {
+			continue
+		}
+		own.Columns, own.Values = append(own.Columns, c), append(own.Values, had.Values[i])
+	}
+	return own, nil
+}
+
+// ownChanges are the changes by which every site learns of the values that
+// this site had. Where they would win over the member's, the member's are
+// written again over them.
+func ownChanges(id merge.RowID, row *crdt.Row, own merge.Row) []crdt.Change {
+	if len(own.Columns) == 0 {
+		return nil
+	}
+	first := crdt.Change{Table: id.Table, Key: id.Key, Time: ownTime, Columns: own.Columns, Values: own.Values}
+	second := crdt.Change{Table: id.Table, Key: id.Key, Time: winnerTime}
+	for _, c := range own.Columns {
+		at := row.Of(c)
+		if at.Time > ownTime {
+			continue // it beats the value by its own stamp
+		}
+		if !at.IsZero() {
+			first.Prior.Cells = append(first.Prior.Cells, crdt.CellStamp{Column: c, Stamp: at})
+		}
+		if v, ok := row.Value(c); ok && row.Exists {
+			second.Columns, second.Values = append(second.Columns, c), append(second.Values, v)
+		}
+	}
+	slices.SortFunc(first.Prior.Cells, byColumn)
+	second.Prior = first.Prior
+	if len(second.Columns) == 0 {
+		return []crdt.Change{first}
+	}
+	return []crdt.Change{first, second}
+}
+
+func byColumn(a, b crdt.CellStamp) int { return strings.Compare(a.Column, b.Column) }
+
+// keepLocal lets local writes that are not captured yet stand: columns that
+// were written keep their values, a deleted row stays away. The stamps are
+// those of the row taken over; what the writes are stamped with, and that their
+// writer had not seen it, is settled when they are captured.
+func keepLocal(row *crdt.Row, mine *merge.Row, pending *localWrites, k *takeover) (*crdt.Row, error) {
+	k.Columns, k.Values = row.Columns, row.Values
+	k.Unseen, k.Gone = pending.columns, pending.deleted
+	kept := *row
+	switch {
+	case mine == nil && len(pending.columns) > 0:
+		return nil, fmt.Errorf("%w: an application has just inserted the row", merge.ErrRetry)
+	case mine == nil:
+		kept.Exists = false
+		return &kept, nil
+	}
+	kept.Exists = true
+	kept.Columns, kept.Values = slices.Clone(row.Columns), slices.Clone(row.Values)
+	for _, c := range pending.columns {
+		at := slices.Index(mine.Columns, c)
+		if at < 0 {
+			continue
+		}
+		if i := slices.Index(kept.Columns, c); i >= 0 {
+			kept.Values[i] = mine.Values[at]
+		} else {
+			kept.Columns, kept.Values = append(kept.Columns, c), append(kept.Values, mine.Values[at])
+		}
+	}
+	return &kept, nil
+}
