@@ -101,6 +101,9 @@ type local struct {
 	context clock.VersionVector
 	ids     capture.IDs
 	changes int
+	// revived are rows whose insert over a tombstone came in pieces, with that
+	// tombstone: the later pieces are written over it too.
+	revived map[merge.RowID]clock.Stamp
 
 	pending  []crdt.Change
 	size     int
@@ -116,6 +119,7 @@ func (r *Replica) newLocal(t *txn) *local {
 	return &local{
 		r: r, t: t, clock: clock.NewClock(r.clock.Last()),
 		applied: r.applied.Clone(), context: r.applied.Clone(), first: seq + 1, seq: seq,
+		revived: map[merge.RowID]clock.Stamp{},
 	}
 }
 
@@ -157,7 +161,7 @@ func (l *local) row(row *capture.Row) error {
 		ch.Columns, ch.Values = row.Columns, row.Values
 		ch.Whole = len(row.Columns) == l.r.shipped[row.Table]
 	}
-	ch.Prior = priorOf(s, &ch)
+	ch.Prior = l.priorOf(id, s, &ch)
 	if err := l.merge(id, s, &ch, row); err != nil {
 		return err
 	}
@@ -179,19 +183,33 @@ func (l *local) append(ch crdt.Change) {
 }
 
 // priorOf returns the stamps of what a change overwrites.
-func priorOf(s *merge.State, ch *crdt.Change) crdt.Stamps {
+func (l *local) priorOf(id merge.RowID, s *merge.State, ch *crdt.Change) crdt.Stamps {
 	switch {
 	case s == nil:
 		return crdt.Stamps{}
 	case s.Dead():
+		if !ch.Whole {
+			l.revived[id] = s.Deleted
+		}
 		return crdt.Stamps{Deleted: s.Deleted}
 	case ch.Delete:
+		delete(l.revived, id)
 		return crdt.Stamps{Row: s.Row, Cells: s.Cells}
+	}
+	if tombstone, ok := l.revived[id]; ok {
+		return crdt.Stamps{Deleted: tombstone}
 	}
 	p := crdt.Stamps{Row: s.Row}
 	for _, c := range s.Cells {
-		if slices.Contains(ch.Columns, c.Column) {
+		if slices.Contains(ch.Columns, c.Column) && !slices.Contains(s.Columns, c.Column) {
 			p.Cells = append(p.Cells, c)
+		}
+	}
+	// What waits with the state was not in the table, so the application has
+	// not seen it.
+	for _, c := range s.Columns {
+		if slices.Contains(ch.Columns, c) {
+			p.Cells = append(p.Cells, crdt.CellStamp{Column: c})
 		}
 	}
 	return p

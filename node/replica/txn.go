@@ -152,30 +152,30 @@ func (t *txn) Put(id merge.RowID, s *merge.State, losses []crdt.Loss) error {
 	if err != nil {
 		return err
 	}
+	t.indexPlace(id, r.cur, s)
 	r.cur, r.losses, r.dirty = s, losses, true
-	t.indexPlace(id, r)
 	return nil
 }
 
 // indexPlace keeps the indexes of rows that wait or are not placed.
-func (t *txn) indexPlace(id merge.RowID, r *txnRow) {
-	if r.old != nil {
-		for _, m := range r.old.Missing {
+func (t *txn) indexPlace(id merge.RowID, before, after *merge.State) {
+	if before != nil {
+		for _, m := range before.Missing {
 			t.set(waitingKey(m, id), nil)
 		}
-		if r.old.Place == merge.Held || r.old.Place == merge.Aside {
+		if before.Place == merge.Held || before.Place == merge.Aside {
 			t.set(rowKey(keyAside, id), nil)
 		}
 	}
-	if r.cur == nil {
+	if after == nil {
 		return
 	}
-	for _, m := range r.cur.Missing {
+	for _, m := range after.Missing {
 		t.waiting = true
 		t.set(waitingKey(m, id), []byte{})
 	}
-	if r.cur.Place == merge.Held || r.cur.Place == merge.Aside {
-		t.set(rowKey(keyAside, id), []byte{byte(r.cur.Place)})
+	if after.Place == merge.Held || after.Place == merge.Aside {
+		t.set(rowKey(keyAside, id), []byte{byte(after.Place)})
 	}
 }
 
