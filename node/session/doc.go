@@ -16,5 +16,5 @@
 //     TCP carries that back to the sender. So a slow peer costs a bounded amount of
 //     memory and delays no other.
 //
-// The package dialler beneath keeps the connections up.
+// The package dialer beneath keeps the connections up.
 package session
