@@ -20,8 +20,13 @@ const (
 // have stored: zero dates, invalid dates, 0 in an auto-increment column.
 const sqlMode = "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES'"
 
+// lockWaitSeconds is how long the merge waits for a row that an application
+// holds before it lets go of its own and tries again.
+const lockWaitSeconds = "2"
+
 // Open returns a handle whose every connection has baraza's session settings.
-// With apply the triggers of capture do not see what it writes.
+// With apply the triggers of capture do not see what it writes, a statement may
+// be several, and waits for locks are short.
 func Open(dsn string, apply bool) (*sql.DB, error) {
 	cfg, err := config(dsn)
 	if err != nil {
@@ -29,6 +34,8 @@ func Open(dsn string, apply bool) (*sql.DB, error) {
 	}
 	if apply {
 		cfg.Params["@baraza_apply"] = "1"
+		cfg.Params["innodb_lock_wait_timeout"] = lockWaitSeconds
+		cfg.MultiStatements = true // one round trip for many updates
 	}
 	connector, err := mysql.NewConnector(cfg)
 	if err != nil {

@@ -5,70 +5,34 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"time"
 
-	"baraza/capture"
 	"baraza/crdt"
 	"baraza/internal/sqlrow"
 	"baraza/merge"
 	"baraza/schema"
 )
 
-// lockWait is how long a statement waits for a row that an application holds
-// before the transaction is tried again.
-const lockWait = 2 * time.Second
-
-// Execer runs a statement; a transaction is one.
-type Execer interface {
-	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
-}
-
-// Release removes captured log rows within a transaction.
-type Release func(ctx context.Context, tx Execer, ids capture.IDs) error
-
 // DB is one site's database.
 type DB struct {
 	pool     *sql.DB
 	database string
 	tables   *sqlrow.Tables
-	release  Release
+	bad      error // what is wrong with the model
 }
 
-// Open returns the database that the DSN names. It does not connect yet.
-func Open(dsn string, model *schema.Model, release Release) (*DB, error) {
-	name, err := sqlrow.Database(dsn)
-	if err != nil {
-		return nil, err
-	}
-	if name == "" {
-		return nil, schema.ErrNoDatabase
-	}
-	pool, err := sqlrow.OpenApply(dsn, lockWait)
-	if err != nil {
-		return nil, err
-	}
-	db := &DB{pool: pool, database: name, release: release}
-	if err := db.SetModel(model); err != nil {
-		return nil, errors.Join(err, pool.Close())
-	}
-	return db, nil
-}
-
-// SetModel takes a new model after the schema changed. No transaction is open.
-func (db *DB) SetModel(model *schema.Model) error {
+// New returns the database behind a pool of connections that sqlrow.Open made
+// for applying. It does not connect yet. After a change of the schema, another
+// is made on the same pool.
+func New(pool *sql.DB, model *schema.Model) *DB {
 	tables, err := sqlrow.NewTables(model)
-	if err != nil {
-		return err
-	}
-	db.tables = tables
-	return nil
+	return &DB{pool: pool, database: model.Database, tables: tables, bad: err}
 }
-
-// Close ends all connections.
-func (db *DB) Close() error { return db.pool.Close() }
 
 // Prepare creates what Mark and Tx.SetMark need, unless it is there.
 func (db *DB) Prepare(ctx context.Context) error {
+	if db.bad != nil {
+		return db.bad
+	}
 	for _, statement := range []string{
 		`CREATE DATABASE IF NOT EXISTS baraza`,
 		`CREATE TABLE IF NOT EXISTS baraza.applied (
@@ -95,6 +59,9 @@ func (db *DB) Mark(ctx context.Context) (n uint64, err error) {
 
 // Begin implements merge.Database.
 func (db *DB) Begin(ctx context.Context) (merge.Tx, error) {
+	if db.bad != nil {
+		return nil, db.bad
+	}
 	sqlTx, err := db.pool.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
 	if err != nil {
 		return nil, wrap(err, "begin a transaction")

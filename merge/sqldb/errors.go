@@ -63,6 +63,9 @@ func refusalOf(err error) merge.Refusal {
 	if errors.As(err, &e) {
 		return refusals[e.Number]
 	}
+	if errors.Is(err, mysql.ErrPktTooLarge) { // nothing was sent
+		return merge.RefusedValue
+	}
 	return 0
 }
 

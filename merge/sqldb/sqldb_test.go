@@ -2,11 +2,11 @@ package sqldb
 
 import (
 	"context"
+	"database/sql"
 	"slices"
 	"strings"
 	"testing"
 
-	"baraza/capture"
 	"baraza/internal/mariadb/mariadbtest"
 	"baraza/internal/sqlrow"
 	"baraza/merge"
@@ -28,7 +28,7 @@ func options() schema.Options {
 	return schema.Options{Exclude: []string{"concept"}, References: map[string]string{"obs.concept_id": "concept.concept_id"}}
 }
 
-func newSite(t testing.TB, release Release, ddl ...string) *site {
+func newSite(t testing.TB, ddl ...string) *site {
 	t.Helper()
 	s := &site{raw: mariadbtest.New(t)}
 	s.raw.Must(t, ddl...)
@@ -36,10 +36,7 @@ func newSite(t testing.TB, release Release, ddl ...string) *site {
 	if s.model, err = schema.Load(t.Context(), s.raw, options()); err != nil {
 		t.Fatal(err)
 	}
-	if s.DB, err = Open(s.raw.DSN("root"), s.model, release); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
+	s.DB = New(open(t, s, true), s.model)
 	for range 2 { // again is no error
 		if err := s.Prepare(t.Context()); err != nil {
 			t.Fatal(err)
@@ -48,18 +45,24 @@ func newSite(t testing.TB, release Release, ddl ...string) *site {
 	return s
 }
 
-// application is a DB whose writes are not baraza's.
-func (s *site) application(t testing.TB) *DB {
+func open(t testing.TB, s *site, apply bool) *sql.DB {
 	t.Helper()
-	db, err := Open(s.raw.DSN("root"), s.model, nil)
+	pool, err := sqlrow.Open(s.raw.DSN("root"), apply)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { pool.Close() })
+	return pool
+}
+
+// application is a DB whose writes are not baraza's.
+func (s *site) application(t testing.TB) *DB {
+	t.Helper()
+	db := New(open(t, s, true), s.model)
 	db.pool.SetMaxOpenConns(1)
 	if _, err := db.pool.Exec("SET @baraza_apply=NULL"); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { db.Close() })
 	return db
 }
 
@@ -112,7 +115,7 @@ func (s *site) rows(t testing.TB, table string) []merge.Row {
 
 func TestConformance(t *testing.T) {
 	dbtest.Run(t, func(t *testing.T) dbtest.Harness {
-		s := newSite(t, func(context.Context, Execer, capture.IDs) error { return nil }, dbtest.DDL...)
+		s := newSite(t, dbtest.DDL...)
 		app := s.application(t)
 		return dbtest.Harness{
 			Model: s.model, DB: s.DB, Source: nil,

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"baraza/capture"
+	"baraza/capture/trigger"
 	"baraza/crdt"
 	"baraza/internal/sqlrow"
 	"baraza/merge"
@@ -170,7 +171,7 @@ func (x *tx) Release(ctx context.Context, ids capture.IDs) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	return wrap(x.db.release(ctx, x.sql, ids), "release captured changes")
+	return wrap(trigger.ReleaseIn(ctx, x.sql, ids), "release captured changes")
 }
 
 // SetMark implements merge.Tx.
