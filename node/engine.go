@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"baraza/capture/trigger"
 	"baraza/merge"
 	"baraza/node/replica"
 )
@@ -41,6 +42,8 @@ type engine struct {
 	// were applied.
 	grown   func()
 	applied func(replica.Result)
+	// changed is called when the tables are not those of the model any more.
+	changed func(context.Context) error
 
 	wake     chan struct{}
 	requests chan func()
@@ -62,6 +65,7 @@ func newEngine(r *replica.Replica, log *slog.Logger) *engine {
 		replica: r, log: log, limit: groupRowsFull,
 		wake: make(chan struct{}, 1), requests: make(chan func()), done: make(chan struct{}),
 		grown: func() {}, applied: func(replica.Result) {},
+		changed: func(context.Context) error { return nil },
 	}
 	e.databaseUp.Store(true)
 	e.lastError.Store("")
@@ -174,6 +178,11 @@ func (e *engine) step(ctx context.Context) (bool, error) {
 		e.unsettled = false
 	}
 	n, err := e.replica.Capture(ctx)
+	if errors.Is(err, trigger.ErrSchemaChanged) {
+		if err = e.changed(ctx); err == nil {
+			return true, nil
+		}
+	}
 	if err != nil {
 		return false, err
 	}

@@ -1,0 +1,246 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"baraza/capture/trigger"
+	"baraza/merge/sqldb"
+	"baraza/node/admin"
+	"baraza/node/config"
+	"baraza/node/replica"
+	"baraza/node/store"
+	"baraza/node/trust"
+	"baraza/schema"
+)
+
+// Version is the program's version.
+const Version = "0.1.0"
+
+// Options say how to run a site.
+type Options struct {
+	// Log takes what an operator may want to read; nil throws it away.
+	Log *slog.Logger
+}
+
+// Node is one site.
+type Node struct {
+	dir     string
+	cfg     config.Config
+	log     *slog.Logger
+	started time.Time
+
+	lock    *config.Lock
+	key     *trust.Key
+	store   *store.Store
+	book    *trust.Book
+	invites *trust.Invites
+	ring    []byte
+
+	db      *database
+	model   *schema.Model
+	replica *replica.Replica
+	engine  *engine
+	net     *network
+
+	phaseText   atomic.Pointer[string]
+	lastFigures atomic.Pointer[figures]
+	stopOnce    sync.Once
+	stopped     chan struct{}
+}
+
+// Open reads a site's settings and opens its store. It does not touch the
+// database or the network yet.
+func Open(dir string, o Options) (*Node, error) {
+	n := &Node{dir: dir, log: o.Log, started: time.Now(), stopped: make(chan struct{})}
+	if n.log == nil {
+		n.log = slog.New(slog.DiscardHandler)
+	}
+	if err := n.open(); err != nil {
+		n.Close()
+		return nil, err
+	}
+	return n, nil
+}
+
+func (n *Node) open() (err error) {
+	if n.cfg, err = config.Load(n.dir); err != nil {
+		return err
+	}
+	if n.lock, err = config.Acquire(n.dir); err != nil {
+		return err
+	}
+	if n.key, err = trust.LoadKey(n.dir); err != nil {
+		return err
+	}
+	if n.store, err = store.Open(store.Options{Dir: filepath.Join(n.dir, storeDir)}); err != nil {
+		return err
+	}
+	if n.book, err = trust.OpenBook(n.store, bookPrefix); err != nil {
+		return err
+	}
+	if _, ok := n.book.Member(n.key.ID()); !ok {
+		return fmt.Errorf("site %s is not a member of its own network: it was removed with `baraza peers forget`; to come back, join again with a new --data directory", n.cfg.Name)
+	}
+	n.invites = trust.NewInvites(n.store, invitePrefix)
+	n.ring, err = n.store.Get(ringKeyKey)
+	return err
+}
+
+// Close gives everything back. The node must not be running.
+func (n *Node) Close() {
+	if n.db != nil {
+		n.db.close()
+	}
+	if n.store != nil {
+		if err := n.store.Close(); err != nil {
+			n.log.Error("close the store", "error", err)
+		}
+	}
+	if n.lock != nil {
+		_ = n.lock.Release()
+	}
+}
+
+// stop asks Run to end.
+func (n *Node) stop() { n.stopOnce.Do(func() { close(n.stopped) }) }
+
+// setPhase says what the site is doing before it is ready; "" when it is.
+func (n *Node) setPhase(format string, args ...any) {
+	s := fmt.Sprintf(format, args...)
+	if old := n.phaseText.Swap(&s); s != "" && (old == nil || *old != s) {
+		n.log.Info(s)
+	}
+}
+
+func (n *Node) phase() string {
+	if p := n.phaseText.Load(); p != nil {
+		return *p
+	}
+	return ""
+}
+
+// Run runs the site until the context ends or someone asks it to stop.
+func (n *Node) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-n.stopped:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	n.setPhase("starting")
+	api, err := admin.Serve(n.dir, service{n})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = api.Close() }()
+	if n.net, err = n.listen(); err != nil {
+		return err
+	}
+	defer n.net.close()
+	if err := n.startDatabase(ctx); err != nil {
+		return ignoreCancel(ctx, err)
+	}
+	if err := n.bringUp(ctx); err != nil {
+		return ignoreCancel(ctx, err)
+	}
+	if err := n.readMembership(); err != nil {
+		return err
+	}
+	var engineDone sync.WaitGroup
+	engineDone.Go(func() { n.engine.run(ctx) })
+	if err := n.net.start(ctx); err != nil {
+		cancel()
+		engineDone.Wait()
+		return err
+	}
+	n.setPhase("")
+	n.log.Info("the site runs", "name", n.cfg.Name, "id", n.key.ID(), "listen", n.cfg.Listen, "tables", len(n.model.Tables))
+	<-ctx.Done()
+	n.log.Info("stopping")
+	engineDone.Wait()
+	return nil
+}
+
+func ignoreCancel(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// startDatabase opens the database and the core, waiting as long as it takes
+// for a server that is away.
+func (n *Node) startDatabase(ctx context.Context) error {
+	for wait := databaseBackoffMin; ; wait = min(2*wait, databaseBackoffMax) {
+		err := n.tryDatabase(ctx)
+		var refused *RefusedError
+		if err == nil || errors.As(err, &refused) {
+			return err
+		}
+		n.setPhase("waiting for the database: %v", err)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(wait):
+		}
+	}
+}
+
+func (n *Node) tryDatabase(ctx context.Context) (err error) {
+	if n.db == nil {
+		if n.db, err = openDatabase(ctx, n.cfg.DSN); err != nil {
+			return err
+		}
+	}
+	m, warnings, err := n.db.loadModel(ctx, &n.cfg)
+	if err != nil {
+		return err
+	}
+	for _, w := range warnings {
+		n.log.Warn(w.String())
+	}
+	if err := n.db.claim(ctx, n.key.ID(), m.Database); err != nil {
+		return err
+	}
+	if err := n.db.install(ctx, m); err != nil {
+		return err
+	}
+	source, err := trigger.New(ctx, n.db.app, m)
+	if err != nil {
+		return err
+	}
+	n.model = m
+	n.replica, err = replica.Open(ctx, replica.Config{
+		Self: n.key.ID(), Store: n.store, Model: m,
+		Database: sqldb.New(n.db.apply, m), Source: source,
+		NowMillis:      func() int64 { return time.Now().UnixMilli() },
+		MaxDriftMillis: time.Duration(n.cfg.MaxDrift).Milliseconds(),
+	})
+	if err != nil {
+		return err
+	}
+	n.engine = newEngine(n.replica, n.log)
+	n.engine.grown = n.grown
+	n.engine.changed = n.reloadTables
+	n.engine.applied = n.applied
+	return nil
+}
+
+// applied is called on the engine's goroutine after remote changes went in.
+func (n *Node) applied(res replica.Result) {
+	if res.System {
+		if err := n.readMembership(); err != nil {
+			n.log.Error("read the members", "error", err)
+		}
+	}
+}

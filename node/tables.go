@@ -1,0 +1,128 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"path"
+	"slices"
+
+	"baraza/capture/trigger"
+	"baraza/merge/sqldb"
+	"baraza/node/admin"
+	"baraza/schema"
+)
+
+// addPatterns adds table patterns to the settings.
+func (n *Node) addPatterns(patterns []string) error {
+	for _, p := range patterns {
+		if _, err := path.Match(p, ""); err != nil {
+			return admin.Nof("the pattern %q is not one: %v", p, err)
+		}
+		n.cfg.Exclude = slices.DeleteFunc(slices.Clone(n.cfg.Exclude), func(x string) bool { return x == p })
+		// No patterns at all means every table: then there is nothing to add.
+		if len(n.cfg.Tables) > 0 && !slices.Contains(n.cfg.Tables, p) {
+			n.cfg.Tables = append(slices.Clone(n.cfg.Tables), p)
+		}
+	}
+	return nil
+}
+
+// removePatterns takes patterns out, or excludes tables that another pattern
+// takes.
+func (n *Node) removePatterns(patterns []string) error {
+	for _, p := range patterns {
+		if i := slices.Index(n.cfg.Tables, p); i >= 0 && len(n.cfg.Tables) > 1 {
+			n.cfg.Tables = slices.Delete(slices.Clone(n.cfg.Tables), i, i+1)
+			continue
+		}
+		t := n.model.Tables[p]
+		if t == nil || !t.Replicated {
+			return admin.Nof("no table and no pattern %q is replicated: `baraza tables list` shows them", p)
+		}
+		n.cfg.Exclude = append(slices.Clone(n.cfg.Exclude), p)
+	}
+	return nil
+}
+
+// changeTables changes the settings, the triggers and the model together, or
+// leaves everything as it was.
+func (n *Node) changeTables(ctx context.Context, change func() error) error {
+	return n.engine.do(ctx, func() error {
+		before := n.cfg
+		err := change()
+		if err == nil {
+			err = n.adoptTables(ctx)
+		}
+		if err != nil {
+			n.cfg = before
+			return err
+		}
+		return n.cfg.Save(n.dir)
+	})
+}
+
+// adoptTables makes the tables of the settings the replicated ones. Local
+// changes that were noted before are taken first. It runs on the engine.
+func (n *Node) adoptTables(ctx context.Context) error {
+	m, _, err := n.db.loadModel(ctx, &n.cfg)
+	var refused *RefusedError
+	if errors.As(err, &refused) {
+		return admin.Nof("%s", refused.Problems[0])
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := n.replica.Capture(ctx); err != nil {
+		return err
+	}
+	if err := n.db.install(ctx, m); err != nil {
+		return err
+	}
+	return n.useModel(ctx, m)
+}
+
+// reloadTables adopts a change of the schema that was made while the site runs.
+// Tables that cannot be replicated any more are passed over with a warning:
+// one table never stops the others.
+func (n *Node) reloadTables(ctx context.Context) error {
+	m, err := schema.Load(ctx, n.db.app, schemaOptions(&n.cfg))
+	if err != nil {
+		return err
+	}
+	for _, p := range schema.Check(m) {
+		if p.Refused {
+			m.Tables[p.Table].Replicated = false
+		}
+		n.log.Warn(p.String())
+	}
+	if err := n.db.install(ctx, m); err != nil {
+		return err
+	}
+	n.log.Info("the schema changed: the tables were read again")
+	return n.useModel(ctx, m)
+}
+
+// useModel hands the model to all that work with it.
+func (n *Node) useModel(ctx context.Context, m *schema.Model) error {
+	source, err := trigger.New(ctx, n.db.app, m)
+	if err != nil {
+		return err
+	}
+	n.model = m
+	n.replica.SetModel(m)
+	n.replica.SetPorts(sqldb.New(n.db.apply, m), source)
+	return nil
+}
+
+func (n *Node) databaseName() string {
+	if n.model == nil {
+		return ""
+	}
+	return n.model.Database
+}
+
+// sharedSettings is what a joining site gets.
+func (n *Node) sharedSettings() []byte {
+	shared := n.cfg.Shared()
+	return shared.Marshal()
+}
