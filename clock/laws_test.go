@@ -52,11 +52,11 @@ func stamps() gopter.Gen {
 	})
 }
 
-// entries have a Through that grows with Seq, as logs do.
+// entries have a Seq and a Through that do not grow together, which asks more
+// of the laws than logs do.
 func entries() gopter.Gen {
-	return gopter.CombineGens(sites(), gen.UInt64Range(0, 5)).Map(func(v []any) clock.Entry {
-		seq := v[1].(uint64)
-		return clock.Entry{Site: v[0].(clock.SiteID), Seq: seq, Through: clock.Timestamp(seq * 10)}
+	return gopter.CombineGens(sites(), gen.UInt64Range(0, 5), gen.UInt64Range(0, 5)).Map(func(v []any) clock.Entry {
+		return clock.Entry{Site: v[0].(clock.SiteID), Seq: v[1].(uint64), Through: clock.Timestamp(v[2].(uint64))}
 	})
 }
 
@@ -64,7 +64,7 @@ func vectors() gopter.Gen {
 	return gen.SliceOf(entries()).Map(func(list []clock.Entry) clock.VersionVector {
 		var v clock.VersionVector
 		for _, e := range list {
-			v.Merge(clock.VersionVector{e})
+			v.Set(e)
 		}
 		return v
 	})
