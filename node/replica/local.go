@@ -62,15 +62,20 @@ func (r *Replica) Capture(ctx context.Context) (int, error) {
 
 // begin is the beginning of every step: it clears up what an earlier one left.
 func (r *Replica) begin(ctx context.Context) error {
-	if r.unsettled {
-		if err := r.Settle(ctx); err != nil {
-			return err
-		}
+	if err := r.resettle(ctx); err != nil {
+		return err
 	}
 	if r.bringingUp {
 		return ErrBringUp
 	}
 	return r.releaseTaken(ctx)
+}
+
+func (r *Replica) resettle(ctx context.Context) error {
+	if !r.unsettled {
+		return nil
+	}
+	return r.Settle(ctx)
 }
 
 // abandon gives a step up and returns the error. Where the step wrote to the
@@ -264,7 +269,8 @@ func (l *local) keptAfter(s *merge.State, ch *crdt.Change) []string {
 	}
 	t := l.r.cfg.Model.Tables[ch.Table]
 	var kept []string
-	inTable := !s.Dead() && !ch.Whole
+	// A dead row that is set aside is in its table: the delete was refused.
+	inTable := (!s.Dead() || s.Place == merge.Aside) && !ch.Whole
 	for _, c := range s.Columns {
 		if t == nil || t.Column(c) == nil || (inTable && !slices.Contains(ch.Columns, c)) {
 			kept = append(kept, c)

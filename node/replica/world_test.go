@@ -237,6 +237,9 @@ func (w *world) exchange() error {
 		}
 	}
 	for _, s := range w.sites {
+		if err := s.r.Retry(ctx); err != nil {
+			return fmt.Errorf("site %d: %w", s.n, err)
+		}
 		if behind := s.r.Applied().Behind(s.r.Log().Vector()); behind > 0 {
 			return fmt.Errorf("site %d has %d entries that it does not apply", s.n, behind)
 		}
