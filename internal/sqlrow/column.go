@@ -50,6 +50,9 @@ type Column struct {
 	Expr string
 	kind kind
 	fold folding
+	// stamp: a TIMESTAMP, which the server shows in the session's time zone.
+	stamp   bool
+	charset string
 }
 
 // NewColumn returns the reader and writer of a column.
@@ -58,7 +61,8 @@ func NewColumn(c *schema.Column) (Column, error) {
 	if !ok {
 		return Column{}, fmt.Errorf("column %s: the type %s is not known; exclude the table", c.Name, c.Type)
 	}
-	return Column{Name: c.Name, Expr: selectExpr(QuoteName(c.Name), k, c.Type), kind: k, fold: foldingOf(c.Collation)}, nil
+	return Column{Name: c.Name, Expr: selectExpr(QuoteName(c.Name), k, c.Type), kind: k, fold: foldingOf(c.Collation),
+		stamp: c.Base == "timestamp", charset: c.Charset}, nil
 }
 
 // selectExpr: the server prints a FLOAT with 6 digits and a DOUBLE(M,D) with D
@@ -138,4 +142,15 @@ func appendUint(b []byte, n uint64) []byte {
 		return appendInt(b, int64(n))
 	}
 	return binary.AppendUvarint(append(b, crdt.TagUint), n)
+}
+
+// NumberColumn returns the reader of a column of whole numbers that no model
+// describes.
+func NumberColumn(name string) Column {
+	return Column{Name: name, Expr: QuoteName(name), kind: kindInt}
+}
+
+// ExprFor returns Expr for a column of the same type by another name.
+func (c *Column) ExprFor(name string) string {
+	return strings.Replace(c.Expr, QuoteName(c.Name), QuoteName(name), 1)
 }

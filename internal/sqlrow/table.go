@@ -272,3 +272,7 @@ func (t *Table) ByPK(ctx context.Context, q Queryer, keys [][]crdt.Value, lock s
 	}
 	return rows, nil
 }
+
+// Shipped returns the place of a column in Table.Columns, -1 when it is not
+// there.
+func (t *Table) Shipped(name string) int { return slices.Index(t.Columns, name) }

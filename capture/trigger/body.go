@@ -1,0 +1,158 @@
+package trigger
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"baraza/internal/sqlrow"
+	"baraza/schema"
+)
+
+// The operations in baraza.log.
+const (
+	opInsert = 1
+	opUpdate = 2
+	opDelete = 3
+)
+
+const (
+	home       = "baraza" // the schema that holds our tables
+	maskBits   = 64
+	goneID     = "baraza_id"      // in a gone table: the id of the log row
+	goneLeaf   = "baraza_leaf_%d" // in a gone table: a leaf of the identity
+	allColumns = "18446744073709551615"
+)
+
+// plan is everything that Install makes for one table: a pure function of the
+// model.
+type plan struct {
+	table *sqlrow.Table
+	// columns have the bits 0, 1, 2 … in this order.
+	columns []sqlrow.Column
+	names   []string
+	leaves  []sqlrow.Leaf
+	keyed   []string // columns of the gone table with an index
+}
+
+func newPlan(m *schema.Model, ts *sqlrow.Tables, name string) (*plan, error) {
+	p := &plan{table: ts.Table(name)}
+	p.columns = p.table.Fields()
+	if len(p.columns) > schema.ColumnsMax {
+		return nil, fmt.Errorf("table %s: %d columns are more than %d", name, len(p.columns), schema.ColumnsMax)
+	}
+	if len(p.table.PrimaryKey()) == 0 || len(p.table.Def.Identity.Columns) == 0 {
+		return nil, fmt.Errorf("table %s: it has no key; exclude it", name)
+	}
+	for i := range p.columns {
+		c := &p.columns[i]
+		p.names = append(p.names, c.Name)
+		if c.IsNumber() && ts.LookedUp(name, c.Name) {
+			p.keyed = append(p.keyed, c.Name)
+		}
+	}
+	p.leaves = p.table.Leaves()
+	return p, nil
+}
+
+// event is one of the three triggers of a table.
+type event struct {
+	suffix, name string
+	body         func(p *plan, id int) string
+}
+
+var events = []event{
+	{"i", "INSERT", (*plan).onInsert},
+	{"u", "UPDATE", (*plan).onUpdate},
+	{"d", "DELETE", (*plan).onDelete},
+}
+
+func triggerName(id int, suffix string) string { return fmt.Sprintf("%s_%d_%s", home, id, suffix) }
+
+func (p *plan) onInsert(id int) string {
+	return guard(p.note(id, opInsert, "NEW", allColumns, allColumns))
+}
+
+func (p *plan) onDelete(id int) string { return guard(p.noteDelete(id)) }
+
+// onUpdate: a row whose key changes is another row.
+func (p *plan) onUpdate(id int) string {
+	var same []string
+	for i := range p.columns {
+		c := &p.columns[i]
+		if slices.Contains(p.table.Def.PrimaryKey, c.Name) || slices.Contains(p.table.Def.Identity.Columns, c.Name) {
+			same = append(same, c.SameKeySQL("NEW", "OLD"))
+		}
+	}
+	return guard("IF " + strings.Join(same, " AND ") + " THEN\n" +
+		p.note(id, opUpdate, "NEW", p.changed(0), p.changed(maskBits)) +
+		"ELSE\n" +
+		p.noteDelete(id) +
+		p.note(id, opInsert, "NEW", allColumns, allColumns) +
+		"END IF;\n")
+}
+
+// guard keeps what baraza itself writes out of the log.
+func guard(body string) string {
+	return "BEGIN\nIF @baraza_apply IS NULL THEN\n" + body + "END IF;\nEND"
+}
+
+func (p *plan) note(id, op int, row, c0, c1 string) string {
+	var key []string
+	for _, c := range p.table.PrimaryKey() {
+		key = append(key, c.KeySQL(row))
+	}
+	return fmt.Sprintf("INSERT INTO %s.log (tbl,op,at,c0,c1,k) VALUES (%d,%d,UTC_TIMESTAMP(6),%s,%s,CONCAT_WS(',',%s));\n",
+		home, id, op, c0, c1, strings.Join(key, ","))
+}
+
+// changed is an expression for the bitmap of the columns from the given bit on.
+func (p *plan) changed(from int) string {
+	var bits []string
+	for i := from; i < min(len(p.columns), from+maskBits); i++ {
+		bits = append(bits, fmt.Sprintf("IF(%s,0,%d)", p.columns[i].SameSQL("NEW", "OLD"), uint64(1)<<(i-from)))
+	}
+	if len(bits) == 0 {
+		return "0"
+	}
+	return strings.Join(bits, "|")
+}
+
+func (p *plan) noteDelete(id int) string {
+	names, values := []string{goneID}, []string{"LAST_INSERT_ID()"}
+	for _, name := range p.names {
+		names = append(names, sqlrow.QuoteName(name))
+		values = append(values, "OLD."+sqlrow.QuoteName(name))
+	}
+	for i, leaf := range p.leaves {
+		names = append(names, fmt.Sprintf(goneLeaf, i))
+		values = append(values, leaf.SQL)
+	}
+	return p.note(id, opDelete, "OLD", "0", "0") +
+		fmt.Sprintf("INSERT INTO %s.%s (%s) VALUES (%s);\n", home, goneTable(id), strings.Join(names, ","), strings.Join(values, ","))
+}
+
+func goneTable(id int) string { return fmt.Sprintf("gone_%d", id) }
+
+// createGone is the statement for the table that takes deleted rows.
+func (p *plan) createGone(id int) string {
+	defs := []string{goneID + " BIGINT UNSIGNED PRIMARY KEY"}
+	for _, name := range p.names {
+		defs = append(defs, sqlrow.QuoteName(name)+" "+nullableType(p.table.Def.Column(name)))
+	}
+	for i, leaf := range p.leaves {
+		defs = append(defs, fmt.Sprintf(goneLeaf, i)+" "+nullableType(leaf.Def))
+	}
+	for _, name := range p.keyed {
+		defs = append(defs, "KEY ("+sqlrow.QuoteName(name)+")")
+	}
+	return fmt.Sprintf("CREATE TABLE %s.%s (%s) ENGINE=InnoDB", home, goneTable(id), strings.Join(defs, ", "))
+}
+
+func nullableType(c *schema.Column) string {
+	s := c.Type
+	if c.Charset != "" {
+		s += " CHARACTER SET " + c.Charset + " COLLATE " + c.Collation
+	}
+	return s + " NULL"
+}

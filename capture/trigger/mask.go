@@ -1,0 +1,79 @@
+package trigger
+
+import (
+	"math/bits"
+
+	"baraza/internal/sqlrow"
+)
+
+// mask is a set of the columns of one table, by their places in Table.Columns.
+type mask [2]uint64
+
+func full(n int) mask {
+	var m mask
+	for i := range n {
+		m.set(i)
+	}
+	return m
+}
+
+func (m *mask) set(i int)   { m[i/maskBits] |= 1 << (i % maskBits) }
+func (m *mask) clear(i int) { m[i/maskBits] &^= 1 << (i % maskBits) }
+
+func (m mask) has(i int) bool { return m[i/maskBits]&(1<<(i%maskBits)) != 0 }
+
+func (m mask) empty() bool { return m == mask{} }
+
+func (m mask) or(o mask) mask  { return mask{m[0] | o[0], m[1] | o[1]} }
+func (m mask) and(o mask) mask { return mask{m[0] & o[0], m[1] & o[1]} }
+func (m mask) not(o mask) mask { return mask{m[0] &^ o[0], m[1] &^ o[1]} }
+
+// each calls f for the members in ascending order.
+func (m mask) each(f func(i int)) {
+	for w, word := range m {
+		for ; word != 0; word &= word - 1 {
+			f(w*maskBits + bits.TrailingZeros64(word))
+		}
+	}
+}
+
+// written translates a bitmap of the log to the columns as they are now.
+func (n *numbered) written(bitmap mask) mask {
+	m := n.unknown
+	bitmap.each(func(bit int) {
+		if bit < len(n.shipped) && n.shipped[bit] >= 0 {
+			m.set(n.shipped[bit])
+		}
+	})
+	return m
+}
+
+// columnSets gives rows of one shape one slice of column names.
+type columnSets struct {
+	byShape map[shape][]string
+}
+
+type shape struct {
+	table *sqlrow.Table
+	mask  mask
+}
+
+// shapesMax bounds the shapes that are remembered.
+const shapesMax = 10_000
+
+func newColumnSets() *columnSets { return &columnSets{byShape: make(map[shape][]string)} }
+
+func (c *columnSets) names(t *sqlrow.Table, m mask) []string {
+	if m == full(len(t.Columns)) {
+		return t.Columns
+	}
+	id := shape{t, m}
+	names := c.byShape[id]
+	if names == nil {
+		m.each(func(i int) { names = append(names, t.Columns[i]) })
+		if len(c.byShape) < shapesMax {
+			c.byShape[id] = names
+		}
+	}
+	return names
+}

@@ -1,0 +1,351 @@
+package trigger
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"baraza/capture"
+	"baraza/crdt"
+	"baraza/internal/sqlrow"
+
+	"github.com/go-sql-driver/mysql"
+)
+
+// reading is one snapshot of the log and of the rows, on a connection of its
+// own. It implements capture.Reading.
+type reading struct {
+	s       *Source
+	conn    *sql.Conn
+	refs    *sqlrow.Refs
+	last    uint64
+	ended   bool
+	broken  bool
+	checked map[string]bool // tables whose columns are known to be the model's
+}
+
+// entry is one row of the log.
+type entry struct {
+	id     uint64
+	gen    *numbered
+	op     int
+	at     int64
+	bitmap mask
+	pk     []crdt.Value
+}
+
+// Close implements capture.Reading. A connection whose state is not sure is not
+// used again.
+func (r *reading) Close() error {
+	if r.conn == nil {
+		return nil
+	}
+	conn := r.conn
+	r.conn = nil
+	if !r.broken {
+		if _, err := conn.ExecContext(context.Background(), "ROLLBACK"); err == nil {
+			return conn.Close()
+		}
+	}
+	_ = conn.Raw(func(any) error { return driver.ErrBadConn })
+	if err := conn.Close(); err != nil && !errors.Is(err, sql.ErrConnDone) {
+		return err
+	}
+	return nil
+}
+
+// Next implements capture.Reading. A row that has log rows in several parts is
+// in each of them: every time with the values as of the view, and with the
+// times of that part.
+func (r *reading) Next(ctx context.Context, limit int) (*capture.Part, error) {
+	if r.ended {
+		return nil, nil
+	}
+	part, err := r.next(ctx, limit)
+	if err != nil {
+		r.broken = true
+		return nil, explain(err)
+	}
+	return part, nil
+}
+
+func (r *reading) next(ctx context.Context, limit int) (*capture.Part, error) {
+	entries, err := r.page(ctx, limit)
+	if err != nil {
+		return nil, fmt.Errorf("read %s.log: %w", home, err)
+	}
+	r.ended = len(entries) < limit
+	if len(entries) == 0 {
+		return nil, nil
+	}
+	part := &capture.Part{}
+	w := newWork()
+	for i := range entries {
+		part.IDs.Add(entries[i].id)
+		w.add(&entries[i])
+	}
+	r.last = entries[len(entries)-1].id
+	r.s.seen = max(r.s.seen, r.last)
+	for _, t := range w.tables {
+		if err := r.written(ctx, t, part); err != nil {
+			return nil, err
+		}
+	}
+	for _, d := range w.deletes {
+		if err := r.deleted(ctx, d, part); err != nil {
+			return nil, err
+		}
+	}
+	slices.SortStableFunc(part.Rows, func(a, b capture.Row) int { return int(min(1, max(-1, a.At-b.At))) })
+	return part, nil
+}
+
+// page reads the next log rows.
+func (r *reading) page(ctx context.Context, limit int) ([]entry, error) {
+	rows, err := r.conn.QueryContext(ctx, fmt.Sprintf("SELECT id, tbl, op, at, c0, c1, k FROM %s.log WHERE id > %d ORDER BY id LIMIT %d", home, r.last, limit))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var entries []entry
+	var at, key sql.RawBytes
+	var numbers []int // generations not known yet are looked up after the rows
+	var raw [][]byte
+	for rows.Next() {
+		var e entry
+		var number int
+		if err := rows.Scan(&e.id, &number, &e.op, &at, &e.bitmap[0], &e.bitmap[1], &key); err != nil {
+			return nil, err
+		}
+		if e.at, err = micros(at); err != nil {
+			return nil, fmt.Errorf("row %d: %w", e.id, err)
+		}
+		entries, numbers, raw = append(entries, e), append(numbers, number), append(raw, bytes.Clone(key))
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	for i := range entries {
+		if err := r.complete(ctx, &entries[i], numbers[i], raw[i]); err != nil {
+			return nil, fmt.Errorf("row %d: %w", entries[i].id, err)
+		}
+	}
+	return entries, nil
+}
+
+// complete fills in what a log row means.
+func (r *reading) complete(ctx context.Context, e *entry, number int, key []byte) error {
+	e.gen = r.s.generations[number]
+	if e.gen == nil {
+		if err := r.s.loadGenerations(ctx, r.s.db); err != nil {
+			return err
+		}
+		if e.gen = r.s.generations[number]; e.gen == nil {
+			return fmt.Errorf("table number %d is not in %s.tables", number, home)
+		}
+	}
+	if e.gen.now == nil || e.op == opDelete {
+		return nil
+	}
+	columns := e.gen.now.PrimaryKey()
+	parts := bytes.Split(key, []byte{','})
+	if len(parts) != len(columns) {
+		return fmt.Errorf("the primary key of table %s has changed since: %w", e.gen.table, ErrSchemaChanged)
+	}
+	e.pk = make([]crdt.Value, len(parts))
+	for i := range columns {
+		var err error
+		if e.pk[i], err = columns[i].ParseKey(parts[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// work is one part's log rows, put together by row.
+type work struct {
+	tables  []*tableWork
+	byTable map[*sqlrow.Table]*tableWork
+	deletes []*deleteWork
+	byGen   map[*numbered]*deleteWork
+}
+
+type tableWork struct {
+	table *sqlrow.Table
+	rows  []*touched
+	byPK  map[string]*touched
+}
+
+// touched is a row that was inserted or updated.
+type touched struct {
+	pk     []crdt.Value
+	writes []write
+}
+
+type write struct {
+	at   int64
+	mask mask
+}
+
+// deleteWork is the deletes of one generation: log row to time.
+type deleteWork struct {
+	gen *numbered
+	ids []uint64
+	at  map[uint64]int64
+}
+
+func newWork() *work {
+	return &work{byTable: make(map[*sqlrow.Table]*tableWork), byGen: make(map[*numbered]*deleteWork)}
+}
+
+func (w *work) add(e *entry) {
+	t := e.gen.now
+	switch {
+	case t == nil: // not replicated any more
+	case e.op == opDelete:
+		d := w.byGen[e.gen]
+		if d == nil {
+			d = &deleteWork{gen: e.gen, at: make(map[uint64]int64)}
+			w.byGen[e.gen] = d
+			w.deletes = append(w.deletes, d)
+		}
+		d.ids = append(d.ids, e.id)
+		d.at[e.id] = e.at
+	default:
+		tw := w.byTable[t]
+		if tw == nil {
+			tw = &tableWork{table: t, byPK: make(map[string]*touched)}
+			w.byTable[t] = tw
+			w.tables = append(w.tables, tw)
+		}
+		tw.add(e)
+	}
+}
+
+func (tw *tableWork) add(e *entry) {
+	m := full(len(tw.table.Columns))
+	if e.op == opUpdate {
+		m = e.gen.written(e.bitmap)
+	}
+	id := tw.table.LocalKey(e.pk)
+	row := tw.byPK[id]
+	if row == nil {
+		row = &touched{pk: e.pk}
+		tw.byPK[id] = row
+		tw.rows = append(tw.rows, row)
+	}
+	row.writes = append(row.writes, write{e.at, m})
+}
+
+// written reads the rows that were inserted or updated. Those that are gone
+// have a delete in the log, or were taken by baraza itself.
+func (r *reading) written(ctx context.Context, tw *tableWork, part *capture.Part) error {
+	pks := make([][]crdt.Value, 0, len(tw.rows))
+	for _, row := range tw.rows {
+		if slices.ContainsFunc(row.writes, func(w write) bool { return !w.mask.empty() }) {
+			pks = append(pks, row.pk)
+		}
+	}
+	rows, err := tw.table.ByPK(ctx, r.conn, pks, "")
+	if err != nil {
+		return err
+	}
+	if err := r.checkColumns(ctx, tw.table); err != nil {
+		return err
+	}
+	if err := r.refs.Portable(ctx, r.conn, tw.table, rows); err != nil {
+		return err
+	}
+	for i := range rows {
+		if row := tw.byPK[tw.table.LocalKey(rows[i].PK)]; row != nil && rows[i].Key != "" {
+			part.Rows = r.s.appendWrites(part.Rows, tw.table, &rows[i], row.writes)
+		}
+	}
+	return nil
+}
+
+// appendWrites gives each column the latest time it was written at, and one
+// capture.Row for each time.
+func (s *Source) appendWrites(out []capture.Row, t *sqlrow.Table, row *sqlrow.Row, writes []write) []capture.Row {
+	slices.SortStableFunc(writes, func(a, b write) int { return int(min(1, max(-1, b.at-a.at))) })
+	left := full(len(t.Columns))
+	for i := 0; i < len(writes); {
+		at, m := writes[i].at, mask{}
+		for ; i < len(writes) && writes[i].at == at; i++ {
+			m = m.or(writes[i].mask)
+		}
+		m = m.and(left)
+		if m.empty() {
+			continue
+		}
+		left = left.not(m)
+		out = append(out, capture.Row{Table: t.Def.Name, Key: row.Key, At: at, Columns: s.columns.names(t, m), Values: pick(row.Values, m)})
+	}
+	return out
+}
+
+func pick(values []crdt.Value, m mask) []crdt.Value {
+	if m == full(len(values)) {
+		return values
+	}
+	var out []crdt.Value
+	m.each(func(i int) { out = append(out, values[i]) })
+	return out
+}
+
+// checkColumns makes sure that the model knows all columns, once a reading.
+// It comes after the first rows of the table were read: from then on the
+// server keeps the table from being changed until the transaction ends.
+func (r *reading) checkColumns(ctx context.Context, t *sqlrow.Table) error {
+	if r.checked[t.Def.Name] {
+		return nil
+	}
+	rows, err := r.conn.QueryContext(ctx, "SELECT * FROM "+sqlrow.QuoteName(t.Def.Name)+" WHERE FALSE")
+	if err != nil {
+		return err
+	}
+	names, err := rows.Columns()
+	if err := errors.Join(err, rows.Close()); err != nil {
+		return err
+	}
+	for _, name := range names {
+		if t.Def.Column(name) == nil {
+			return fmt.Errorf("table %s has a new column %s: %w", t.Def.Name, name, ErrSchemaChanged)
+		}
+	}
+	r.checked[t.Def.Name] = true
+	return nil
+}
+
+// explain recognises the server's words for a schema that changed meanwhile.
+func explain(err error) error {
+	const badField, noSuchTable, tableDefChanged = 1054, 1146, 1412
+	var e *mysql.MySQLError
+	if errors.As(err, &e) && (e.Number == badField || e.Number == noSuchTable || e.Number == tableDefChanged) {
+		return fmt.Errorf("%w: %w", ErrSchemaChanged, err)
+	}
+	return err
+}
+
+// micros reads a DATETIME(6) in UTC, as microseconds since 1970.
+func micros(b []byte) (int64, error) {
+	const layout = "2006-01-02 15:04:05.000000"
+	if len(b) != len(layout) {
+		return 0, fmt.Errorf("%q is no DATETIME(6)", b)
+	}
+	var n [7]int
+	for i, at := range [7][2]int{{0, 4}, {5, 7}, {8, 10}, {11, 13}, {14, 16}, {17, 19}, {20, 26}} {
+		for _, c := range b[at[0]:at[1]] {
+			if c < '0' || c > '9' {
+				return 0, fmt.Errorf("%q is no DATETIME(6)", b)
+			}
+			n[i] = n[i]*10 + int(c-'0')
+		}
+	}
+	return time.Date(n[0], time.Month(n[1]), n[2], n[3], n[4], n[5], n[6]*1000, time.UTC).UnixMicro(), nil
+}

@@ -1,0 +1,100 @@
+package sqlrow
+
+import (
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"baraza/crdt"
+)
+
+// What capture's triggers need to say about a column in SQL, where the session
+// is the application's: its time zone, its character set.
+
+// SameSQL is a condition: row a has the same value in the column as row b (NEW
+// and OLD), bit for bit.
+func (c *Column) SameSQL(a, b string) string {
+	a, b = a+"."+QuoteName(c.Name), b+"."+QuoteName(c.Name)
+	switch {
+	case c.kind == kindText || c.kind == kindJSON || c.kind == kindSpatial:
+		return fmt.Sprintf("CAST(%s AS BINARY) <=> CAST(%s AS BINARY)", a, b)
+	case c.kind == kindFloat || c.kind == kindDouble: // 0 equals -0
+		return fmt.Sprintf("%[1]s <=> %[2]s AND (%[1]s <> 0 OR CONCAT(%[1]s) <=> CONCAT(%[2]s))", a, b)
+	case c.stamp: // one hour a year has two instants of one name
+		return fmt.Sprintf("UNIX_TIMESTAMP(%s) <=> UNIX_TIMESTAMP(%s)", a, b)
+	}
+	return a + " <=> " + b
+}
+
+// SameKeySQL is a condition: the values are equal as a key's, by the column's
+// collation.
+func (c *Column) SameKeySQL(a, b string) string {
+	if c.stamp {
+		return c.SameSQL(a, b)
+	}
+	return a + "." + QuoteName(c.Name) + " <=> " + b + "." + QuoteName(c.Name)
+}
+
+// KeySQL is an expression that prints the column's value without a comma, so
+// that ParseKey reads it again.
+func (c *Column) KeySQL(row string) string {
+	name := row + "." + QuoteName(c.Name)
+	switch {
+	case c.kind == kindText && strings.HasPrefix(c.charset, "utf8"), c.kind == kindBytes:
+		return "HEX(" + name + ")"
+	case c.kind == kindText:
+		return "HEX(CONVERT(" + name + " USING utf8mb4))"
+	case c.kind == kindBit:
+		return name + "+0"
+	case c.kind == kindFloat, c.kind == kindDouble:
+		return name + "*1e0"
+	case c.stamp:
+		return "UNIX_TIMESTAMP(" + name + ")"
+	}
+	return name
+}
+
+// ParseKey reads what KeySQL printed.
+func (c *Column) ParseKey(s []byte) (crdt.Value, error) {
+	var err error
+	var b []byte
+	switch {
+	case c.kind == kindText || c.kind == kindBytes:
+		raw := make([]byte, hex.DecodedLen(len(s)))
+		if _, err = hex.Decode(raw, s); err == nil {
+			b, err = c.appendBytes(nil, raw)
+		}
+	case c.kind == kindBit:
+		var n uint64
+		n, err = strconv.ParseUint(string(s), 10, 64)
+		b = appendUint(nil, n)
+	case c.stamp:
+		return stampValue(string(s))
+	default:
+		b, err = c.appendBytes(nil, s)
+	}
+	if err != nil {
+		return "", fmt.Errorf("column %s: %q is not what a trigger writes: %w", c.Name, s, err)
+	}
+	return crdt.Value(b), nil
+}
+
+// stampValue turns seconds since 1970 into the TIMESTAMP as the server prints
+// it in UTC, with as many decimals.
+func stampValue(s string) (crdt.Value, error) {
+	whole, frac, point := strings.Cut(s, ".")
+	n, err := strconv.ParseInt(whole, 10, 64)
+	if err != nil {
+		return "", err
+	}
+	text := time.Unix(n, 0).UTC().Format(time.DateTime)
+	if n == 0 && strings.Trim(frac, "0") == "" {
+		text = "0000-00-00 00:00:00"
+	}
+	if point {
+		text += "." + frac
+	}
+	return crdt.Tagged(crdt.TagTime, text), nil
+}
