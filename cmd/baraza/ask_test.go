@@ -101,10 +101,9 @@ func TestJSON(t *testing.T) {
 }
 
 func TestExitCodesOfAnswers(t *testing.T) {
-	f := admintest.Example()
-	dir := site(t, f)
+	dir := site(t, admintest.Example())
 	baraza(t, "conflicts", "show", "nope", "--data", dir).fails(t, exitNo, "baraza conflicts show: there is no conflict nope")
-	f.Err = errors.New("the store\nis broken")
+	dir = site(t, &admintest.Fake{Err: errors.New("the store\nis broken")})
 	baraza(t, "status", "--data", dir).fails(t, exitCannot, "baraza status: the store is broken")
 	empty := t.TempDir()
 	baraza(t, "status", "--data", empty).fails(t, exitCannot, "start it with baraza run --data "+empty)

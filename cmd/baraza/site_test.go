@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"net"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -25,7 +26,7 @@ func start(t *testing.T, dir string) (*exec.Cmd, *bytes.Buffer) {
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill() })
 	for end := time.Now().Add(upWithin); ; time.Sleep(50 * time.Millisecond) {
-		if r := baraza(t, "peers", "list", "--data", dir); r.code == exitDone {
+		if r := baraza(t, "conflicts", "list", "--data", dir); r.code == exitDone {
 			return cmd, &log
 		} else if time.Now().After(end) {
 			_ = cmd.Process.Kill()
@@ -33,6 +34,17 @@ func start(t *testing.T, dir string) (*exec.Cmd, *bytes.Buffer) {
 			t.Fatalf("the site is not up: %s\n%s", r.errOut, log.String())
 		}
 	}
+}
+
+// freeAddress returns an address that nobody listens on.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
 }
 
 // The life of a site: doctor, init, run, questions, a second process, SIGTERM.
@@ -49,7 +61,7 @@ func TestLifeOfASite(t *testing.T) {
 		t.Fatalf("doctor: exit %d: %s%s", r.code, r.out, r.errOut)
 	}
 	baraza(t, "doctor", "--dsn", dsn, "--exclude", "scratch").works(t)
-	init := []string{"init", "--data", dir, "--dsn", dsn, "--name", "Kisumu", "--listen", "127.0.0.1:0"}
+	init := []string{"init", "--data", dir, "--dsn", dsn, "--name", "Kisumu", "--listen", freeAddress(t)}
 	if r := baraza(t, init...); r.code != exitNo || !strings.Contains(r.errOut, "table scratch: refused") || strings.Contains(r.errOut, "s3cret") {
 		t.Fatalf("init with a table that cannot be: exit %d: %s", r.code, r.errOut)
 	}

@@ -92,10 +92,8 @@ func oneOf(key, value string, allowed []string) error {
 
 func checkHostPort(key, value, example string) error {
 	_, port, err := net.SplitHostPort(value)
-	if err == nil {
-		_, err = strconv.ParseUint(port, 10, 16)
-	}
-	if err != nil {
+	n, numeric := strconv.ParseUint(port, 10, 16)
+	if err != nil || numeric != nil || n == 0 { // port 0 would be another one at each start
 		return fmt.Errorf("%s: %q is not HOST:PORT: write it as in %s", key, value, example)
 	}
 	return nil

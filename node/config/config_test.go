@@ -90,6 +90,7 @@ func TestErrorsAreOneLineWithThePlace(t *testing.T) {
 		"web":             {base + "web: \"127.0.0.1:1\"\n", "baraza.yaml:3: web: this version has no web console"},
 		"profile":         {base + "profile: x\n", `baraza.yaml:3: profile: "x" is not known: use openmrs`},
 		"listen":          {base + "listen: here\n", `baraza.yaml:3: listen: "here" is not HOST:PORT`},
+		"port 0":          {base + "listen: \"127.0.0.1:0\"\n", `baraza.yaml:3: listen: "127.0.0.1:0" is not HOST:PORT`},
 		"advertise":       {base + "advertise: [\":7946\"]\n", "baraza.yaml:3: advertise: \":7946\" names no host"},
 		"pattern":         {base + "tables: [\"a[\"]\n", "baraza.yaml:3: tables: \"a[\" is not a table name"},
 		"reference":       {base + "references: {a: b}\n", "baraza.yaml:3: references: \"a\" to \"b\""},
