@@ -156,7 +156,8 @@ func (d *Dialer) due(now time.Time) []Peer {
 	defer d.mu.Unlock()
 	busy := d.observe(byID, up, now)
 	var due []Peer
-	for _, id := range Targets(d.cfg.Self, ids, func(id clock.SiteID) bool { return up[id] }) {
+	unreachable := func(id clock.SiteID) bool { return !up[id] && d.peers[id].Failures > 0 }
+	for _, id := range Targets(d.cfg.Self, ids, unreachable) {
 		p := d.peers[id]
 		if p.busy || up[id] || now.Before(p.Next) || busy+len(due) >= dialsMax {
 			continue

@@ -26,10 +26,10 @@ const (
 // ring of ids and a few across, chosen by a hash of both ids, so that the choice
 // is each site's own and always the same.
 //
-// Peers that cannot be reached do not count: for each, the next in line is a
+// A peer that was tried and not reached does not count: the next in line is a
 // target too. So the sites that can reach each other stay connected whichever
 // are away, and the ones that are away are still tried.
-func Targets(self clock.SiteID, all []clock.SiteID, connected func(clock.SiteID) bool) []clock.SiteID {
+func Targets(self clock.SiteID, all []clock.SiteID, unreachable func(clock.SiteID) bool) []clock.SiteID {
 	peers := slices.Clone(all)
 	slices.SortFunc(peers, clock.SiteID.Compare)
 	peers = slices.DeleteFunc(slices.Compact(peers), func(id clock.SiteID) bool { return id == self || id.IsZero() })
@@ -45,20 +45,20 @@ func Targets(self clock.SiteID, all []clock.SiteID, connected func(clock.SiteID)
 	slices.SortStableFunc(across, func(a, b clock.SiteID) int { return cmp.Compare(rank(self, a), rank(self, b)) })
 
 	chosen := map[clock.SiteID]bool{}
-	choose(chosen, ring, neighboursEach, connected)
-	choose(chosen, back, neighboursEach, connected)
-	choose(chosen, across, shortcuts, connected)
+	choose(chosen, ring, neighboursEach, unreachable)
+	choose(chosen, back, neighboursEach, unreachable)
+	choose(chosen, across, shortcuts, unreachable)
 	return slices.DeleteFunc(peers, func(id clock.SiteID) bool { return !chosen[id] })
 }
 
-// choose adds peers in order until n that are connected were added.
-func choose(chosen map[clock.SiteID]bool, order []clock.SiteID, n int, connected func(clock.SiteID) bool) {
+// choose adds peers in order until n were added that are not unreachable.
+func choose(chosen map[clock.SiteID]bool, order []clock.SiteID, n int, unreachable func(clock.SiteID) bool) {
 	for _, id := range order {
 		if n == 0 {
 			return
 		}
 		chosen[id] = true
-		if connected(id) {
+		if !unreachable(id) {
 			n--
 		}
 	}
