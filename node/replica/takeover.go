@@ -34,7 +34,10 @@ type BringUp struct {
 
 // StartBringUp begins to take over what a view has. States that an attempt
 // before left are forgotten: the view has all that matter.
-func (r *Replica) StartBringUp(h *Header) (*BringUp, error) {
+func (r *Replica) StartBringUp(ctx context.Context, h *Header) (*BringUp, error) {
+	if err := r.resettle(ctx); err != nil {
+		return nil, err
+	}
 	self := r.cfg.Self
 	switch {
 	case !r.bringingUp:
@@ -129,12 +132,15 @@ func (t *txn) takeover(id merge.RowID) (*takeover, error) {
 	return decodeTakeover(b)
 }
 
-// Put takes over the rows of a chunk, in one transaction. After merge.ErrRetry
-// the same or a part of it may be tried again; after any other error the
+// Put takes over the rows of a chunk, in one transaction. It can be repeated,
+// whole or in parts, as after merge.ErrRetry; after any other error the
 // bring-up is started anew.
 func (b *BringUp) Put(ctx context.Context, c *Chunk) error {
 	if len(c.Items) == 0 {
 		return nil
+	}
+	if err := b.r.resettle(ctx); err != nil {
+		return err
 	}
 	tx, err := b.r.cfg.Database.Begin(ctx)
 	if err != nil {

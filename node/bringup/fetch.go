@@ -1,0 +1,225 @@
+package bringup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"baraza/merge"
+	"baraza/node/replica"
+)
+
+// Progress is how far a bring-up is.
+type Progress struct {
+	// Step is what is being done: "compare", "receive" or "adopt".
+	Step string
+	// Table is the table that is being worked on; "" for baraza's own.
+	Table string
+	// Tables of TablesTotal are done.
+	Tables, TablesTotal int
+	// Rows of about RowsTotal of the table were looked at; a total of 0 is not
+	// known.
+	Rows, RowsTotal int64
+	// Bytes were carried so far, both ways.
+	Bytes int64
+}
+
+// How often one row is tried when the database asks for it, and the wait
+// between.
+const (
+	retriesMax = 50
+	retryWait  = 20 * time.Millisecond
+)
+
+// Fetch brings the replica's site up from the member at the other end of a
+// connection. It works on the replica, so it runs on the engine's goroutine,
+// before anything else does. After an error the site is still to be brought up:
+// call it again, with the same member or another. The connection stays the
+// caller's. progress may be nil.
+func Fetch(ctx context.Context, conn net.Conn, r *replica.Replica, scanner merge.Scanner, progress func(Progress)) (err error) {
+	w, err := newWire(ctx, conn)
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	defer func() {
+		if err != nil && ctx.Err() != nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			w.giveUp(err)
+			err = fmt.Errorf("bring up this site from %s: %w", conn.RemoteAddr(), err)
+		}
+	}()
+	f := &fetcher{wire: w, scanner: scanner, progress: progress}
+	if progress == nil {
+		f.progress = func(Progress) {}
+	}
+	if err := f.greet(ctx, r); err != nil {
+		return err
+	}
+	if err := f.tables(ctx); err != nil {
+		return err
+	}
+	// The member may go: the rest is this site's own business.
+	if err := f.send(kindDone, struct{}{}); err != nil {
+		return err
+	}
+	return f.finish(ctx)
+}
+
+type fetcher struct {
+	*wire
+	scanner  merge.Scanner
+	bringUp  *replica.BringUp
+	progress func(Progress)
+	at       Progress
+}
+
+func (f *fetcher) greet(ctx context.Context, r *replica.Replica) error {
+	if err := f.send(kindHello, hello{Version: version}); err != nil {
+		return err
+	}
+	var h replica.Header
+	if err := f.expect(kindHeader, &h, nil); err != nil {
+		return err
+	}
+	var err error
+	f.bringUp, err = r.StartBringUp(ctx, &h)
+	return err
+}
+
+func (f *fetcher) tables(ctx context.Context) error {
+	tables := f.bringUp.Tables()
+	f.at.TablesTotal = len(tables)
+	for i, table := range tables {
+		f.at.Tables, f.at.Table = i, table
+		if err := f.table(ctx, table); err != nil {
+			return err
+		}
+	}
+	f.at.Tables, f.at.Table = len(tables), ""
+	if err := f.send(kindRest, struct{}{}); err != nil {
+		return err
+	}
+	return f.chunks(ctx, f.ours)
+}
+
+// ours reports whether a table was asked for by name.
+func (f *fetcher) ours(table string) bool {
+	for _, t := range f.bringUp.Tables() {
+		if t == table {
+			return true
+		}
+	}
+	return false
+}
+
+func (f *fetcher) table(ctx context.Context, table string) error {
+	digests, err := f.digest(ctx, table)
+	if err != nil {
+		return err
+	}
+	if err := f.send(kindQuery, query{Table: table, Digests: digests}); err != nil {
+		return err
+	}
+	var a answer
+	if err := f.expect(kindAnswer, &a, func(rows int64) { f.tell("compare", rows, 0) }); err != nil {
+		return err
+	}
+	if err := f.bringUp.SetDifferent(table, a.Different); err != nil {
+		return err
+	}
+	f.tell("receive", 0, a.Rows)
+	return f.chunks(ctx, func(t string) bool { return t != table })
+}
+
+func (f *fetcher) digest(ctx context.Context, table string) (replica.Digests, error) {
+	f.tell("compare", 0, 0)
+	scan, err := f.scanner.Scan(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("open a view of the database: %w", err)
+	}
+	defer scan.Close()
+	return f.bringUp.Digest(ctx, scan, table, func(rows int64) error {
+		f.tell("compare", rows, 0)
+		return f.alive(rows)
+	})
+}
+
+// chunks takes over rows until the member has sent all. Rows of a table for
+// which wrong is true have no place there.
+func (f *fetcher) chunks(ctx context.Context, wrong func(table string) bool) error {
+	for {
+		kind, body, err := f.receive(func(rows int64) { f.tell("receive", rows, f.at.RowsTotal) })
+		if err != nil {
+			return err
+		}
+		switch kind {
+		case kindEnd:
+			return nil
+		case kindChunk:
+		default:
+			return unexpected(kind)
+		}
+		var m chunk
+		if err := decode(body, &m); err != nil {
+			return err
+		}
+		c, err := replica.DecodeChunk(m.Body)
+		if err != nil {
+			return err
+		}
+		if wrong(c.Table) {
+			return fmt.Errorf("the member sent rows of table %s, for which it was not asked", c.Table)
+		}
+		if err := f.put(ctx, c); err != nil {
+			return err
+		}
+		f.tell("receive", m.Rows, f.at.RowsTotal)
+	}
+}
+
+// put takes a chunk over, in smaller pieces where the database asks to try
+// again.
+func (f *fetcher) put(ctx context.Context, c *replica.Chunk) error {
+	for try := 1; ; try++ {
+		err := f.bringUp.Put(ctx, c)
+		if err == nil || !errors.Is(err, merge.ErrRetry) || try == retriesMax {
+			return err
+		}
+		if n := len(c.Items); n > 1 {
+			for _, half := range [][]replica.Item{c.Items[:n/2], c.Items[n/2:]} {
+				if err := f.put(ctx, &replica.Chunk{Table: c.Table, Items: half}); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		select {
+		case <-time.After(retryWait):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (f *fetcher) finish(ctx context.Context) error {
+	scan, err := f.scanner.Scan(ctx)
+	if err != nil {
+		return fmt.Errorf("open a view of the database: %w", err)
+	}
+	defer scan.Close()
+	return f.bringUp.Finish(ctx, scan, func(table string, rows int64) error {
+		f.at.Table = table
+		f.tell("adopt", rows, 0)
+		return nil
+	})
+}
+
+func (f *fetcher) tell(step string, rows, total int64) {
+	f.at.Step, f.at.Rows, f.at.RowsTotal, f.at.Bytes = step, rows, total, f.bytes
+	f.progress(f.at)
+}
