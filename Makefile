@@ -13,10 +13,10 @@ TOOL    := go tool -modfile=tools/go.mod
 RACE := ^baraza/(clock|crdt|gossip|schema|merge|merge/memdb|internal/kv|node/(replica|session|store|trust|config))$$
 FUZZTIME ?= 30s
 
-.PHONY: help deps build test vet gofmt race e2e bench lint fuzz demo clean
+.PHONY: help deps build test vet gofmt race e2e bench microbench lint fuzz demo clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 deps: ## install what the tests need beside Go: a MariaDB server and a C compiler
 	@.ci/deps
@@ -41,7 +41,10 @@ race: deps ## every test with the race detector
 e2e: deps build ## only the tests that run whole sites on real servers
 	go test -timeout 20m -count=1 ./internal/demo/... ./internal/e2e/...
 
-bench: deps ## the benchmarks; compare two runs with: make bench > new; benchstat old new
+bench: deps build ## whole sites beside what they are compared with: writes docs/benchmarks.md (nothing else should run)
+	go run ./internal/bench/cmd -out docs/benchmarks.md $(BENCHFLAGS)
+
+microbench: ## Go's benchmarks; compare two runs with: make microbench > new; benchstat old new
 	go test -run '^$$' -bench . -benchmem ./...
 
 lint: ## golangci-lint (with gofumpt), go fix, go mod tidy (compiles the tools the first time: minutes)

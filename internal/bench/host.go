@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path"
 	"runtime"
 	"strings"
 	"time"
@@ -21,8 +22,8 @@ func describeHost(o *Options) host {
 	h := host{
 		date: time.Now().UTC(), golang: runtime.Version(),
 		cpu:    fmt.Sprintf("%d × %s", runtime.NumCPU(), procField("/proc/cpuinfo", "model name")),
-		memory: procField("/proc/meminfo", "MemTotal"), load: "unknown",
-		mariadb: output("mariadbd", "--version"), commit: output("git", "describe", "--always", "--dirty"),
+		memory: gib(procField("/proc/meminfo", "MemTotal")), load: "unknown",
+		mariadb: path.Base(output("mariadbd", "--version")), commit: output("git", "describe", "--always", "--dirty"),
 		baraza: "not run",
 	}
 	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease")
@@ -41,7 +42,7 @@ func (h host) markdown(o *Options) string {
 	row := func(name, value string) { fmt.Fprintf(b, "| %s | %s |\n", name, value) }
 	b.WriteString("| | |\n|---|---|\n")
 	row("date", h.date.Format("2006-01-02 15:04 UTC"))
-	row("machine", fmt.Sprintf("%s, %s of memory, %s", h.cpu, h.memory, h.system))
+	row("machine", fmt.Sprintf("%s, %s, %s", h.cpu, h.memory, h.system))
 	row("load before the run", h.load)
 	row("MariaDB", h.mariadb)
 	row("baraza", fmt.Sprintf("%s, commit %s, %s", h.baraza, h.commit, h.golang))
@@ -50,8 +51,17 @@ func (h host) markdown(o *Options) string {
 		o.Reps, grouped(float64(o.WriteRows)), o.LagSeconds, o.LagRate, grouped(float64(o.CatchupRows)), grouped(float64(o.HotRows)),
 		grouped(float64(o.WireRows)), grouped(float64(o.MemoryRows)), grouped(float64(o.JoinRows))))
 	row("servers", "`"+strings.Join(serverArgs, " ")+"`, otherwise the defaults; sources of MariaDB's replication also `--log-bin --binlog-format=ROW`")
-	row("load", "Go clients in one process on the same machine, text protocol; what they cost is in all figures")
+	row("clients", "Go clients in one process on the same machine, text protocol; what they use of the processors is in all figures")
 	return b.String()
+}
+
+// gib turns "24684084 kB" into "23.5 GiB of memory".
+func gib(kb string) string {
+	var n float64
+	if _, err := fmt.Sscanf(kb, "%f kB", &n); err != nil {
+		return "unknown memory"
+	}
+	return fmt.Sprintf("%.1f GiB of memory", n/(1<<20))
 }
 
 // procField returns the first "name: value" of a file in /proc.

@@ -15,6 +15,7 @@ type relay struct {
 	target   string
 	bytes    atomic.Int64
 	open     sync.Map // of net.Conn
+	closed   atomic.Bool
 	running  sync.WaitGroup
 }
 
@@ -35,6 +36,7 @@ func (r *relay) address() string { return r.listener.Addr().String() }
 func (r *relay) count() int64 { return r.bytes.Load() }
 
 func (r *relay) close() {
+	r.closed.Store(true)
 	_ = r.listener.Close()
 	r.open.Range(func(c, _ any) bool { _ = c.(net.Conn).Close(); return true })
 	r.running.Wait()
@@ -54,6 +56,9 @@ func (r *relay) pass(in net.Conn) {
 	r.open.Store(in, true)
 	defer r.open.Delete(in)
 	defer in.Close()
+	if r.closed.Load() {
+		return // close may have looked before it was stored
+	}
 	out, err := net.Dial("tcp", r.target)
 	if err != nil {
 		return

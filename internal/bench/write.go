@@ -9,6 +9,8 @@ import (
 const (
 	writeConns  = 4
 	writeFilled = 20_000 // rows in the table before, which updates change
+	// Large transactions get more rows, for a repetition to last some seconds.
+	writeManyFactor = 5
 )
 
 const writeMethod = `
@@ -54,6 +56,9 @@ func measureWrite(ctx context.Context, l *lab, r *result) error {
 			j := job{
 				rows: l.o.WriteRows, perTx: kind.perTx, conns: writeConns, update: kind.update, hot: writeFilled,
 				seed: uint64(1000*k + rep + 1),
+			}
+			if kind.perTx > 1 {
+				j.rows *= writeManyFactor
 			}
 			rate, backlog, err := variants[v].measure(ctx, j)
 			if err != nil {
