@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"baraza/capture/trigger"
 	"baraza/internal/mariadb/mariadbtest"
 	"baraza/internal/sqlrow"
 	"baraza/merge"
@@ -116,9 +117,16 @@ func (s *site) rows(t testing.TB, table string) []merge.Row {
 func TestConformance(t *testing.T) {
 	dbtest.Run(t, func(t *testing.T) dbtest.Harness {
 		s := newSite(t, dbtest.DDL...)
-		app := s.application(t)
+		app, plain := s.application(t), open(t, s, false)
+		if err := trigger.Install(t.Context(), plain, s.model); err != nil {
+			t.Fatal(err)
+		}
+		source, err := trigger.New(t.Context(), plain, s.model)
+		if err != nil {
+			t.Fatal(err)
+		}
 		return dbtest.Harness{
-			Model: s.model, DB: s.DB, Source: nil,
+			Model: s.model, DB: s.DB, Source: source,
 			App:  func(writes ...memdb.Write) error { return app.write(t.Context(), s.model, writes...) },
 			Rows: func(table string) []merge.Row { return s.rows(t, table) },
 		}
