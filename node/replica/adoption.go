@@ -26,7 +26,7 @@ const (
 // after the last Put. From here on the site captures and applies.
 func (b *BringUp) Finish(ctx context.Context, scan merge.Scan, alive func(table string, rows int64) error) error {
 	r := b.r
-	t := newTxn(r.cfg.Store, r.names)
+	t := r.newTxn()
 	a := &adoption{bringUp: b, local: r.newLocal(t)}
 	a.clock.Observe(b.header.Clock)
 	a.applied.Merge(b.header.Vector)
@@ -176,7 +176,7 @@ func (a *adoption) captured(ctx context.Context) error {
 	defer reading.Close()
 	settled := map[merge.RowID]bool{}
 	for {
-		part, err := reading.Next(ctx, captureRows)
+		part, err := reading.Next(ctx, a.r.limits.captureRows)
 		if err != nil {
 			return fmt.Errorf("read local changes: %w", err)
 		}

@@ -11,16 +11,6 @@ import (
 	"baraza/merge"
 )
 
-// Bounds of apply.
-const (
-	// groupRows is how many row changes one database transaction applies; a
-	// single batch may have more.
-	groupRows = 4000
-	// pendingRowsMax is how many local changes an apply step takes by itself;
-	// with more it asks for Capture first.
-	pendingRowsMax = 2000
-)
-
 // ErrCaptureFirst: there are more local changes than an apply step takes;
 // call Capture, then Apply again.
 var ErrCaptureFirst = errors.New("local changes must be captured first")
@@ -40,7 +30,7 @@ type Result struct {
 // limit; 0 means the default.
 func (r *Replica) Apply(ctx context.Context, limit int) (Result, error) {
 	if limit <= 0 {
-		limit = groupRows
+		limit = r.limits.groupRows
 	}
 	if err := r.begin(ctx); err != nil {
 		return Result{}, err
@@ -67,7 +57,7 @@ func (r *Replica) applyGroup(ctx context.Context, g *group) (Result, error) {
 	if err != nil {
 		return Result{}, fmt.Errorf("begin a transaction: %w", err)
 	}
-	t := newTxn(r.cfg.Store, r.names)
+	t := r.newTxn()
 	l := r.newLocal(t)
 	res, err := r.fill(ctx, g, tx, t, l)
 	if err != nil {
@@ -118,6 +108,14 @@ func (r *Replica) adoptGroup(g *group, l *local) {
 // fill writes the group into the transaction and the step.
 func (r *Replica) fill(ctx context.Context, g *group, tx merge.Tx, t *txn, l *local) (Result, error) {
 	var res Result
+	if g.large {
+		if err := r.lockAll(ctx, g, tx); err != nil {
+			return res, err
+		}
+		if err := r.takePending(ctx, tx, l); err != nil {
+			return res, err
+		}
+	}
 	for i := 0; ; i++ {
 		in, err := g.piece(r, i)
 		if err != nil {
@@ -130,8 +128,10 @@ func (r *Replica) fill(ctx context.Context, g *group, tx merge.Tx, t *txn, l *lo
 		if err := p.Lock(ctx, tx); err != nil {
 			return res, err
 		}
-		if err := r.takePending(ctx, tx, l); err != nil {
-			return res, err
+		if !g.large {
+			if err := r.takePending(ctx, tx, l); err != nil {
+				return res, err
+			}
 		}
 		if err := p.Merge(ctx, tx, t); err != nil {
 			return res, err
@@ -159,6 +159,21 @@ func (r *Replica) fill(ctx context.Context, g *group, tx merge.Tx, t *txn, l *lo
 	return res, tx.SetMark(ctx, r.mark+1)
 }
 
+// lockAll locks the rows of all pieces. Local changes can be taken only once in
+// a transaction, as the source gives them again until it is committed; and they
+// are taken when every row is locked.
+func (r *Replica) lockAll(ctx context.Context, g *group, tx merge.Tx) error {
+	for i := 0; ; i++ {
+		in, err := g.piece(r, i)
+		if err != nil || in == nil {
+			return err
+		}
+		if err := r.merger.NewPiece(in).Lock(ctx, tx); err != nil {
+			return err
+		}
+	}
+}
+
 // retryRows tries the rows that are held or set aside once more.
 func (r *Replica) retryRows(ctx context.Context, tx merge.Tx, t *txn, l *local) error {
 	p, err := r.merger.RetryPiece(t)
@@ -183,7 +198,7 @@ func (r *Replica) takePending(ctx context.Context, tx merge.Tx, l *local) error 
 		return fmt.Errorf("read local changes: %w", err)
 	}
 	defer reading.Close()
-	part, err := reading.Next(ctx, pendingRowsMax)
+	part, err := reading.Next(ctx, r.limits.pendingRows)
 	if err != nil {
 		return fmt.Errorf("read local changes: %w", err)
 	}
@@ -205,10 +220,11 @@ func (r *Replica) takePending(ctx context.Context, tx merge.Tx, l *local) error 
 
 // group is the batches that one transaction applies.
 type group struct {
-	batches  []pending
-	applied  clock.VersionVector
-	contexts map[clock.SiteID]clock.VersionVector
-	observed clock.Timestamp
+	batches     []pending
+	applied     clock.VersionVector
+	contexts    map[clock.SiteID]clock.VersionVector
+	observed    clock.Timestamp
+	rows, bytes int
 	// large: the single batch is read entry by entry.
 	large bool
 	retry bool
@@ -239,7 +255,7 @@ func (g *group) piece(r *Replica, i int) ([]merge.Incoming, error) {
 	if seq > b.last {
 		return nil, nil
 	}
-	e, err := r.entry(b.origin, seq)
+	e, _, err := r.entry(b.origin, seq)
 	if err != nil {
 		return nil, err
 	}

@@ -18,13 +18,14 @@ var (
 type history struct {
 	sites int
 	loose bool
+	tiny  bool // limits: every step spills, most batches are large
 	ops   []op
 }
 
 // newHistory makes a history; those with small seeds are short.
 func newHistory(seed uint64, loose bool) history {
 	rnd := rand.New(rand.NewPCG(seed, 3))
-	h := history{sites: 2 + rnd.IntN(4), loose: loose}
+	h := history{sites: 2 + rnd.IntN(4), loose: loose, tiny: rnd.IntN(2) == 0}
 	kinds := []opKind{
 		opWrite, opWrite, opWrite, opWrite, opCapture, opCapture, opTransfer, opTransfer, opTransfer, opTransfer,
 		opApply, opApply, opApply, opApply, opRetry,
@@ -40,7 +41,7 @@ func newHistory(seed uint64, loose bool) history {
 
 // run returns what went wrong, and what had happened.
 func (h history) run() (trace []string, err error) {
-	w, err := newWorld(h.sites, h.loose)
+	w, err := newWorld(h.sites, h.loose, h.tiny)
 	if err != nil {
 		return nil, err
 	}
@@ -92,8 +93,8 @@ func runHistories(t *testing.T, loose bool) {
 			continue
 		}
 		trace, err := h.shrink().run()
-		t.Fatalf("%v\nthe shortest history found, of %d sites:\n  %s\nreplay: go test ./node/replica -run %s -seed %d",
-			err, h.sites, strings.Join(trace, "\n  "), t.Name(), seed)
+		t.Fatalf("%v\nthe shortest history found, of %d sites, tiny limits %v:\n  %s\nreplay: go test ./node/replica -run %s -seed %d",
+			err, h.sites, h.tiny, strings.Join(trace, "\n  "), t.Name(), seed)
 	}
 }
 

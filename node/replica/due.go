@@ -12,12 +12,11 @@ import (
 func (r *Replica) nextGroup(limit int) (*group, error) {
 	g := &group{applied: r.applied.Clone(), contexts: map[clock.SiteID]clock.VersionVector{}, observed: r.clock.Last()}
 	have := r.log.Vector()
-	rows := 0
-	for progress := true; progress && rows < limit; {
+	for progress := true; progress; {
 		progress = false
 		for _, e := range have {
-			for e.Site != r.cfg.Self && rows < limit {
-				b, n, err := r.due(g, e, limit, rows)
+			for e.Site != r.cfg.Self && g.rows < limit && !g.large {
+				b, err := r.due(g, e, limit)
 				if err != nil {
 					return nil, err
 				}
@@ -25,11 +24,6 @@ func (r *Replica) nextGroup(limit int) (*group, error) {
 					break
 				}
 				g.add(b)
-				if n < 0 {
-					g.large = true
-					return g, nil
-				}
-				rows += n
 				progress = true
 			}
 		}
@@ -43,62 +37,64 @@ func (g *group) add(b *due) {
 	g.applied.Set(clock.Entry{Site: b.origin, Seq: b.last, Through: b.through})
 	g.contexts[b.origin] = b.context
 	g.observed = max(g.observed, b.through)
+	g.rows += len(b.changes)
+	g.bytes += b.bytes
+	g.large = b.large
 }
 
 type due struct {
 	pending
 	through clock.Timestamp
+	bytes   int
+	// large: the batch must be applied alone, piece by piece.
+	large bool
 }
 
-// due returns the origin's next batch if it is whole, not quarantined, and all
-// that its writer had seen is applied; nil if not. rows is -1 for a batch that
-// must be applied alone, piece by piece; such a batch is due only for an empty
-// group.
-func (r *Replica) due(g *group, have clock.Entry, limit, soFar int) (b *due, rows int, err error) {
+// due returns the origin's next batch if it is whole, not quarantined, all
+// that its writer had seen is applied, and it fits into the group; nil if not.
+// A batch beyond the limits fits into an empty group only.
+func (r *Replica) due(g *group, have clock.Entry, limit int) (*due, error) {
 	seq := g.applied.Seq(have.Site) + 1
 	if seq > have.Seq {
-		return nil, 0, nil
+		return nil, nil
 	}
 	last, whole, err := r.batchEnd(have.Site, seq, have.Seq)
 	if err != nil || !whole {
-		return nil, 0, err
+		return nil, err
 	}
-	e, err := r.entry(have.Site, seq)
-	if err != nil {
-		return nil, 0, err
-	}
-	if !e.First {
-		return nil, 0, fmt.Errorf("entry %d of site %s should begin a batch and does not: the log is damaged", seq, have.Site.Short())
-	}
-	for _, c := range e.Context {
-		if g.applied.Seq(c.Site) < c.Seq {
-			return nil, 0, nil
+	b := &due{pending: pending{origin: have.Site, first: seq, last: last}}
+	for s := seq; s <= last; s++ {
+		if b.large {
+			s = last // only its end is still of interest
 		}
-	}
-	b = &due{pending: pending{origin: have.Site, first: seq, last: last, changes: e.Changes}}
-	b.context = r.contextOf(g, have.Site, e.Context)
-	for s := seq + 1; s <= last && (len(b.changes) <= limit || s == last); s++ {
-		if e, err = r.entry(have.Site, s); err != nil {
-			return nil, 0, err
+		e, size, err := r.entry(have.Site, s)
+		if err != nil {
+			return nil, err
 		}
+		if s == seq {
+			if !e.First {
+				return nil, fmt.Errorf("entry %d of site %s should begin a batch and does not: the log is damaged", seq, have.Site.Short())
+			}
+			if !g.applied.Includes(e.Context) {
+				return nil, nil
+			}
+			b.context = r.contextOf(g, have.Site, e.Context)
+		}
+		b.through = e.Through
+		b.bytes += size
 		b.changes = append(b.changes, e.Changes...)
-		if len(b.changes) > limit && s < last {
-			s = last - 1 // only its end is still of interest
-		}
+		b.large = b.large || len(b.changes) > limit || b.bytes > r.limits.groupBytes
 	}
-	b.through = e.Through
 	if b.through.Millis() > r.cfg.NowMillis()+r.cfg.MaxDriftMillis {
-		return nil, 0, nil // quarantined
+		return nil, nil // quarantined
 	}
-	n := len(b.changes)
-	switch {
-	case soFar > 0 && soFar+n > limit:
-		return nil, 0, nil
-	case n > limit:
+	if len(g.batches) > 0 && (b.large || g.rows+len(b.changes) > limit || g.bytes+b.bytes > r.limits.groupBytes) {
+		return nil, nil
+	}
+	if b.large {
 		b.changes = nil
-		return b, -1, nil
 	}
-	return b, n, nil
+	return b, nil
 }
 
 // scan is how far an origin's log was searched for the end of a batch.
@@ -141,17 +137,17 @@ func (r *Replica) contextOf(g *group, origin clock.SiteID, delta clock.VersionVe
 	return context
 }
 
-// entry reads and decodes one log entry.
-func (r *Replica) entry(origin clock.SiteID, seq uint64) (*crdt.Entry, error) {
+// entry reads and decodes one log entry; it also tells its size in bytes.
+func (r *Replica) entry(origin clock.SiteID, seq uint64) (*crdt.Entry, int, error) {
 	b, err := r.rawEntry(origin, seq)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	e, err := crdt.DecodeEntry(b)
 	if err != nil {
-		return nil, fmt.Errorf("entry %d of site %s: %w", seq, origin.Short(), err)
+		return nil, 0, fmt.Errorf("entry %d of site %s: %w", seq, origin.Short(), err)
 	}
-	return e, nil
+	return e, len(b), nil
 }
 
 func (r *Replica) rawEntry(origin clock.SiteID, seq uint64) ([]byte, error) {

@@ -48,7 +48,7 @@ func (r *Replica) Batches(origin clock.SiteID) ([]crdt.Batch, error) {
 	var all []crdt.Batch
 	var context clock.VersionVector
 	for seq := uint64(1); seq <= r.log.Vector().Seq(origin); seq++ {
-		e, err := r.entry(origin, seq)
+		e, _, err := r.entry(origin, seq)
 		if err != nil {
 			return nil, err
 		}
@@ -64,6 +64,11 @@ func (r *Replica) Batches(origin clock.SiteID) ([]crdt.Batch, error) {
 		}
 	}
 	return all, nil
+}
+
+// SetLimits makes the limits small, so that small tests reach them.
+func (r *Replica) SetLimits(rows, bytes int) {
+	r.limits = limits{captureRows: rows, pendingRows: 1000, groupRows: rows, groupBytes: bytes, entryBytes: bytes, stepRows: rows, stepBytes: 4 * bytes}
 }
 
 // Store returns the replica's store.

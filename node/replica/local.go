@@ -13,14 +13,6 @@ import (
 	"baraza/merge"
 )
 
-// Bounds of capture.
-const (
-	// captureRows is how many log rows are read at a time.
-	captureRows = 2000
-	// entryBytes is about how large a log entry grows before the next begins.
-	entryBytes = 256 << 10
-)
-
 // Capture takes everything that local applications committed since the last
 // call and logs it as one batch. It returns how many row changes it took.
 func (r *Replica) Capture(ctx context.Context) (int, error) {
@@ -32,10 +24,10 @@ func (r *Replica) Capture(ctx context.Context) (int, error) {
 		return 0, fmt.Errorf("read local changes: %w", err)
 	}
 	defer reading.Close()
-	t := newTxn(r.cfg.Store, r.names)
+	t := r.newTxn()
 	l := r.newLocal(t)
 	for {
-		part, err := reading.Next(ctx, captureRows)
+		part, err := reading.Next(ctx, r.limits.captureRows)
 		if err != nil {
 			return 0, r.abandon(t, fmt.Errorf("read local changes: %w", err))
 		}
@@ -182,7 +174,7 @@ func (l *local) append(ch crdt.Change) {
 	for _, v := range ch.Values {
 		l.size += 1 + len(v)
 	}
-	if l.size >= entryBytes {
+	if l.size >= l.r.limits.entryBytes {
 		l.write(false)
 	}
 }

@@ -48,8 +48,9 @@ type Replica struct {
 	mark uint64
 	// taken are log rows that Capture logged and that the source may still
 	// have.
-	taken capture.IDs
-	scans map[clock.SiteID]scan
+	taken  capture.IDs
+	scans  map[clock.SiteID]scan
+	limits limits
 	// unsettled: a step failed half-way; the next one begins with Settle.
 	unsettled bool
 	// bringingUp: the site waits for its first rows (bringup.go).
@@ -63,7 +64,7 @@ func Open(ctx context.Context, cfg Config) (*Replica, error) {
 	}
 	r := &Replica{
 		cfg: cfg, contexts: map[clock.SiteID]clock.VersionVector{},
-		scans: map[clock.SiteID]scan{},
+		scans: map[clock.SiteID]scan{}, limits: defaultLimits,
 	}
 	r.SetModel(cfg.Model)
 	if err := r.claim(); err != nil {

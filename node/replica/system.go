@@ -16,7 +16,7 @@ func (r *Replica) WriteSystem(ctx context.Context, rows []capture.Row) error {
 	if err := r.begin(ctx); err != nil {
 		return err
 	}
-	t := newTxn(r.cfg.Store, r.names)
+	t := r.newTxn()
 	l := r.newLocal(t)
 	if err := l.add(&capture.Part{Rows: rows}); err != nil {
 		return r.abandon(t, err)

@@ -146,7 +146,7 @@ func (b *BringUp) Put(ctx context.Context, c *Chunk) error {
 	if err != nil {
 		return fmt.Errorf("begin a transaction: %w", err)
 	}
-	t := newTxn(b.r.cfg.Store, b.r.names)
+	t := b.r.newTxn()
 	err = b.put(ctx, tx, t, c)
 	if err == nil {
 		err = tx.SetMark(ctx, b.r.mark+1)
@@ -209,7 +209,7 @@ func (r *Replica) pendingOf(ctx context.Context, items map[merge.RowID]*Item) (m
 	defer reading.Close()
 	found := map[merge.RowID]*localWrites{}
 	for {
-		part, err := reading.Next(ctx, captureRows)
+		part, err := reading.Next(ctx, r.limits.captureRows)
 		if err != nil {
 			return nil, fmt.Errorf("read local changes: %w", err)
 		}

@@ -18,8 +18,11 @@ type txn struct {
 	names *names
 	rows  map[merge.RowID]*txnRow
 	raw   map[string][]byte // other keys; nil deletes
+	// bytes is about what rows and raw hold.
+	bytes  int
+	limits *limits
 	// spilled: some writes are in the staging area already, because the step
-	// is larger than spillRows.
+	// is larger than the limits.
 	spilled bool
 	// tried: the step wrote to the store, or tried to.
 	tried bool
@@ -36,11 +39,8 @@ type txnRow struct {
 	dirty     bool
 }
 
-// spillRows bounds the rows that one step keeps in memory.
-const spillRows = 50_000
-
-func newTxn(store kv.Store, n *names) *txn {
-	return &txn{store: store, names: n, rows: map[merge.RowID]*txnRow{}, raw: map[string][]byte{}}
+func (r *Replica) newTxn() *txn {
+	return &txn{store: r.cfg.Store, names: r.names, limits: &r.limits, rows: map[merge.RowID]*txnRow{}, raw: map[string][]byte{}}
 }
 
 // get reads a key as the step has it.
@@ -60,14 +60,17 @@ func (t *txn) get(key []byte) ([]byte, error) {
 	return t.store.Get(key)
 }
 
-func (t *txn) set(key, value []byte) { t.raw[string(key)] = value }
+func (t *txn) set(key, value []byte) {
+	t.raw[string(key)] = value
+	t.bytes += len(key) + len(value)
+}
 
 // row loads a row state once.
 func (t *txn) row(id merge.RowID) (*txnRow, error) {
 	if r := t.rows[id]; r != nil {
 		return r, nil
 	}
-	if len(t.rows) >= spillRows {
+	if len(t.rows) >= t.limits.stepRows || t.bytes >= t.limits.stepBytes {
 		if err := t.spill(); err != nil {
 			return nil, err
 		}
@@ -154,6 +157,11 @@ func (t *txn) Put(id merge.RowID, s *merge.State, losses []crdt.Loss) error {
 	}
 	t.indexPlace(id, r.cur, s)
 	r.cur, r.losses, r.dirty = s, losses, true
+	if s != nil {
+		for _, v := range s.Values {
+			t.bytes += len(v)
+		}
+	}
 	return nil
 }
 
@@ -299,7 +307,7 @@ func (t *txn) rowWrites(id merge.RowID, r *txnRow) {
 // spill moves what is in memory to the staging area, not synced.
 func (t *txn) spill() error {
 	b := t.stagedBatch()
-	t.rows, t.raw = map[merge.RowID]*txnRow{}, map[string][]byte{}
+	t.rows, t.raw, t.bytes = map[merge.RowID]*txnRow{}, map[string][]byte{}, 0
 	t.spilled, t.tried = true, true
 	return t.store.Write(b, false)
 }

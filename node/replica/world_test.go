@@ -27,6 +27,7 @@ type world struct {
 	ledger map[cell]bool // true: knowingly overwritten
 	trace  []string
 	serial int
+	tiny   bool // the replicas' limits
 }
 
 // cell is one value that an application wrote. Such values are unique.
@@ -50,8 +51,8 @@ type site struct {
 
 var clinic = dbtest.Model()
 
-func newWorld(sites int, loose bool) (*world, error) {
-	w := &world{loose: loose, ledger: map[cell]bool{}, micros: 1_700_000_000_000_000}
+func newWorld(sites int, loose, tiny bool) (*world, error) {
+	w := &world{loose: loose, tiny: tiny, ledger: map[cell]bool{}, micros: 1_700_000_000_000_000}
 	for n := 1; n <= sites; n++ {
 		s := &site{w: w, n: n, id: clock.SiteID{byte(n)}, faults: &faults{}}
 		s.store = newCrashStore(s.faults)
@@ -77,6 +78,9 @@ func (s *site) config() replica.Config {
 
 func (s *site) open() (err error) {
 	s.r, err = replica.Open(context.Background(), s.config())
+	if err == nil && s.w.tiny {
+		s.r.SetLimits(2, 150)
+	}
 	return err
 }
 
