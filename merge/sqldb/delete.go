@@ -62,7 +62,7 @@ func (x *tx) deleteRing(ctx context.Context, t *sqlrow.Table, keys []crdt.Key, s
 	var refused []merge.RowError
 	for len(keys) > 0 {
 		bad, err := x.attempt(ctx, func() ([]merge.RowError, error) {
-			if err := x.unchecked(ctx, func() error { return x.unlink(ctx, t, keys, self) }); err != nil {
+			if err := x.unlink(ctx, t, keys, self); err != nil {
 				return nil, err
 			}
 			return x.delete(ctx, t, keys)
@@ -87,7 +87,7 @@ func (x *tx) unlink(ctx context.Context, t *sqlrow.Table, keys []crdt.Key, self 
 	if err != nil {
 		return err
 	}
-	head := "UPDATE " + sqlrow.QuoteName(t.Def.Name) + " SET "
+	head := unchecked + "UPDATE" + uncheckedHint + " " + sqlrow.QuoteName(t.Def.Name) + " SET "
 	for i, column := range self {
 		if i > 0 {
 			head += ","

@@ -113,7 +113,11 @@ func (in *inserting) head(columns []string) string {
 	for i, c := range columns {
 		names[i] = sqlrow.QuoteName(c)
 	}
-	return "INSERT INTO " + sqlrow.QuoteName(in.t.Def.Name) + " (" + strings.Join(names, ",") + ") VALUES "
+	insert := "INSERT"
+	if len(in.later) > 0 {
+		insert = unchecked + insert + uncheckedHint
+	}
+	return insert + " INTO " + sqlrow.QuoteName(in.t.Def.Name) + " (" + strings.Join(names, ",") + ") VALUES "
 }
 
 // shapes writes the rows as literals, grouped by their columns. Rows that

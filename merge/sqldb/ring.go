@@ -18,6 +18,16 @@ func placeholder(def *schema.Table, column string) string {
 	return "0"
 }
 
+// A statement that begins with unchecked and has uncheckedHint after its verb
+// runs without foreign key checks: the first is for MariaDB, the second for
+// MySQL, and each is a comment to the other. The session stays as it is,
+// whatever happens. The rows hold placeholders; their other references were
+// looked up and locked, and the final ones are checked when they are written.
+const (
+	unchecked     = "/*M! SET STATEMENT foreign_key_checks=0 FOR */ "
+	uncheckedHint = " /*+ SET_VAR(foreign_key_checks=OFF) */"
+)
+
 // attempt runs f and takes back what it did when it refused any row.
 func (x *tx) attempt(ctx context.Context, f func() ([]merge.RowError, error)) ([]merge.RowError, error) {
 	if _, err := x.sql.ExecContext(ctx, "SAVEPOINT attempt"); err != nil {
@@ -56,7 +66,7 @@ func (x *tx) insertRing(ctx context.Context, t *sqlrow.Table, rows []merge.Row, 
 // tryRing returns the rows that were refused at the first step that refused any.
 func (x *tx) tryRing(ctx context.Context, t *sqlrow.Table, rows []merge.Row, self []string) ([]merge.RowError, error) {
 	in := &inserting{tx: x, t: t, later: self}
-	if err := x.unchecked(ctx, func() error { return in.run(ctx, rows) }); err != nil {
+	if err := in.run(ctx, rows); err != nil {
 		return nil, err
 	}
 	if len(in.refused) > 0 {
@@ -73,18 +83,4 @@ func (x *tx) tryRing(ctx context.Context, t *sqlrow.Table, rows []merge.Row, sel
 		}
 	}
 	return x.update(ctx, t, links)
-}
-
-// unchecked runs f without foreign key checks: the rows of f hold references
-// that stand for others. Those that are final were looked up and locked, and
-// the others are checked when they are written.
-func (x *tx) unchecked(ctx context.Context, f func() error) error {
-	if _, err := x.sql.ExecContext(ctx, "SET foreign_key_checks=0"); err != nil {
-		return wrap(err, "turn foreign key checks off")
-	}
-	err := f()
-	if _, on := x.sql.ExecContext(ctx, "SET foreign_key_checks=1"); on != nil {
-		return wrap(on, "turn foreign key checks on")
-	}
-	return err
 }
