@@ -25,15 +25,17 @@ type Relay struct {
 	mu     sync.Mutex
 	healed *sync.Cond
 	cut    bool
+	from   func(client net.Addr) bool // set by CutFrom
 	closed bool
 	conns  map[net.Conn]struct{}
+	held   map[net.Conn]bool // the clients' connections: are they cut?
 	work   sync.WaitGroup
 }
 
 // New starts a relay from an address to a target, both HOST:PORT. Port 0 takes
 // any that is free for TCP and UDP.
 func New(listen, target string) (*Relay, error) {
-	r := &Relay{target: target, conns: map[net.Conn]struct{}{}}
+	r := &Relay{target: target, conns: map[net.Conn]struct{}{}, held: map[net.Conn]bool{}}
 	r.healed = sync.NewCond(&r.mu)
 	if err := r.listen(listen); err != nil {
 		return nil, err
@@ -73,20 +75,39 @@ func (r *Relay) Cut() {
 	r.cut = true
 }
 
+// CutFrom stops what passes between the target and the clients that match,
+// those that come later too. Everyone else goes on. match must not call the
+// relay.
+func (r *Relay) CutFrom(match func(client net.Addr) bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.from = match
+	for c := range r.held {
+		r.held[c] = match(c.RemoteAddr())
+	}
+}
+
 // Heal lets everything pass again. Packets that came during the cut are lost,
 // bytes of connections are not.
 func (r *Relay) Heal() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.cut = false
+	r.heal()
+}
+
+func (r *Relay) heal() {
+	r.cut, r.from = false, nil
+	for c := range r.held {
+		r.held[c] = false
+	}
 	r.healed.Broadcast()
 }
 
 // Close ends the relay and all connections through it.
 func (r *Relay) Close() error {
 	r.mu.Lock()
-	r.closed, r.cut = true, false
-	r.healed.Broadcast()
+	r.closed = true
+	r.heal()
 	for c := range r.conns {
 		_ = c.Close()
 	}
@@ -96,20 +117,32 @@ func (r *Relay) Close() error {
 	return err
 }
 
-// pass waits while the relay is cut; false when it is closed.
-func (r *Relay) pass() bool {
+// pass waits while the relay is cut for a client; false when it is closed.
+func (r *Relay) pass(client net.Conn) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for r.cut && !r.closed {
+	for (r.cut || r.held[client]) && !r.closed {
 		r.healed.Wait()
 	}
 	return !r.closed
 }
 
-func (r *Relay) isCut() bool {
+// drops reports whether a packet from or to a client is lost.
+func (r *Relay) drops(client net.Addr) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.cut
+	return r.cut || r.from != nil && r.from(client)
+}
+
+// admit remembers a client's connection and whether it is cut.
+func (r *Relay) admit(client net.Conn) bool {
+	if !r.keep(client) {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.held[client] = r.from != nil && r.from(client.RemoteAddr())
+	return true
 }
 
 // keep remembers a connection, so that Close ends it; false when closed.
@@ -129,6 +162,7 @@ func (r *Relay) drop(c net.Conn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.conns, c)
+	delete(r.held, c)
 }
 
 func (r *Relay) acceptTCP() {
@@ -137,7 +171,7 @@ func (r *Relay) acceptTCP() {
 		if err != nil {
 			return
 		}
-		if !r.keep(in) {
+		if !r.admit(in) {
 			return
 		}
 		r.work.Go(func() { r.connect(in) })
@@ -146,7 +180,7 @@ func (r *Relay) acceptTCP() {
 
 func (r *Relay) connect(in net.Conn) {
 	defer r.drop(in)
-	if !r.pass() {
+	if !r.pass(in) {
 		return
 	}
 	out, err := net.Dial("tcp", r.target)
@@ -155,19 +189,19 @@ func (r *Relay) connect(in net.Conn) {
 	}
 	defer r.drop(out)
 	var back sync.WaitGroup
-	back.Go(func() { r.copy(in, out) })
-	r.copy(out, in)
+	back.Go(func() { r.copy(in, out, in) })
+	r.copy(out, in, in)
 	back.Wait()
 }
 
 // copy passes bytes one way until either end is done; then it ends both.
-func (r *Relay) copy(to, from net.Conn) {
+func (r *Relay) copy(to, from, client net.Conn) {
 	defer to.Close()
 	defer from.Close()
 	buf := make([]byte, copyBytes)
 	for {
 		n, err := from.Read(buf)
-		if !r.pass() {
+		if !r.pass(client) {
 			return
 		}
 		if n > 0 {
@@ -192,7 +226,7 @@ func (r *Relay) relayUDP() {
 		if err != nil {
 			return
 		}
-		if r.isCut() {
+		if r.drops(from) {
 			continue
 		}
 		out := clients[from.String()]
@@ -221,7 +255,7 @@ func (r *Relay) answers(out net.Conn, to *net.UDPAddr) {
 			}
 			continue // nobody listens at the target just now
 		}
-		if !r.isCut() {
+		if !r.drops(to) {
 			_, _ = r.udp.WriteToUDP(buf[:n], to)
 		}
 	}
