@@ -45,6 +45,9 @@ func (r *reading) goneRows(ctx context.Context, n *numbered, where string) ([]go
 		last := 1 + len(fields)
 		rows = append(rows, gone{id: id, row: n.now.Row(v[1:last:last]), leaves: v[last:]})
 	})
+	if isMissing(err) {
+		return nil, nil // State has said so; what was in it is lost
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read %s.%s: %w", home, goneTable(n.id), err)
 	}

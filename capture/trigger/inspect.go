@@ -22,6 +22,7 @@ type generation struct {
 	db, table string
 	columns   []string // of bit 0, 1, 2 …
 	gone      string   // createGone(0) at the time
+	lost      bool     // its table of deleted rows is not there
 }
 
 // installedTrigger is one of our triggers in the application's schema.
@@ -135,8 +136,7 @@ func (have *installed) find(m *schema.Model, p *plan) (id int, why string) {
 	case id == 0:
 		return 0, "its triggers are not installed, or the table changed since"
 	case !slices.Contains(have.homeTables, goneTable(id)):
-		// The line without the table: start again with a new number.
-		delete(have.generations, id)
+		have.generations[id].lost = true
 		return 0, home + "." + goneTable(id) + " is not there"
 	}
 	for _, e := range events {
@@ -147,10 +147,29 @@ func (have *installed) find(m *schema.Model, p *plan) (id int, why string) {
 	return id, ""
 }
 
+// unused returns a number that no line, trigger or table has, so that log rows
+// of an installation that somebody damaged are never read as another table's.
+func (have *installed) unused() int {
+	last := 0
+	for id := range have.generations {
+		last = max(last, id)
+	}
+	for _, t := range have.triggers {
+		last = max(last, t.id)
+	}
+	for _, name := range have.homeTables {
+		var id int
+		if n, _ := fmt.Sscanf(name, "gone_%d", &id); n == 1 {
+			last = max(last, id)
+		}
+	}
+	return last + 1
+}
+
 // fits reports whether a generation means what the plan means.
 func (have *installed) fits(id int, m *schema.Model, p *plan) bool {
 	g := have.generations[id]
-	return g != nil && g.db == m.Database && g.table == p.table.Def.Name &&
+	return g != nil && !g.lost && g.db == m.Database && g.table == p.table.Def.Name &&
 		slices.Equal(g.columns, p.names) && g.gone == p.createGone(0)
 }
 

@@ -208,14 +208,7 @@ func (have *installed) install(ctx context.Context, conn *sql.Conn, m *schema.Mo
 
 // addGeneration gives the table a new number, with a table for deleted rows.
 func (have *installed) addGeneration(ctx context.Context, conn *sql.Conn, m *schema.Model, p *plan) (int, error) {
-	id := 1
-	for used := range have.generations {
-		id = max(id, used+1)
-	}
-	// A table left over from an attempt that did not get as far as its line.
-	if err := exec(ctx, conn, "DROP TABLE IF EXISTS "+home+"."+goneTable(id)); err != nil {
-		return 0, err
-	}
+	id := have.unused()
 	if err := exec(ctx, conn, p.createGone(id)); err != nil {
 		return 0, err
 	}
