@@ -68,17 +68,19 @@ func Examine(ctx context.Context, dsn config.DSN, opts Options) (*Report, error)
 	}
 	cfg.InterpolateParams = true
 	cfg.Logger = &mysql.NopLogger{} // the errors come back to us as well
-	connector, err := mysql.NewConnector(cfg)
-	if err != nil {
-		return nil, fmt.Errorf("the dsn cannot be used: %s", dsn)
+	database := cfg.DBName
+	db, err := connect(ctx, cfg)
+	var refused *mysql.MySQLError
+	denied := errors.As(err, &refused) && refused.Number == errDatabaseDenied
+	if denied { // the grants can be looked at all the same
+		cfg.DBName = ""
+		db, err = connect(ctx, cfg)
 	}
-	db := sql.OpenDB(connector)
-	defer db.Close()
-	db.SetMaxOpenConns(1) // the session's settings are looked at too
-	if err := db.PingContext(ctx); err != nil {
+	if err != nil {
 		return nil, unreachable(dsn, err)
 	}
-	p := &patient{db: db, report: &Report{}, opts: opts, database: cfg.DBName}
+	defer db.Close()
+	p := &patient{db: db, report: &Report{}, opts: opts, database: database}
 	for _, check := range []struct {
 		subject string
 		run     func(context.Context) error
@@ -86,6 +88,10 @@ func Examine(ctx context.Context, dsn config.DSN, opts Options) (*Report, error)
 		{"server", p.server}, {"grants", p.checkGrants}, {"capture", p.capture}, {"clock", p.clock},
 		{"settings", p.settings}, {"tables", p.tables},
 	} {
+		if denied && check.subject == "tables" {
+			p.report.add(Problem, "tables", "not looked at: "+p.user+" may not use database "+database, "grant what is missing, then run the doctor again")
+			continue
+		}
 		if err := check.run(ctx); err != nil {
 			if ctx.Err() != nil {
 				return nil, fmt.Errorf("the doctor was stopped while looking at %s: %w", check.subject, err)
@@ -94,6 +100,22 @@ func Examine(ctx context.Context, dsn config.DSN, opts Options) (*Report, error)
 		}
 	}
 	return p.report, nil
+}
+
+// connect opens the one connection that everything is asked on: the session's
+// settings are looked at too.
+func connect(ctx context.Context, cfg *mysql.Config) (*sql.DB, error) {
+	connector, err := mysql.NewConnector(cfg)
+	if err != nil {
+		return nil, errors.New("the dsn cannot be used") // its own words could hold the password
+	}
+	db := sql.OpenDB(connector)
+	db.SetMaxOpenConns(1)
+	if err := db.PingContext(ctx); err != nil {
+		_ = db.Close()
+		return nil, err
+	}
+	return db, nil
 }
 
 // The server's error numbers that have a remedy of their own.
@@ -111,8 +133,6 @@ func unreachable(dsn config.DSN, err error) error {
 		switch server.Number {
 		case errAccessDenied:
 			return fmt.Errorf("%s: the server does not let this user in: check user, password and the host it may come from", dsn)
-		case errDatabaseDenied:
-			return fmt.Errorf("%s: the user may not use this database: grant it as in the documentation, then run the doctor again", dsn)
 		case errUnknownDatabase:
 			return fmt.Errorf("%s: the server has no such database: check the name after the slash", dsn)
 		case errTooManyConnected:

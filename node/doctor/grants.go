@@ -52,14 +52,14 @@ func (p *patient) checkGrants(ctx context.Context) error {
 
 // statement returns the GRANT for some rights.
 func (p *patient) statement(rights []string, database string) string {
-	on := "*.*"
-	if database != "" {
-		on = quoteName(database) + ".*"
-	}
-	return fmt.Sprintf("GRANT %s ON %s TO %s;", strings.Join(rights, ", "), on, quoteUser(p.user))
+	return fmt.Sprintf("GRANT %s ON %s.* TO %s;", strings.Join(rights, ", "), grantName(database), quoteUser(p.user))
 }
 
-func quoteName(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
+// grantName writes a database's name as GRANT wants it, where _ and % stand
+// for any characters.
+func grantName(name string) string {
+	return "`" + strings.NewReplacer("`", "``", "_", `\_`, "%", `\%`).Replace(name) + "`"
+}
 
 // quoteUser writes user@host so that it can be copied into a statement.
 func quoteUser(user string) string {
