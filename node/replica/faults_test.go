@@ -16,7 +16,7 @@ type faults struct {
 	after int // 0: never
 	kind  faultKind
 	down  bool
-	steps int // counted since the start
+	lost  bool // the answer of a commit is to be lost
 	at    string
 }
 
@@ -29,6 +29,10 @@ const (
 	crashAfter
 	// failOnce: the step fails and everything else goes on.
 	failOnce
+	// loseAnswer: the step happens, the answer is an error, and everything
+	// else goes on.
+	loseAnswer
+	faultKinds
 )
 
 // step counts a step and tells what becomes of it.
@@ -36,7 +40,6 @@ func (f *faults) step(name string) (before, after error) {
 	if f.down {
 		return errCrash, nil
 	}
-	f.steps++
 	if f.after == 0 {
 		return nil, nil
 	}
@@ -51,6 +54,8 @@ func (f *faults) step(name string) (before, after error) {
 	case crashAfter:
 		f.down = true
 		return nil, errCrash
+	case loseAnswer:
+		return nil, errCrash
 	}
 	return errCrash, nil
 }
@@ -59,15 +64,16 @@ func (f *faults) step(name string) (before, after error) {
 func (f *faults) database(step memdb.Step) error {
 	if step == memdb.StepCommitted {
 		// What happens after a commit was decided at the commit.
-		if f.down || f.at == "lose the answer" {
-			f.at = string(step)
+		if f.down || f.lost {
+			f.lost = false
 			return errCrash
 		}
 		return nil
 	}
 	before, after := f.step(string(step))
 	if step == memdb.StepCommit {
-		return before // a crash after it shows as StepCommitted
+		f.lost = after != nil
+		return before
 	}
 	return errors.Join(before, after)
 }

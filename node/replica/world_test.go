@@ -85,14 +85,22 @@ func (s *site) open() (err error) {
 }
 
 // crash drops what is in memory and starts again from the disks.
-func (s *site) crash(kept int) error {
+func (s *site) crash(kept int) error { return s.crashAgain(kept, 0) }
+
+// crashAgain is crash where the machine goes down once more at the n-th step of
+// starting.
+func (s *site) crashAgain(kept, n int) error {
 	s.db.Disconnect()
-	s.faults.down, s.faults.after, s.faults.at = false, 0, ""
+	*s.faults = faults{after: n}
 	var err error
 	if s.store, err = s.store.restart(kept); err != nil {
 		return err
 	}
-	return s.open()
+	if err = s.open(); s.faults.down {
+		return s.crash(kept)
+	}
+	s.faults.after = 0
+	return err
 }
 
 func (w *world) note(format string, args ...any) {
@@ -144,9 +152,9 @@ func (w *world) run(o op) error {
 		return s.after(err, rnd)
 	case opCrash:
 		w.note("site %d crashes", s.n)
-		return s.crash(rnd.IntN(3))
+		return s.crashAgain(rnd.IntN(3), rnd.IntN(4))
 	case opFault:
-		s.faults.after, s.faults.kind = 1+rnd.IntN(12), faultKind(rnd.IntN(3))
+		s.faults.after, s.faults.kind = 1+rnd.IntN(12), faultKind(rnd.IntN(int(faultKinds)))
 		w.note("site %d will fail at step %d, kind %d", s.n, s.faults.after, s.faults.kind)
 	case opSkew:
 		s.skew = int64(rnd.IntN(40)-20) * 1_000_000
@@ -166,7 +174,7 @@ func (s *site) after(err error, rnd *rand.Rand) error {
 	}
 	if s.faults.down {
 		s.w.note("site %d went down at %s", s.n, s.faults.at)
-		return s.crash(rnd.IntN(3))
+		return s.crashAgain(rnd.IntN(3), rnd.IntN(4))
 	}
 	return nil
 }
