@@ -115,7 +115,7 @@ func (l *lab) cutAndHeal(ctx context.Context, p pair, j job, label string) (time
 		return 0, "", err
 	}
 	profiled := l.profile(ctx, p, label)
-	if err := awaitMark(ctx, p.target(), n, catchupPoll, catchupWithin); err != nil {
+	if err := awaitMark(ctx, p.target(), n, catchupPoll, catchupWithin, p.alive); err != nil {
 		return 0, "", err
 	}
 	took := time.Since(start)

@@ -127,7 +127,7 @@ func (l *lab) joinOne(ctx context.Context, first *relayedSite, name string, s *s
 	if err := b.run(ctx); err != nil {
 		return 0, 0, err
 	}
-	if err := awaitMark(ctx, s, n, joinPoll, joinWithin); err != nil {
+	if err := awaitMark(ctx, s, n, joinPoll, joinWithin, b.alive); err != nil {
 		return 0, 0, err
 	}
 	if err := awaitCount(ctx, first.server, s); err != nil {

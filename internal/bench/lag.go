@@ -63,13 +63,13 @@ func measureLag(ctx context.Context, l *lab, r *result) error {
 			return err
 		}
 		last := len(pairs) - 1
-		against := fmt.Sprintf("%s: %.0f · %.0f ms", pairs[last].name(), median(p50[last]), median(p99[last]))
+		against := fmt.Sprintf("%s: %.1f · %.1f ms", pairs[last].name(), median(p50[last]), median(p99[last]))
 		if last == 0 {
 			r.add(line{what: kind.name, measured: against})
 			continue
 		}
-		r.add(line{what: kind.name + ", p50", against: against, bar: kind.p50, value: median(p50[0]), measured: fmt.Sprintf("%.0f ms", median(p50[0]))})
-		r.add(line{what: kind.name + ", p99", against: against, bar: kind.p99, value: median(p99[0]), measured: fmt.Sprintf("%.0f ms", median(p99[0]))})
+		r.add(line{what: kind.name + ", p50", against: against, bar: kind.p50, value: median(p50[0]), measured: fmt.Sprintf("%.1f ms", median(p50[0]))})
+		r.add(line{what: kind.name + ", p99", against: against, bar: kind.p99, value: median(p99[0]), measured: fmt.Sprintf("%.1f ms", median(p99[0]))})
 	}
 	return nil
 }

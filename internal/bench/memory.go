@@ -69,7 +69,7 @@ func measureBacklog(ctx context.Context, l *lab, r *result, p *barazaPair, atOnc
 	if err := p.b.start(); err != nil {
 		return err
 	}
-	if err := awaitMark(ctx, p.target(), n, 10*catchupPoll, catchupWithin); err != nil {
+	if err := awaitMark(ctx, p.target(), n, 10*catchupPoll, catchupWithin, p.alive); err != nil {
 		return err
 	}
 	if err := reportPeak(l, r, p.a, "captured "+how+" and sent"); err != nil {

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -22,6 +23,8 @@ type pair interface {
 	settle(ctx context.Context) error
 	// processes are what the pair costs, beside the clients.
 	processes() []process
+	// alive tells why nothing can arrive any more, nil while it can.
+	alive() error
 }
 
 // lastMark numbers the rows of the table mark.
@@ -35,8 +38,9 @@ func sendMark(ctx context.Context, s *server) (int64, error) {
 	return lastMark, err
 }
 
-// awaitMark looks for the row until it is there.
-func awaitMark(ctx context.Context, s *server, n int64, interval, within time.Duration) error {
+// awaitMark looks for the row until it is there, or alive says that it will
+// never be.
+func awaitMark(ctx context.Context, s *server, n int64, interval, within time.Duration, alive func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	for {
@@ -44,6 +48,9 @@ func awaitMark(ctx context.Context, s *server, n int64, interval, within time.Du
 		err := s.db.QueryRowContext(ctx, "SELECT COUNT(*) FROM mark WHERE n = ?", n).Scan(&found)
 		if err == nil && found == 1 {
 			return nil
+		}
+		if err := alive(); err != nil {
+			return err
 		}
 		select {
 		case <-ctx.Done():
@@ -60,7 +67,7 @@ func arrived(ctx context.Context, p pair) error {
 	if err != nil {
 		return err
 	}
-	if err := awaitMark(ctx, p.target(), n, interval, within); err != nil {
+	if err := awaitMark(ctx, p.target(), n, interval, within, p.alive); err != nil {
 		return fmt.Errorf("%s: %w", p.name(), err)
 	}
 	return nil
@@ -118,6 +125,7 @@ func (p *barazaPair) target() *server                  { return p.b.server }
 func (p *barazaPair) cut(context.Context) error        { return p.b.stop() }
 func (p *barazaPair) heal(context.Context) error       { return p.b.start() }
 func (p *barazaPair) settle(ctx context.Context) error { return p.a.captured(ctx) }
+func (p *barazaPair) alive() error                     { return errors.Join(p.a.alive(), p.b.alive()) }
 
 func (p *barazaPair) processes() []process {
 	return []process{
@@ -175,6 +183,7 @@ func (p *replicaPair) name() string                 { return p.label }
 func (p *replicaPair) source() *server              { return p.primary }
 func (p *replicaPair) target() *server              { return p.replica }
 func (p *replicaPair) settle(context.Context) error { return nil }
+func (p *replicaPair) alive() error                 { return nil } // its servers' errors show anyway
 
 func (p *replicaPair) cut(ctx context.Context) error {
 	_, err := p.replica.db.ExecContext(ctx, "STOP SLAVE")

@@ -45,7 +45,7 @@ func TestReplicaPairIsCutAndHealed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := awaitMark(ctx, p.target(), n, time.Millisecond, 300*time.Millisecond); !errors.Is(err, context.DeadlineExceeded) || rows(p.target()) != 0 {
+	if err := awaitMark(ctx, p.target(), n, time.Millisecond, 300*time.Millisecond, p.alive); !errors.Is(err, context.DeadlineExceeded) || rows(p.target()) != 0 {
 		t.Errorf("the cut lets rows pass: %v, %d rows", err, rows(p.target()))
 	}
 	if err := equal(ctx, p.source(), p.target()); !errors.Is(err, errDiffer) {

@@ -146,6 +146,18 @@ func (b *site) pid() int {
 	return b.cmd.Process.Pid
 }
 
+// alive tells why a process that was started does not run any more.
+func (b *site) alive() error {
+	if b.cmd != nil {
+		select {
+		case <-b.exited:
+			return fmt.Errorf("site %s ended by itself: %s", b.name, b.lastLog())
+		default:
+		}
+	}
+	return nil
+}
+
 func (b *site) kill() {
 	if b.cmd != nil {
 		_ = b.cmd.Process.Kill()
@@ -204,9 +216,10 @@ func (b *site) await(ctx context.Context, within time.Duration, what string, goo
 		if last = err; err == nil {
 			last = fmt.Errorf("%d to capture, %d to apply, alarms: %s", s.PendingCapture, s.PendingApply, strings.Join(s.Alarms, "; "))
 		}
+		if err := b.alive(); err != nil {
+			return err
+		}
 		select {
-		case <-b.exited:
-			return fmt.Errorf("site %s ended while it was waited for: %s", b.name, b.lastLog())
 		case <-ctx.Done():
 			return errors.Join(ctx.Err(), last)
 		case <-time.After(statusInterval):

@@ -21,8 +21,9 @@ in both directions: TLS, acknowledgements and announcements are in the figure, T
 and IP headers are not. The same statements go to a server with ROW format binlog
 and otherwise default settings, whose binlog files are measured; that is what
 MariaDB's own replication would send. Those hold each statement's text too
-(annotations); a second server leaves them out. Single-row transactions of rows of about 130
-bytes. *Paced* is one connection that writes a row every 5 ms or more, so that each
+(annotations); a second server leaves them out. Single-row transactions of rows of
+about 100 bytes: a random uuid, numbers, dates that go up, one of ten remarks with a
+random number. *Paced* is one connection that writes a row every 5 ms or more, so that each
 travels nearly alone; *after a cut* is what site B gets when it is started again.`
 
 type wireKind struct {
