@@ -125,7 +125,7 @@ func TestConverge(t *testing.T) {
 func TestSteadyStateSendsOnce(t *testing.T) {
 	for i, top := range topologies {
 		t.Run(top.name, func(t *testing.T) {
-			seeds(t, 6, func(t *testing.T, seed uint64) {
+			seeds(t, 3, func(t *testing.T, seed uint64) {
 				w := build(seed, i)
 				for _, n := range w.nodes {
 					n.write(1)

@@ -68,12 +68,13 @@ func (m Have) String() string  { return "have " + m.Changed.String() }
 func (m Subscribe) String() string {
 	return fmt.Sprintf("subscribe %s after %d", m.Origin.Short(), m.After)
 }
+
 func (m Unsubscribe) String() string {
 	return "unsubscribe " + m.Origin.Short()
 }
 func (m Gone) String() string { return fmt.Sprintf("gone %s before %d", m.Origin.Short(), m.First) }
-func (m Entries) String() string {
-	return fmt.Sprintf("entries %s %d-%d", m.Origin.Short(), m.First, m.Last())
+func (e Entries) String() string {
+	return fmt.Sprintf("entries %s %d-%d", e.Origin.Short(), e.First, e.Last())
 }
 func (m Ping) String() string { return "ping" }
 func (m Pong) String() string { return "pong" }
