@@ -15,5 +15,7 @@
 //
 // What it leaves out: ON UPDATE actions (a key that other rows refer to cannot
 // be changed), accents in collations (only letter case and trailing blanks are
-// folded), and generated columns (they read NULL).
+// folded), foreign keys of several columns, and generated columns (they read
+// NULL). An application may write and delete a row that refers to itself in one
+// step.
 package memdb
