@@ -4,18 +4,93 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"net"
+	"fmt"
+	"time"
 
 	"baraza/clock"
+	"baraza/merge/sqldb"
+	"baraza/node/bringup"
+	"baraza/node/replica"
 )
 
+// bringUpPause is the wait before the members are tried again for the first
+// rows.
+const bringUpPause = 2 * time.Second
+
+// bringUp gets the first rows of a site that joined, from whichever member can
+// be reached. It goes on until it has them; what was taken over before a
+// failure is found equal and costs little. It runs before the engine does.
 func (n *Node) bringUp(ctx context.Context) error {
-	if n.replica.BringingUp() {
-		return errors.New("bring-up: not wired yet")
+	for n.replica.BringingUp() {
+		err := n.bringUpFromAny(ctx)
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		n.setPhase("joining: no member gives the first rows yet: %v", err)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(bringUpPause):
+		}
+		// A failed step may have left the store ahead of what is in memory.
+		if err := n.replica.Settle(ctx); err != nil {
+			n.setPhase("joining: %v", err)
+		}
 	}
 	return nil
 }
 
-func (w *network) serveState(ctx context.Context, conn *tls.Conn, peer clock.SiteID) { _ = conn.Close() }
+func (n *Node) bringUpFromAny(ctx context.Context) error {
+	err := errors.New("the network has no other member with an address")
+	for _, p := range n.net.book() {
+		for _, address := range p.Addresses {
+			if err = n.bringUpFrom(ctx, p.ID, address); err == nil || ctx.Err() != nil {
+				return err
+			}
+		}
+	}
+	return err
+}
 
-func (w *network) acceptMembers(conn net.Conn, peer clock.SiteID) { _ = conn.Close() }
+func (n *Node) bringUpFrom(ctx context.Context, peer clock.SiteID, address string) error {
+	conn, err := n.dial(ctx, peer, address, protocolState)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	n.setPhase("joining: getting the first rows from %s", n.name(peer))
+	start := time.Now()
+	var last bringup.Progress
+	err = bringup.Fetch(ctx, conn, n.replica, sqldb.NewScanner(n.db.app, n.model), func(p bringup.Progress) {
+		last = p
+		text := fmt.Sprintf("joining: %s table %s, %d of %d tables done, %d of about %d rows, %d KiB carried",
+			p.Step, p.Table, p.Tables, p.TablesTotal, p.Rows, p.RowsTotal, p.Bytes>>10)
+		n.phaseText.Store(&text)
+	})
+	if err != nil {
+		return err
+	}
+	n.log.Info("the first rows are here", "from", n.name(peer), "bytes", last.Bytes, "took", time.Since(start).Round(time.Millisecond))
+	return nil
+}
+
+// serveState gives a joining site its first rows.
+func (w *network) serveState(ctx context.Context, conn *tls.Conn, peer clock.SiteID) {
+	defer conn.Close()
+	n := w.n
+	n.log.Info("a site is getting its first rows here", "site", n.name(peer))
+	err := bringup.Serve(ctx, conn, func() (view *replica.View, err error) {
+		err = n.engine.do(ctx, func() error {
+			view, err = n.replica.OpenView(ctx, sqldb.NewScanner(n.db.app, n.model))
+			return err
+		})
+		n.grown() // taking the view may have captured something
+		return view, err
+	})
+	if err != nil {
+		n.log.Warn("a site did not get its first rows", "site", n.name(peer), "error", err)
+	}
+}

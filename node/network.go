@@ -12,6 +12,7 @@ import (
 
 	"baraza/clock"
 	"baraza/gossip"
+	"baraza/gossip/members"
 	"baraza/node/admin"
 	"baraza/node/session"
 	"baraza/node/trust"
@@ -30,6 +31,8 @@ type network struct {
 	tls      *tls.Config
 	host     *trust.Host
 	hub      *session.Hub
+	members  *members.Members
+	streams  *members.Transport
 	work     sync.WaitGroup
 	cancel   context.CancelFunc
 	closers  []func()
@@ -66,8 +69,12 @@ func (w *network) start(ctx context.Context) error {
 		Stored:  n.engine.nudge,
 		Changed: func(peer clock.SiteID, _ bool) { w.saw(peer) },
 	}, n.replica.Log())
+	kick := w.startPeers(ctx)
+	if err := w.startHints(ctx, kick); err != nil {
+		return err
+	}
 	w.work.Go(func() { w.accept(ctx) })
-	return w.startPeers(ctx)
+	return nil
 }
 
 // close ends all connections and waits for them.
@@ -134,7 +141,7 @@ func (w *network) serve(ctx context.Context, raw net.Conn) {
 			w.n.log.Warn("no session with a peer", "peer", w.n.name(peer), "error", err)
 		}
 	case trust.ProtocolMembers:
-		w.acceptMembers(conn, peer)
+		w.streams.Accept(conn)
 	case protocolState:
 		w.serveState(ctx, conn, peer)
 	}

@@ -10,8 +10,9 @@ import (
 	"baraza/node/trust"
 )
 
-// startPeers begins to keep connections to peers.
-func (w *network) startPeers(ctx context.Context) error {
+// startPeers begins to keep connections to peers. It returns what makes the
+// dialler try all of them at once.
+func (w *network) startPeers(ctx context.Context) (kick func()) {
 	n := w.n
 	d := dialer.New(dialer.Config{
 		Self: n.key.ID(),
@@ -28,7 +29,7 @@ func (w *network) startPeers(ctx context.Context) error {
 		Log:  n.log,
 	})
 	w.work.Go(func() { d.Run(ctx) })
-	return nil
+	return d.Kick
 }
 
 // book is the peers that can be dialled.
