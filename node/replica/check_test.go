@@ -122,7 +122,13 @@ func (w *world) checkLogs(logs map[clock.SiteID][]crdt.Batch) error {
 func (s *site) checkStates() error {
 	type entry struct{ row, missing merge.RowID }
 	want, got := map[entry]bool{}, map[entry]bool{}
+	tables := s.tables()
+	var asleep []merge.RowID
 	err := s.r.EachState(func(id merge.RowID, st *merge.State) {
+		there := func(m merge.RowID) bool { return tables[m.Table][m.Key].Columns != nil }
+		if len(st.Missing) > 0 && !slices.ContainsFunc(st.Missing, func(m merge.RowID) bool { return !there(m) }) {
+			asleep = append(asleep, id)
+		}
 		if st.Place == merge.Held || st.Place == merge.Aside {
 			want[entry{row: id}] = true
 		}
@@ -138,6 +144,9 @@ func (s *site) checkStates() error {
 	}
 	if a, b := fmt.Sprint(want), fmt.Sprint(got); a != b {
 		return fmt.Errorf("rows not in place are %s, the indexes say %s", a, b)
+	}
+	if len(asleep) > 0 {
+		return fmt.Errorf("rows %v wait for rows that are there", asleep)
 	}
 	if len(want) > 0 && !s.w.loose {
 		return fmt.Errorf("rows are not in place: %v", want)
