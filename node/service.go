@@ -47,7 +47,9 @@ func (s service) Status(ctx context.Context) (*admin.Status, error) {
 	}
 	f, fresh := n.figures(ctx)
 	for _, e := range n.replica.Log().Vector() {
-		st.Vector[e.Site.String()] = e.Seq
+		if e.Seq > 0 {
+			st.Vector[e.Site.String()] = e.Seq
+		}
 	}
 	st.PendingCapture, st.PendingApply = f.pendingCapture, f.PendingApply
 	st.Waiting, st.Held, st.SetAside, st.Conflicts = f.Waiting, f.Held, f.Aside, f.Conflicts

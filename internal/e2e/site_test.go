@@ -326,7 +326,7 @@ func quiet(t *testing.T, within time.Duration, sites ...*site) {
 				}
 			}
 			if len(first) != len(st.Vector) {
-				return fmt.Errorf("vectors differ in length")
+				return fmt.Errorf("site %s knows %v, site %s knows %v", sites[0].name, first, s.name, st.Vector)
 			}
 		}
 		return nil

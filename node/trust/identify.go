@@ -80,6 +80,9 @@ type introduced struct {
 	heard   bool
 }
 
+// NetConn returns the connection beneath, for who sets its buffers.
+func (c *introduced) NetConn() net.Conn { return c.Conn }
+
 func (c *introduced) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if n > 0 {
