@@ -14,6 +14,7 @@ import (
 type folding struct {
 	letterCase bool // a and A
 	accents    bool // a and á
+	marks      bool // an accent that is a character of its own, and nothing
 	padding    bool // "a" and "a "
 }
 
@@ -36,6 +37,7 @@ func foldingOf(collation string) folding {
 	for _, family := range accentBlind {
 		f.accents = f.accents || strings.HasPrefix(collation, "utf8") && strings.Contains(collation, family)
 	}
+	f.marks = f.accents && !strings.Contains(collation, "_general_")
 	return f
 }
 
@@ -76,14 +78,22 @@ func (f folding) value(v crdt.Value) crdt.Value {
 	return crdt.Value(b)
 }
 
-// slow folds text beyond ASCII.
+// slow folds text beyond ASCII. Only Latin and Greek letters lose their accents:
+// a Cyrillic й is another letter than и everywhere, and for ё and е collations
+// differ.
 func (f folding) slow(s string) string {
-	if f.accents {
-		s = norm.NFD.String(s)
-	}
 	return strings.Map(func(r rune) rune {
-		if f.accents && unicode.Is(unicode.Mn, r) {
-			return -1
+		if f.accents {
+			switch {
+			case f.marks && unicode.Is(unicode.Mn, r):
+				return -1
+			case f.marks && r == 'ı': // no i for these collations
+				return r
+			}
+			base, _ := utf8.DecodeRuneInString(norm.NFD.String(string(r)))
+			if unicode.In(base, unicode.Latin, unicode.Greek) {
+				r = base
+			}
 		}
 		return unicode.ToLower(unicode.ToUpper(r))
 	}, s)

@@ -12,6 +12,8 @@ func TestFold(t *testing.T) {
 		{"utf8mb4_general_ci", "ABC def  ", "abc def"},
 		{"utf8mb4_general_ci", "José", "jose"},
 		{"utf8mb4_unicode_ci", "JOSE\u0301", "jose"},
+		{"utf8mb4_general_ci", "JOSE\u0301", "jose\u0301"},
+		{"utf8mb4_general_ci", "Иод Йод", "иод йод"},
 		{"utf8mb4_0900_ai_ci", "José ", "jose "},
 		{"utf8mb4_0900_as_ci", "José ", "josé "},
 		{"utf8mb4_bin", "ABC  ", "ABC"},
@@ -33,7 +35,9 @@ func TestFold(t *testing.T) {
 	}
 }
 
-// How well the folding agrees with the server, character by character.
+// Character by character, the folding takes no two for one that the server
+// tells apart, in the alphabets that people write names in. The other way round
+// it may: there a unique index decides.
 func TestFoldAgainstServer(t *testing.T) {
 	d := mariadbtest.New(t)
 	for _, collation := range []string{"utf8mb4_general_ci", "utf8mb4_unicode_ci", "utf8mb4_unicode_520_ci"} {
@@ -58,12 +62,20 @@ func TestFoldAgainstServer(t *testing.T) {
 			} else {
 				byWeight[w] = f
 			}
-			if old, ok := byFold[f]; ok && old != w {
+			if old, ok := byFold[f]; ok && old != w && common(n) {
 				together += c
 			} else {
 				byFold[f] = w
 			}
 		}
-		t.Logf("%s: server equal, we not: %q; we equal, server not: %q", collation, apart, together)
+		t.Logf("%s: the server equal, we not: %q", collation, apart)
+		if together != "" {
+			t.Errorf("%s: we equal, the server not: %q", collation, together)
+		}
 	}
+}
+
+// common is Latin-1, Latin Extended-A, Greek and Cyrillic.
+func common(n int) bool {
+	return n <= 0x17F || (0x386 <= n && n <= 0x3CE) || (0x400 <= n && n <= 0x45F)
 }
