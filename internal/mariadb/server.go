@@ -137,10 +137,25 @@ func (s *Server) create() error {
 	}
 	args := append([]string{"--no-defaults", "--datadir=" + fresh, "--skip-test-db",
 		"--auth-root-authentication-method=normal"}, userArgs()...)
-	if out, err := exec.Command(install, args...).CombinedOutput(); err != nil {
+	cmd := exec.Command(install, args...)
+	if cmd.Env, err = s.tempEnv(); err != nil {
+		return err
+	}
+	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("mariadb-install-db for %s: %w: %s", s.dir, err, tail(out))
 	}
 	return os.Rename(fresh, s.data())
+}
+
+// tempEnv gives the server a directory of its own for temporary tables. A
+// server that starts removes all that it finds in that directory, those of
+// other running servers too.
+func (s *Server) tempEnv() ([]string, error) {
+	dir := filepath.Join(s.dir, "tmp")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	return append(os.Environ(), "TMPDIR="+dir), nil
 }
 
 func (s *Server) launch() error {
@@ -154,7 +169,11 @@ func (s *Server) launch() error {
 	if s.binlog {
 		args = append(args, "--log-bin=binlog", "--binlog-format=ROW", "--server-id=1")
 	}
-	proc, err := spawn(exec.Command(daemon, append(args, s.args...)...))
+	cmd := exec.Command(daemon, append(args, s.args...)...)
+	if cmd.Env, err = s.tempEnv(); err != nil {
+		return err
+	}
+	proc, err := spawn(cmd)
 	if err != nil {
 		return fmt.Errorf("start mariadbd in %s: %w", s.dir, err)
 	}
