@@ -54,6 +54,17 @@ func (r *Row) Value(column string) (Value, bool) {
 	return Null, false
 }
 
+// SetValue gives the row a column's value without a stamp.
+func (r *Row) SetValue(column string, v Value) {
+	columns, values := slices.Clone(r.Columns), slices.Clone(r.Values)
+	if i := slices.Index(columns, column); i >= 0 {
+		values[i] = v
+	} else {
+		columns, values = append(columns, column), append(values, v)
+	}
+	r.Columns, r.Values = columns, values
+}
+
 // Apply merges one change of origin into the row. seen is the context of the
 // change's batch. The row's Columns and Values slices are replaced, never
 // written in place, where they change.

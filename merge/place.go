@@ -434,21 +434,17 @@ func without(columns []string, values []crdt.Value, names []string) ([]string, [
 	return cs, vs
 }
 
-// RetryPiece returns a piece of the rows that are held or set aside, to be
-// tried once more; nil when there are none.
-func (m *Merger) RetryPiece(states States) (*Piece, error) {
+// PieceOf returns a piece of rows that have no new change, to be placed once
+// more; nil when none of them is in a replicated table.
+func (m *Merger) PieceOf(ids []RowID) *Piece {
 	p := m.NewPiece(nil)
-	for _, name := range m.Order {
-		ids, err := states.NotPlaced(name, retryRowsMax)
-		if err != nil {
-			return nil, err
-		}
-		for _, id := range ids {
+	for _, id := range ids {
+		if m.replicated(id.Table) {
 			p.work(id)
 		}
 	}
 	if len(p.tables) == 0 {
-		return nil, nil
+		return nil
 	}
-	return p, nil
+	return p
 }

@@ -213,11 +213,7 @@ func (e *engine) step(ctx context.Context) (bool, error) {
 }
 
 func (e *engine) retryRows(ctx context.Context) error {
-	rows, err := e.replica.NotPlacedRows(1)
-	if err != nil || len(rows) == 0 {
-		return err
-	}
-	err = e.replica.Retry(ctx)
+	err := e.replica.Retry(ctx)
 	if errors.Is(err, merge.ErrRetry) {
 		return nil // next time
 	}

@@ -36,20 +36,16 @@ func (r *Replica) Apply(ctx context.Context, limit int) (Result, error) {
 		return Result{}, err
 	}
 	g, err := r.nextGroup(limit)
-	if err != nil || len(g.batches) == 0 {
+	if err != nil {
 		return Result{}, err
 	}
-	return r.applyGroup(ctx, g)
-}
-
-// Retry tries to place rows that are held or set aside, in a transaction of
-// its own.
-func (r *Replica) Retry(ctx context.Context) error {
-	if err := r.begin(ctx); err != nil {
-		return err
+	if len(g.batches) == 0 {
+		if len(r.wake) == 0 {
+			return Result{}, nil
+		}
+		g.retry = r.wake
 	}
-	_, err := r.applyGroup(ctx, &group{applied: r.applied.Clone(), contexts: map[clock.SiteID]clock.VersionVector{}, retry: true})
-	return err
+	return r.applyGroup(ctx, g)
 }
 
 func (r *Replica) applyGroup(ctx context.Context, g *group) (Result, error) {
@@ -100,6 +96,9 @@ func (r *Replica) adoptGroup(g *group, l *local) {
 	}
 	maps.Copy(r.contexts, g.contexts)
 	r.clock.Observe(g.observed)
+	if len(g.retry) > 0 {
+		r.wake = nil
+	}
 	if l.changes > 0 {
 		l.adopt()
 	}
@@ -143,8 +142,8 @@ func (r *Replica) fill(ctx context.Context, g *group, tx merge.Tx, t *txn, l *lo
 			}
 		}
 	}
-	if g.retry {
-		if err := r.retryRows(ctx, tx, t, l); err != nil {
+	if p := r.merger.PieceOf(g.retry); p != nil {
+		if err := r.retryPiece(ctx, p, tx, t, l); err != nil {
 			return res, err
 		}
 	}
@@ -174,12 +173,8 @@ func (r *Replica) lockAll(ctx context.Context, g *group, tx merge.Tx) error {
 	}
 }
 
-// retryRows tries the rows that are held or set aside once more.
-func (r *Replica) retryRows(ctx context.Context, tx merge.Tx, t *txn, l *local) error {
-	p, err := r.merger.RetryPiece(t)
-	if err != nil || p == nil {
-		return err
-	}
+// retryPiece places rows once more that wait, are held or set aside.
+func (r *Replica) retryPiece(ctx context.Context, p *merge.Piece, tx merge.Tx, t *txn, l *local) error {
 	if err := p.Lock(ctx, tx); err != nil {
 		return err
 	}
@@ -227,7 +222,8 @@ type group struct {
 	rows, bytes int
 	// large: the single batch is read entry by entry.
 	large bool
-	retry bool
+	// retry are rows to place once more.
+	retry []merge.RowID
 }
 
 // pending is a batch that is due.

@@ -101,6 +101,7 @@ type local struct {
 	// revived are rows whose insert over a tombstone came in pieces, with that
 	// tombstone: the later pieces are written over it too.
 	revived map[merge.RowID]clock.Stamp
+	wake    []merge.RowID
 
 	pending  []crdt.Change
 	size     int
@@ -232,12 +233,15 @@ func (l *local) merge(id merge.RowID, s *merge.State, ch *crdt.Change, captured 
 	kept := l.keptAfter(s, ch)
 	if ch.Delete {
 		row.Columns, row.Values = captured.Columns, captured.Values
+		for _, c := range kept {
+			row.SetValue(c, s.Values[slices.Index(s.Columns, c)])
+		}
 	}
 	row.Apply(ch, l.r.cfg.Self, l.context)
 	next := &merge.State{Stamps: row.Stamps, KnownRow: row.KnownRow, KnownCells: row.KnownCells, HasLoss: len(row.Lost) > 0}
 	switch {
 	case ch.Delete:
-		next.Columns, next.Values = captured.Columns, captured.Values
+		next.Columns, next.Values = row.Columns, row.Values
 	case merge.IsSystem(id.Table):
 		next.Columns, next.Values = row.Columns, row.Values
 	default:
@@ -249,7 +253,12 @@ func (l *local) merge(id merge.RowID, s *merge.State, ch *crdt.Change, captured 
 			next.Place, next.Reason, next.Missing = s.Place, s.Reason, s.Missing
 		}
 	}
-	return l.t.Put(id, next, row.Lost)
+	if err := l.t.Put(id, next, row.Lost); err != nil || ch.Delete {
+		return err
+	}
+	waiting, err := l.t.WaitingFor(id)
+	l.wake = append(l.wake, waiting...)
+	return err
 }
 
 // keptAfter lists the columns whose value stays with the state after a local
@@ -326,4 +335,5 @@ func (l *local) adopt() {
 	r.applied.Set(l.applied.Get(self))
 	r.clock.Observe(l.clock.Last())
 	r.log.advanceSelf(l.seq)
+	r.wake = append(r.wake, l.wake...)
 }

@@ -51,6 +51,11 @@ type Replica struct {
 	taken  capture.IDs
 	scans  map[clock.SiteID]scan
 	limits limits
+	// wake are rows that waited for a row which an application wrote here; the
+	// next Apply places them. Retry finds those that a crash forgets.
+	wake []merge.RowID
+	// retried is the index key of the last row that Retry tried.
+	retried []byte
 	// unsettled: a step failed half-way; the next one begins with Settle.
 	unsettled bool
 	// bringingUp: the site waits for its first rows (bringup.go).

@@ -1,0 +1,58 @@
+package replica
+
+import (
+	"context"
+	"slices"
+
+	"baraza/clock"
+	"baraza/merge"
+)
+
+// retryRowsMax is how many rows one Retry tries, in rows.
+const retryRowsMax = 200
+
+// Retry tries once more to place rows that wait, are held or are set aside, in
+// a transaction of its own. Each call takes the rows after those of the call
+// before, so that rows which cannot be placed do not keep others from it.
+func (r *Replica) Retry(ctx context.Context) error {
+	if err := r.begin(ctx); err != nil {
+		return err
+	}
+	ids, err := r.nextRetry()
+	if err != nil {
+		return err
+	}
+	ids = append(ids, r.wake...)
+	if len(ids) == 0 {
+		return nil
+	}
+	_, err = r.applyGroup(ctx, &group{applied: r.applied.Clone(), contexts: map[clock.SiteID]clock.VersionVector{}, retry: ids})
+	return err
+}
+
+// nextRetry returns the next rows of the indexes, beginning anew at the end.
+func (r *Replica) nextRetry() ([]merge.RowID, error) {
+	var ids []merge.RowID
+	for _, kind := range []byte{keyAside, keyWaiting} {
+		lower := []byte{kind}
+		if slices.Compare(lower, r.retried) < 0 {
+			lower = append(slices.Clone(r.retried), 0)
+		}
+		if len(ids) >= retryRowsMax || lower[0] > kind {
+			continue
+		}
+		err := r.cfg.Store.Scan(lower, []byte{kind + 1}, func(k, _ []byte) bool {
+			all := rowIDs(k)
+			ids = append(ids, all[len(all)-1])
+			r.retried = slices.Clone(k)
+			return len(ids) < retryRowsMax
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	if len(ids) < retryRowsMax {
+		r.retried = nil
+	}
+	return ids, nil
+}
