@@ -118,10 +118,6 @@ func (s *Server) Restart() error {
 func (s *Server) data() string     { return filepath.Join(s.dir, "data") }
 func (s *Server) errorLog() string { return filepath.Join(s.dir, "error.log") }
 
-// temp is where the server keeps temporary files: a server that starts removes
-// what others have in a directory that they share.
-func (s *Server) temp() string { return filepath.Join(s.dir, "tmp") }
-
 // create fills the data directory if it is not there. It is made beside its
 // place and renamed, so that an interrupted attempt leaves nothing half done.
 func (s *Server) create() error {
@@ -132,14 +128,14 @@ func (s *Server) create() error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(s.temp(), 0o755); err != nil {
+	if err := os.MkdirAll(s.dir, 0o755); err != nil {
 		return err
 	}
 	fresh := s.data() + ".new"
 	if err := os.RemoveAll(fresh); err != nil {
 		return err
 	}
-	args := append([]string{"--no-defaults", "--datadir=" + fresh, "--tmpdir=" + s.temp(), "--skip-test-db",
+	args := append([]string{"--no-defaults", "--datadir=" + fresh, "--skip-test-db",
 		"--auth-root-authentication-method=normal"}, userArgs()...)
 	cmd := exec.Command(install, args...)
 	if cmd.Env, err = s.tempEnv(); err != nil {
@@ -169,7 +165,7 @@ func (s *Server) launch() error {
 	}
 	args := append([]string{"--no-defaults", "--datadir=" + s.data(), "--socket=../" + socketName, // short: a socket's path has about 100 bytes
 		"--port=" + strconv.Itoa(s.port), "--bind-address=127.0.0.1", "--skip-name-resolve",
-		"--tmpdir=" + s.temp(), "--pid-file=" + filepath.Join(s.dir, "pid"), "--log-error=" + s.errorLog()}, userArgs()...)
+		"--pid-file=" + filepath.Join(s.dir, "pid"), "--log-error=" + s.errorLog()}, userArgs()...)
 	if s.binlog {
 		args = append(args, "--log-bin=binlog", "--binlog-format=ROW", "--server-id=1")
 	}
