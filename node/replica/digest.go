@@ -1,16 +1,12 @@
 package replica
 
 import (
-	"context"
-	"fmt"
 	"math/bits"
 	"slices"
 
 	"github.com/cespare/xxhash/v2"
 
 	"baraza/crdt"
-	"baraza/merge"
-	"baraza/schema"
 )
 
 // A table is compared by ranges: rows are put into buckets by the hash of
@@ -88,6 +84,16 @@ func (d *digester) sort(columns []string) {
 	})
 }
 
+// newDigesterFor returns a digester for a table of about so many rows, with
+// buckets to spare: folded takes those away that were too many.
+func newDigesterFor(rows int64) *digester {
+	buckets := 1
+	for buckets < 1<<digestBitsMax && int64(buckets)*bucketRows < 4*rows {
+		buckets *= 2
+	}
+	return newDigester(buckets)
+}
+
 // folded adds neighbours up until there are about as many buckets as rows ask
 // for; none for no rows.
 func (d Digests) folded(rows int64) Digests {
@@ -138,22 +144,4 @@ func (d *Different) has(k crdt.Key) bool {
 // Any reports whether any bucket differs.
 func (d *Different) Any() bool {
 	return slices.ContainsFunc(d.Bits, func(b byte) bool { return b != 0 })
-}
-
-// Digest sums up a table of the joining site. alive is called now and then;
-// its error stops the work.
-func Digest(ctx context.Context, scan merge.Scan, t *schema.Table, alive func(rows int64) error) (Digests, error) {
-	d := newDigester(1 << digestBitsMax)
-	rows := int64(0)
-	err := scan.Rows(ctx, t, func(part []merge.Row) error {
-		for i := range part {
-			d.add(part[i].Key, part[i].Columns, part[i].Values)
-		}
-		rows += int64(len(part))
-		return alive(rows)
-	})
-	if err != nil {
-		return nil, fmt.Errorf("sum up table %s: %w", t.Name, err)
-	}
-	return d.sums.folded(rows), nil
 }

@@ -12,6 +12,7 @@ import (
 	"baraza/capture"
 	"baraza/clock"
 	"baraza/crdt"
+	"baraza/internal/kv"
 	"baraza/merge"
 )
 
@@ -62,9 +63,47 @@ func (r *Replica) StartBringUp(ctx context.Context, h *Header) (*BringUp, error)
 // Tables returns the replicated tables of this site, parents before children.
 func (b *BringUp) Tables() []string { return b.r.merger.Order }
 
-// Digest sums up a table, for the member to compare.
+// Digest sums up a table, for the member to compare. Rows of which an earlier
+// attempt left something to remember are left out, so that they are sent again.
+// alive is called now and then; its error stops the work.
 func (b *BringUp) Digest(ctx context.Context, scan merge.Scan, table string, alive func(rows int64) error) (Digests, error) {
-	return Digest(ctx, scan, b.r.cfg.Model.Tables[table], alive)
+	t := b.r.cfg.Model.Tables[table]
+	count, err := scan.Count(ctx, t)
+	if err != nil {
+		return nil, fmt.Errorf("count the rows of table %s: %w", table, err)
+	}
+	again, err := b.takenBefore(table)
+	if err != nil {
+		return nil, err
+	}
+	d := newDigesterFor(count)
+	rows := int64(0)
+	err = scan.Rows(ctx, t, func(part []merge.Row) error {
+		for i := range part {
+			if !again[part[i].Key] {
+				d.add(part[i].Key, part[i].Columns, part[i].Values)
+			}
+		}
+		rows += int64(len(part))
+		return alive(rows)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("sum up table %s: %w", table, err)
+	}
+	return d.sums.folded(rows), nil
+}
+
+// takenBefore returns the rows of a table of which something is remembered.
+func (b *BringUp) takenBefore(table string) (map[crdt.Key]bool, error) {
+	keys := map[crdt.Key]bool{}
+	prefix := appendString([]byte{keyTaken}, table)
+	err := b.r.cfg.Store.Scan(prefix, kv.After(prefix), func(k, v []byte) bool {
+		if len(v) > 0 {
+			keys[rowIDs(k)[0].Key] = true
+		}
+		return true
+	})
+	return keys, err
 }
 
 // SetDifferent notes the member's answer for a table.
