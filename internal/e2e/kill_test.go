@@ -112,7 +112,7 @@ func TestKill(t *testing.T) {
 	for i := range 20 {
 		people = append(people, fmt.Sprintf("00000000-0000-4000-8000-%012d", i))
 		sites[0].exec("INSERT INTO person (uuid, name) VALUES (?, ?)", people[i], fmt.Sprint("person ", i))
-		sites[0].exec("INSERT INTO patient SELECT person_id, uuid FROM person WHERE uuid = ?", people[i])
+		sites[0].exec("INSERT INTO patient SELECT person_id, 'F' FROM person WHERE uuid = ?", people[i])
 	}
 	quiet(t, 30*time.Second, sites...)
 
