@@ -20,6 +20,9 @@ const (
 	bucketRows = 64
 	// digestBitsMax bounds the buckets of a table to about a million.
 	digestBitsMax = 20
+	// digestBitsMin is what a table begins with, since the count that a
+	// database gives may be far too low.
+	digestBitsMin = 14
 )
 
 // Digests are the digests of one table's buckets; their number is a power of
@@ -87,7 +90,7 @@ func (d *digester) sort(columns []string) {
 // newDigesterFor returns a digester for a table of about so many rows, with
 // buckets to spare: folded takes those away that were too many.
 func newDigesterFor(rows int64) *digester {
-	buckets := 1
+	buckets := 1 << digestBitsMin
 	for buckets < 1<<digestBitsMax && int64(buckets)*bucketRows < 4*rows {
 		buckets *= 2
 	}
