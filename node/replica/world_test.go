@@ -47,6 +47,8 @@ type site struct {
 	faults *faults
 	r      *replica.Replica
 	skew   int64 // of its clock, microseconds
+	// restarted: the replica may have forgotten which rows to wake; Retry will.
+	restarted bool
 }
 
 var clinic = dbtest.Model()
@@ -92,6 +94,7 @@ func (s *site) crash(kept int) error { return s.crashAgain(kept, 0) }
 func (s *site) crashAgain(kept, n int) error {
 	s.db.Disconnect()
 	*s.faults = faults{after: n}
+	s.restarted = true
 	var err error
 	if s.store, err = s.store.restart(kept); err != nil {
 		return err
@@ -249,6 +252,9 @@ func (w *world) exchange() error {
 		}
 	}
 	for _, s := range w.sites {
+		if err := s.checkAwake(); err != nil && !s.restarted {
+			return fmt.Errorf("site %d: %w", s.n, err)
+		}
 		if err := s.r.Retry(ctx); err != nil {
 			return fmt.Errorf("site %d: %w", s.n, err)
 		}
