@@ -75,10 +75,37 @@ func (n *Node) adoptTables(ctx context.Context) error {
 	if _, err := n.replica.Capture(ctx); err != nil {
 		return err
 	}
+	before := n.model
 	if err := n.db.install(ctx, m); err != nil {
 		return err
 	}
-	return n.useModel(ctx, m)
+	if err := n.useModel(ctx, m); err != nil {
+		return err
+	}
+	return n.publish(ctx, before)
+}
+
+// publish makes the rows of tables that are newly replicated known to all
+// sites.
+func (n *Node) publish(ctx context.Context, before *schema.Model) error {
+	for _, t := range schema.Order(n.model) {
+		if old := before.Tables[t.Name]; !t.Replicated || (old != nil && old.Replicated) {
+			continue
+		}
+		scan, err := sqldb.NewScanner(n.db.app, n.model).Scan(ctx)
+		if err != nil {
+			return err
+		}
+		err = n.replica.Publish(ctx, scan, t.Name)
+		if e := scan.Close(); err == nil {
+			err = e
+		}
+		if err != nil {
+			return err
+		}
+		n.grown()
+	}
+	return nil
 }
 
 // reloadTables adopts a change of the schema that was made while the site runs.
@@ -99,7 +126,11 @@ func (n *Node) reloadTables(ctx context.Context) error {
 		return err
 	}
 	n.log.Info("the schema changed: the tables were read again")
-	return n.useModel(ctx, m)
+	before := n.model
+	if err := n.useModel(ctx, m); err != nil {
+		return err
+	}
+	return n.publish(ctx, before)
 }
 
 // useModel hands the model to all that work with it.

@@ -1,0 +1,155 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"baraza/clock"
+	"baraza/crdt"
+	"baraza/internal/kv"
+	"baraza/merge"
+)
+
+// publishTries bounds how often one piece of a table is tried when the
+// database asks to try again.
+const publishTries = 20
+
+// Publish makes the rows that a table has already known to all sites, when the
+// table begins to be replicated at a site that is up. Each site that adds the
+// table does so with its own rows. They get the lowest stamp (ownTime), so that
+// whatever was written since wins; of two rows of one key that differ, the site
+// with the greater id wins and the other value becomes a conflict. Rows that
+// came from other sites before the table was here are placed. scan is a view
+// that was opened after the triggers were installed.
+func (r *Replica) Publish(ctx context.Context, scan merge.Scan, table string) error {
+	t := r.cfg.Model.Tables[table]
+	if t == nil || !t.Replicated {
+		return fmt.Errorf("table %s is not replicated", table)
+	}
+	err := scan.Rows(ctx, t, func(rows []merge.Row) error {
+		keys := make([]crdt.Key, len(rows))
+		for i := range rows {
+			keys[i] = rows[i].Key
+		}
+		return r.persist(ctx, func() error { return r.publishRows(ctx, table, keys) })
+	})
+	if err != nil {
+		return fmt.Errorf("publish table %s: %w", table, err)
+	}
+	ids, err := r.asideRows(table)
+	for ; err == nil && len(ids) > 0; ids = ids[min(len(ids), r.limits.groupRows):] {
+		some := ids[:min(len(ids), r.limits.groupRows)]
+		err = r.persist(ctx, func() error {
+			_, err := r.applyGroup(ctx, &group{applied: r.applied.Clone(), contexts: map[clock.SiteID]clock.VersionVector{}, retry: some})
+			return err
+		})
+	}
+	return err
+}
+
+// persist repeats a step while the database asks for it.
+func (r *Replica) persist(ctx context.Context, step func() error) error {
+	for try := 1; ; try++ {
+		err := r.begin(ctx)
+		if err == nil {
+			err = step()
+		}
+		switch {
+		case err == nil || try == publishTries:
+			return err
+		case errors.Is(err, ErrCaptureFirst):
+			if _, err := r.Capture(ctx); err != nil {
+				return err
+			}
+		case !errors.Is(err, merge.ErrRetry):
+			return err
+		}
+	}
+}
+
+// publishRows writes the rows with these keys as one batch of this site, and
+// merges them with what other sites said of the same rows.
+func (r *Replica) publishRows(ctx context.Context, table string, keys []crdt.Key) error {
+	tx, err := r.cfg.Database.Begin(ctx)
+	if err != nil {
+		return fmt.Errorf("begin a transaction: %w", err)
+	}
+	t := r.newTxn()
+	l := r.newLocal(t)
+	if err := r.fillPublished(ctx, table, keys, tx, t, l); err != nil {
+		_ = tx.Rollback() // the first error is the one to report
+		return r.abandon(t, err)
+	}
+	if l.changes == 0 {
+		return tx.Rollback()
+	}
+	if err := r.commitBoth(tx, t); err != nil {
+		return err
+	}
+	l.adopt()
+	return nil
+}
+
+func (r *Replica) fillPublished(ctx context.Context, table string, keys []crdt.Key, tx merge.Tx, t *txn, l *local) error {
+	rows, err := tx.Lock(ctx, r.cfg.Model.Tables[table], keys)
+	if err != nil {
+		return err
+	}
+	if err := r.takePending(ctx, tx, l); err != nil {
+		return err
+	}
+	var changes []crdt.Change
+	for i := range rows {
+		s, err := t.State(merge.RowID{Table: table, Key: rows[i].Key})
+		if err != nil {
+			return err
+		}
+		if ch := unsaid(table, &rows[i], s); ch != nil {
+			changes = append(changes, *ch)
+		}
+	}
+	p := r.merger.NewPiece([]merge.Incoming{{Origin: r.cfg.Self, Context: l.context, Changes: changes}})
+	if err := p.Lock(ctx, tx); err != nil {
+		return err
+	}
+	if err := p.Merge(ctx, tx, t); err != nil {
+		return err
+	}
+	for _, ch := range changes {
+		l.append(ch)
+	}
+	l.finish()
+	r.saveVectors(t, l.applied, l.contexts(), l.clock.Last())
+	return tx.SetMark(ctx, r.mark+1)
+}
+
+// unsaid returns the change that says what no change has said of a row yet;
+// nil when all of it was.
+func unsaid(table string, row *merge.Row, s *merge.State) *crdt.Change {
+	ch := &crdt.Change{Table: table, Key: row.Key, Time: ownTime, Columns: row.Columns, Values: row.Values, Whole: true}
+	if s == nil || s.Place != merge.InDatabase {
+		return ch
+	}
+	ch.Whole, ch.Columns, ch.Values = false, nil, nil
+	for i, c := range row.Columns {
+		if stamp := s.Of(c); stamp.IsZero() {
+			ch.Columns, ch.Values = append(ch.Columns, c), append(ch.Values, row.Values[i])
+		}
+	}
+	if len(ch.Columns) == 0 {
+		return nil
+	}
+	return ch
+}
+
+// asideRows lists the rows of a table that are held or set aside.
+func (r *Replica) asideRows(table string) ([]merge.RowID, error) {
+	prefix := appendString([]byte{keyAside}, table)
+	var ids []merge.RowID
+	err := r.cfg.Store.Scan(prefix, kv.After(prefix), func(k, _ []byte) bool {
+		ids = append(ids, rowIDs(k)[0])
+		return true
+	})
+	return ids, err
+}
