@@ -13,6 +13,7 @@ type decoder struct {
 	bad   bool
 	sites []clock.SiteID
 	slab  []Value
+	left  int // changes to decode, with the one at hand
 }
 
 func (d *decoder) uvarint() uint64 {

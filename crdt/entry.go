@@ -248,6 +248,7 @@ func DecodeEntry(b []byte) (*Entry, error) {
 	}
 	e.Changes = make([]Change, d.count(entryChangesMax, 3))
 	for i := range e.Changes {
+		d.left = len(e.Changes) - i
 		d.change(&e.Changes[i], shapes, last)
 		last = e.Changes[i].Time
 		if d.bad {
@@ -295,11 +296,14 @@ func (d *decoder) change(ch *Change, shapes []shape, last clock.Timestamp) {
 	}
 }
 
+// slabValues is how many values share an allocation, at most.
+const slabValues = 512
+
 // values returns room for n values, cut from slabs so that a decoded entry
-// costs few allocations.
+// costs few allocations. A slab is no larger than the changes left may need.
 func (d *decoder) values(n int) []Value {
 	if len(d.slab) < n {
-		d.slab = make([]Value, max(n, 512))
+		d.slab = make([]Value, max(n, min(slabValues, n*d.left)))
 	}
 	v := d.slab[:n:n]
 	d.slab = d.slab[n:]

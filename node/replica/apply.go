@@ -251,7 +251,7 @@ func (g *group) piece(r *Replica, i int) ([]merge.Incoming, error) {
 	if seq > b.last {
 		return nil, nil
 	}
-	e, _, err := r.entry(b.origin, seq)
+	e, err := r.entry(b.origin, seq)
 	if err != nil {
 		return nil, err
 	}

@@ -58,16 +58,27 @@ func (r *Replica) due(g *group, have clock.Entry, limit int) (*due, error) {
 	if seq > have.Seq {
 		return nil, nil
 	}
-	last, whole, err := r.batchEnd(have.Site, seq, have.Seq)
-	if err != nil || !whole {
+	raw, err := r.rawEntry(have.Site, seq)
+	if err != nil {
 		return nil, err
+	}
+	last, whole := seq, crdt.EndsBatch(raw)
+	if !whole {
+		if last, whole, err = r.batchEnd(have.Site, seq, have.Seq); err != nil || !whole {
+			return nil, err
+		}
 	}
 	b := &due{pending: pending{origin: have.Site, first: seq, last: last}}
 	for s := seq; s <= last; s++ {
 		if b.large {
 			s = last // only its end is still of interest
 		}
-		e, size, err := r.entry(have.Site, s)
+		if s > seq {
+			if raw, err = r.rawEntry(have.Site, s); err != nil {
+				return nil, err
+			}
+		}
+		e, err := decode(raw, have.Site, s)
 		if err != nil {
 			return nil, err
 		}
@@ -81,7 +92,7 @@ func (r *Replica) due(g *group, have clock.Entry, limit int) (*due, error) {
 			b.context = r.contextOf(g, have.Site, e.Context)
 		}
 		b.through = e.Through
-		b.bytes += size
+		b.bytes += len(raw)
 		b.changes = append(b.changes, e.Changes...)
 		b.large = b.large || len(b.changes) > limit || b.bytes > r.limits.groupBytes
 	}
@@ -137,17 +148,21 @@ func (r *Replica) contextOf(g *group, origin clock.SiteID, delta clock.VersionVe
 	return context
 }
 
-// entry reads and decodes one log entry; it also tells its size in bytes.
-func (r *Replica) entry(origin clock.SiteID, seq uint64) (*crdt.Entry, int, error) {
-	b, err := r.rawEntry(origin, seq)
+// entry reads and decodes one log entry.
+func (r *Replica) entry(origin clock.SiteID, seq uint64) (*crdt.Entry, error) {
+	raw, err := r.rawEntry(origin, seq)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	e, err := crdt.DecodeEntry(b)
+	return decode(raw, origin, seq)
+}
+
+func decode(raw []byte, origin clock.SiteID, seq uint64) (*crdt.Entry, error) {
+	e, err := crdt.DecodeEntry(raw)
 	if err != nil {
-		return nil, 0, fmt.Errorf("entry %d of site %s: %w", seq, origin.Short(), err)
+		return nil, fmt.Errorf("entry %d of site %s: %w", seq, origin.Short(), err)
 	}
-	return e, len(b), nil
+	return e, nil
 }
 
 func (r *Replica) rawEntry(origin clock.SiteID, seq uint64) ([]byte, error) {

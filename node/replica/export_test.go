@@ -48,7 +48,7 @@ func (r *Replica) Batches(origin clock.SiteID) ([]crdt.Batch, error) {
 	var all []crdt.Batch
 	var context clock.VersionVector
 	for seq := uint64(1); seq <= r.log.Vector().Seq(origin); seq++ {
-		e, _, err := r.entry(origin, seq)
+		e, err := r.entry(origin, seq)
 		if err != nil {
 			return nil, err
 		}
