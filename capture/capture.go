@@ -19,6 +19,13 @@ type Source interface {
 	Kind() string
 }
 
+// Poller is a Source that can tell cheaply whether there is something to read.
+// It may miss what was committed out of order for about a second, so it serves
+// to find work, never to make sure that there is none.
+type Poller interface {
+	Poll(ctx context.Context) (bool, error)
+}
+
 // Reading is one consistent view, read part by part so that a transaction may
 // be larger than memory. All parts together are one batch.
 type Reading interface {

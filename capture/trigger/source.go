@@ -87,12 +87,30 @@ func (s *Source) loadGenerations(ctx context.Context, q queryer) error {
 	return nil
 }
 
-// Read implements capture.Source. A Reading of an empty log costs one SELECT of
-// one row by primary key.
+// Poll implements capture.Poller. An empty log costs one SELECT of one row by
+// primary key.
+func (s *Source) Poll(ctx context.Context) (bool, error) {
+	began := time.Now()
+	if began.Sub(s.lookedAt) >= fullLook {
+		something, err := s.look(ctx, 0)
+		if err == nil && !something {
+			s.lookedAt = began
+		}
+		return something, err
+	}
+	something, err := s.look(ctx, s.seen)
+	if something {
+		s.lookedAt = time.Time{} // what is there may be only a part: look at the whole next
+	}
+	return something, err
+}
+
+// Read implements capture.Source. It always looks at the whole log: who asks
+// before he writes over a row must not miss a change that was committed late.
 func (s *Source) Read(ctx context.Context) (capture.Reading, error) {
-	something, err := s.poll(ctx)
+	something, err := s.look(ctx, 0)
 	if err != nil {
-		return nil, fmt.Errorf("look at %s.log: %w", home, err)
+		return nil, err
 	}
 	if !something {
 		return nothing{}, nil
@@ -115,26 +133,17 @@ func (s *Source) Read(ctx context.Context) (capture.Reading, error) {
 	return r, nil
 }
 
-// poll reports whether there may be something to read.
-func (s *Source) poll(ctx context.Context) (bool, error) {
-	began := time.Now()
-	after := s.seen
-	whole := began.Sub(s.lookedAt) >= fullLook
-	if whole {
-		after = 0
-	}
+// look reports whether the log has a row behind an id.
+func (s *Source) look(ctx context.Context, after uint64) (bool, error) {
 	var id uint64
 	err := s.db.QueryRowContext(ctx, fmt.Sprintf("SELECT id FROM %s.log WHERE id > %d ORDER BY id LIMIT 1", home, after)).Scan(&id)
-	switch {
-	case err == nil:
-		s.lookedAt = time.Time{} // what is there may be only a part: look at the whole next
-		return true, nil
-	case !errors.Is(err, sql.ErrNoRows):
-		return false, err
-	case whole:
-		s.lookedAt = began
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
 	}
-	return false, nil
+	if err != nil {
+		return false, fmt.Errorf("look at %s.log: %w", home, err)
+	}
+	return true, nil
 }
 
 // nothing is the reading of an empty log.

@@ -19,6 +19,11 @@ func (r *Replica) Capture(ctx context.Context) (int, error) {
 	if err := r.begin(ctx); err != nil {
 		return 0, err
 	}
+	if p, ok := r.cfg.Source.(capture.Poller); ok {
+		if something, err := p.Poll(ctx); err != nil || !something {
+			return 0, err
+		}
+	}
 	reading, err := r.cfg.Source.Read(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("read local changes: %w", err)
