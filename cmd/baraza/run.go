@@ -2,6 +2,7 @@ package main
 
 import (
 	"log/slog"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -29,6 +30,11 @@ ends it at once, which loses nothing either.`,
 				level = slog.LevelDebug
 			}
 			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: level}))
+			if at := os.Getenv(envPprof); at != "" {
+				if err := serveProfiles(at, log); err != nil {
+					return err
+				}
+			}
 			n, err := node.Open(dir, node.Options{Log: log})
 			if err != nil {
 				return err
