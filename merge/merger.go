@@ -44,6 +44,9 @@ type Piece struct {
 	tables map[string]*tablePiece
 	// strangers are tables that this database does not have.
 	strangers []string
+	// Deferred, after Merge, are rows that can perhaps be placed now, in a piece
+	// of their own (PieceOf).
+	Deferred []RowID
 }
 
 // tablePiece is the part of a piece that concerns one table.

@@ -16,7 +16,7 @@ import (
 func (p *Piece) place(ctx context.Context, tx Tx, states States) error {
 	seen := map[RowID]bool{}
 	for round := p; round != nil; {
-		pl := &placing{Piece: round, tx: tx, states: states, seen: seen}
+		pl := &placing{Piece: round, root: p, tx: tx, states: states, seen: seen}
 		if err := pl.run(ctx); err != nil {
 			return err
 		}
@@ -32,6 +32,7 @@ func (p *Piece) place(ctx context.Context, tx Tx, states States) error {
 // placing is one round of place.
 type placing struct {
 	*Piece
+	root   *Piece // that of the first round
 	tx     Tx
 	states States
 	// patches are references written as NULL until their row is in.
@@ -251,7 +252,7 @@ func (pl *placing) update(ctx context.Context, tp *tablePiece, b *batch) error {
 	if err != nil {
 		return fmt.Errorf("update table %s: %w", tp.name, err)
 	}
-	pl.freed[tp.name] = true
+	pl.freed[tp.name] = pl.freed[tp.name] || len(refused) < len(b.rows)
 	bad := byKey(refused)
 	for i, w := range b.work {
 		kept := b.kept[i]
@@ -311,7 +312,7 @@ func (pl *placing) deleteRows(ctx context.Context, tp *tablePiece) error {
 		if refused, err = pl.tx.Delete(ctx, tp.t, keys); err != nil {
 			return fmt.Errorf("delete from table %s: %w", tp.name, err)
 		}
-		pl.freed[tp.name] = true
+		pl.freed[tp.name] = pl.freed[tp.name] || len(refused) < len(keys)
 	}
 	bad := byKey(refused)
 	for _, w := range tp.order {
@@ -374,7 +375,33 @@ func (pl *placing) wake(ctx context.Context) (*Piece, error) {
 	if len(next.tables) == 0 {
 		return nil, nil
 	}
-	return next, next.reload(ctx, pl.tx, pl.states)
+	if err := next.reload(ctx, pl.tx, pl.states); err != nil {
+		return nil, err
+	}
+	next.deferTo(pl.root)
+	return next, nil
+}
+
+// deferTo leaves out rows that are in their table and that root did not lock:
+// an application may have changed them since the local changes were taken, and
+// no local write may be overwritten unseen. A row that is not in its table has
+// no such danger; should it be there by now, the insert says so.
+func (p *Piece) deferTo(root *Piece) {
+	for _, name := range p.m.Order {
+		tp := p.tables[name]
+		if tp == nil {
+			continue
+		}
+		tp.order = slices.DeleteFunc(tp.order, func(w *work) bool {
+			locked := root.tables[name] != nil && root.tables[name].rows[w.id.Key] != nil
+			if w.inTable == nil || locked {
+				return false
+			}
+			root.Deferred = append(root.Deferred, w.id)
+			delete(tp.rows, w.id.Key)
+			return true
+		})
+	}
 }
 
 // retryRowsMax bounds how many held rows of a table one transaction tries

@@ -99,9 +99,7 @@ func (r *Replica) adoptGroup(g *group, l *local) {
 	if len(g.retry) > 0 {
 		r.wake = nil
 	}
-	if l.changes > 0 {
-		l.adopt()
-	}
+	l.adopt()
 }
 
 // fill writes the group into the transaction and the step.
@@ -135,6 +133,7 @@ func (r *Replica) fill(ctx context.Context, g *group, tx merge.Tx, t *txn, l *lo
 		if err := p.Merge(ctx, tx, t); err != nil {
 			return res, err
 		}
+		l.wake = append(l.wake, p.Deferred...)
 		for j := range in {
 			res.Changes += len(in[j].Changes)
 			for k := range in[j].Changes {
@@ -181,7 +180,9 @@ func (r *Replica) retryPiece(ctx context.Context, p *merge.Piece, tx merge.Tx, t
 	if err := r.takePending(ctx, tx, l); err != nil {
 		return err
 	}
-	return p.Merge(ctx, tx, t)
+	err := p.Merge(ctx, tx, t)
+	l.wake = append(l.wake, p.Deferred...)
+	return err
 }
 
 // takePending takes the local changes that were committed before the rows were
