@@ -20,7 +20,7 @@ var impureImports = map[string]string{
 
 // pureLibraries is the third-party code that pure packages may use: it only
 // computes.
-var pureLibraries = []string{"github.com/vmihailenco/msgpack/v5"}
+var pureLibraries = []string{"github.com/vmihailenco/msgpack/v5", "github.com/cespare/xxhash/v2"}
 
 // impureTime are the functions of package time that look at a clock.
 var impureTime = map[string]bool{
