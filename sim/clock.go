@@ -1,0 +1,63 @@
+package sim
+
+import "time"
+
+// epochMicros is what right clocks read when a run begins.
+const epochMicros = 1_800_000_000_000_000
+
+// wallClock is the clock on a site's wall, in microseconds since the Unix
+// epoch. It counts from a reading at a moment, too fast or too slow by some
+// parts in a million, or stands still.
+type wallClock struct {
+	at      time.Duration
+	reading int64
+	ppm     int64
+	stuck   bool
+}
+
+func (c *wallClock) micros(now time.Duration) int64 {
+	if c.stuck {
+		return c.reading
+	}
+	d := (now - c.at).Microseconds()
+	return c.reading + d + d*c.ppm/1_000_000
+}
+
+func (c *wallClock) rebase(now time.Duration) {
+	c.reading, c.at = c.micros(now), now
+}
+
+// right is what a right clock reads.
+func right(now time.Duration) int64 { return epochMicros + now.Microseconds() }
+
+// BumpClock sets a site's clock forward, or back.
+func (s *Site) BumpClock(by time.Duration) {
+	s.clock.rebase(s.w.now)
+	s.clock.reading += by.Microseconds()
+	s.w.note("%s clock bump %v", s, by)
+}
+
+// DriftClock makes a site's clock fast, or slow, by parts in a million.
+func (s *Site) DriftClock(ppm int64) {
+	s.clock.rebase(s.w.now)
+	s.clock.ppm = ppm
+	s.w.note("%s clock drift %d ppm", s, ppm)
+}
+
+// StickClock makes a site's clock stand still, or go on from where it stands.
+func (s *Site) StickClock(stuck bool) {
+	s.clock.rebase(s.w.now)
+	s.clock.stuck = stuck
+	s.w.note("%s clock stuck %v", s, stuck)
+}
+
+// SetClockRight ends all that is wrong with a site's clock.
+func (s *Site) SetClockRight() {
+	s.clock = wallClock{at: s.w.now, reading: right(s.w.now)}
+	s.w.note("%s clock right", s)
+}
+
+// clockLead is how far a site's clock is ahead of a right one.
+func (s *Site) clockLead() time.Duration {
+	return time.Duration(s.clock.micros(s.w.now)-right(s.w.now)) * time.Microsecond
+}

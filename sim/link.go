@@ -1,0 +1,262 @@
+package sim
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"baraza/gossip"
+)
+
+const (
+	// deadAfter is how long an end hears nothing before it gives a connection
+	// up, as session.DeadAfter.
+	deadAfter = 15 * time.Second
+	// windowBytes is what one end may have under way, as session.SocketBytes.
+	windowBytes = 512 << 10
+	// redialMin and redialMax bound the wait before a line is tried again.
+	redialMin, redialMax = time.Second, 30 * time.Second
+	// handshakes is how many one-way trips it takes to connect.
+	handshakes = 4
+)
+
+// Link is the line between two sites. The first of them dials. Side 0 is the
+// first site's, and direction 0 leads away from it.
+type Link struct {
+	w       *World
+	n       int
+	ends    [2]*Site
+	blocked [2]int // by how many faults, each direction
+	rnd     *rand.Rand
+	conn    *conn
+	backoff time.Duration
+	dialing bool
+	busy    [2]time.Duration // until when the line sends
+}
+
+// conn is one connection over a link: two reliable streams, until it breaks.
+type conn struct {
+	link *Link
+	side [2]side
+}
+
+// side is what one site knows and has sent.
+type side struct {
+	up     bool
+	heard  time.Duration
+	out    []flight // under way from here, in order
+	bytes  int      // of out
+	lastAt time.Duration
+}
+
+type flight struct {
+	due   time.Duration
+	bytes []byte
+}
+
+func (w *World) connect(a, b *Site) {
+	l := &Link{w: w, n: len(w.Links), ends: [2]*Site{a, b}, backoff: redialMin}
+	l.rnd = w.random("link", l.n)
+	w.Links = append(w.Links, l)
+	a.links = append(a.links, l)
+	b.links = append(b.links, l)
+	l.redial(time.Duration(l.rnd.Int64N(int64(redialMin))))
+}
+
+func (l *Link) sideOf(s *Site) int {
+	if l.ends[0] == s {
+		return 0
+	}
+	return 1
+}
+
+func (l *Link) other(s *Site) *Site { return l.ends[1-l.sideOf(s)] }
+
+// up reports whether a side has a connection that it takes for alive.
+func (l *Link) up(side int) bool { return l.conn != nil && l.conn.side[side].up }
+
+// redial makes the first site dial in a while.
+func (l *Link) redial(in time.Duration) {
+	if l.dialing {
+		return
+	}
+	l.dialing = true
+	l.w.after(in, func() {
+		l.dialing = false
+		if l.up(0) || !l.ends[0].up {
+			return // its next start or break dials
+		}
+		l.dialing = true
+		var trip time.Duration
+		for range handshakes {
+			trip += l.latency()
+		}
+		l.w.after(trip, func() { l.dialing = false; l.dialled() })
+	})
+}
+
+func (l *Link) dialled() {
+	a, b := l.ends[0], l.ends[1]
+	if l.up(0) || !a.up {
+		return
+	}
+	if !b.up || l.blocked[0] > 0 || l.blocked[1] > 0 {
+		l.backoff = min(2*l.backoff, redialMax)
+		l.redial(l.backoff/2 + time.Duration(l.rnd.Int64N(int64(l.backoff/2))))
+		return
+	}
+	l.backoff = redialMin
+	if l.up(1) { // it has not noticed that the old one is dead
+		l.conn.side[1].up = false
+		b.p.Down(a.id, b.instant())
+	}
+	c := &conn{link: l}
+	l.conn = c
+	l.w.note("%s-%s connect", a, b)
+	for i, s := range l.ends {
+		c.side[i] = side{up: true, heard: l.w.now}
+		if err := s.p.Up(l.ends[1-i].id, s.instant()); err != nil {
+			l.w.fail(err)
+			return
+		}
+		l.watch(c, i)
+	}
+	if every := l.w.opts.BreakEvery; every > 0 {
+		l.w.after(time.Duration(l.rnd.ExpFloat64()*float64(every)), func() { l.broken(c) })
+	}
+	a.pump()
+	b.pump()
+}
+
+// broken resets a connection in the middle: both ends hear of it.
+func (l *Link) broken(c *conn) {
+	if l.conn != c {
+		return
+	}
+	l.w.note("%s-%s breaks", l.ends[0], l.ends[1])
+	l.hangUp(c, 0)
+	l.hangUp(c, 1)
+}
+
+// hangUp ends a connection as one side sees it.
+func (l *Link) hangUp(c *conn, at int) {
+	if !c.side[at].up {
+		return
+	}
+	c.side[at].up = false
+	s := l.ends[at]
+	if l.conn == c && s.up {
+		l.w.note("%s drops %s", s, l.ends[1-at])
+		s.p.Down(l.ends[1-at].id, s.instant())
+		s.pump()
+	}
+	if at == 0 && s.up {
+		l.redial(l.backoff/2 + time.Duration(l.rnd.Int64N(int64(l.backoff/2))))
+	}
+	l.w.after(l.latency(), func() {
+		if l.blocked[at] == 0 {
+			l.hangUp(c, 1-at)
+		}
+	})
+}
+
+// crashed tells that a site is gone. Where its system lives on, the other side
+// hears of it; else it finds out by itself.
+func (l *Link) crashed(s *Site, told bool) {
+	at := l.sideOf(s)
+	c := l.conn
+	if !l.up(at) {
+		return
+	}
+	c.side[at].up = false
+	if told {
+		l.w.after(l.latency(), func() {
+			if l.blocked[at] == 0 {
+				l.hangUp(c, 1-at)
+			}
+		})
+	}
+}
+
+// watch gives a connection up when nothing came for too long.
+func (l *Link) watch(c *conn, at int) {
+	l.w.At(c.side[at].heard+deadAfter, func() {
+		switch {
+		case !c.side[at].up:
+		case l.w.now >= c.side[at].heard+deadAfter:
+			l.hangUp(c, at)
+		default:
+			l.watch(c, at)
+		}
+	})
+}
+
+func (l *Link) latency() time.Duration { return l.w.opts.Latency.draw(l.rnd) }
+
+// room reports whether a side may send.
+func (l *Link) room(at int) bool { return l.up(at) && l.conn.side[at].bytes < windowBytes }
+
+// send puts a message on the line, through the codec of production.
+func (l *Link) send(at int, m gossip.Message) {
+	c, w := l.conn, l.w
+	from := &c.side[at]
+	b := gossip.AppendMessage(nil, m)
+	w.note("%s>%s %v %d B", l.ends[at], l.ends[1-at], m, len(b))
+	_, _ = w.hash.Write(b)
+	start := max(w.now, l.busy[at])
+	if bw := w.opts.BytesPerSecond; bw > 0 {
+		start += time.Duration(int64(len(b)) * int64(time.Second) / bw)
+		l.busy[at] = start
+	}
+	due := max(start+l.latency(), from.lastAt)
+	from.lastAt = due
+	from.bytes += len(b)
+	from.out = append(from.out, flight{due, b})
+	w.At(due, func() { l.drain(c, at) })
+}
+
+// drain delivers what has come. What is sent into a cut stays under way, as a
+// stream sends it again.
+func (l *Link) drain(c *conn, at int) {
+	from, to := &c.side[at], &c.side[1-at]
+	sender, receiver := l.ends[at], l.ends[1-at]
+	for l.blocked[at] == 0 && len(from.out) > 0 && from.out[0].due <= l.w.now && l.w.err == nil {
+		f := from.out[0]
+		from.out = from.out[1:]
+		from.bytes -= len(f.bytes)
+		if !to.up || !receiver.up {
+			l.refuse(c, at)
+			continue
+		}
+		to.heard = l.w.now
+		if err := receiver.take(sender, f.bytes); err != nil {
+			l.w.fail(err)
+			return
+		}
+		if l.room(at) {
+			sender.pump()
+		}
+	}
+}
+
+// refuse answers what comes on a connection that the receiver does not have any
+// more, as its system does.
+func (l *Link) refuse(c *conn, at int) {
+	if l.ends[1-at].up && c.side[at].up {
+		l.w.after(l.latency(), func() {
+			if l.blocked[1-at] == 0 {
+				l.hangUp(c, at)
+			}
+		})
+	}
+}
+
+// block cuts one direction; unblock ends one such cut.
+func (l *Link) block(direction int) { l.blocked[direction]++ }
+
+func (l *Link) unblock(direction int) {
+	if l.blocked[direction]--; l.blocked[direction] > 0 || l.conn == nil {
+		return
+	}
+	c := l.conn
+	l.w.after(l.latency(), func() { l.drain(c, direction) })
+}

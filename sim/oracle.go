@@ -1,0 +1,229 @@
+package sim
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+
+	"baraza/clock"
+	"baraza/crdt"
+	"baraza/merge"
+)
+
+// oracle makes a site's tables out of the log entries that the site applied, by
+// the rules R1 and R2 alone.
+type oracle struct {
+	rows    map[merge.RowID]*oracleRow
+	applied clock.VersionVector
+	// latest is the greatest timestamp in it.
+	latest clock.Timestamp
+}
+
+type oracleRow struct {
+	written, deleted clock.Stamp
+	columns          map[string]oracleCell
+}
+
+type oracleCell struct {
+	stamp clock.Stamp
+	value crdt.Value
+}
+
+func newOracle() oracle { return oracle{rows: map[merge.RowID]*oracleRow{}} }
+
+func (r *oracleRow) visible() bool { return len(r.columns) > 0 && r.deleted.Less(r.written) }
+
+func (o *oracle) apply(origin clock.SiteID, ch *crdt.Change) {
+	id := merge.RowID{Table: ch.Table, Key: ch.Key}
+	r := o.rows[id]
+	if r == nil {
+		r = &oracleRow{columns: map[string]oracleCell{}}
+		o.rows[id] = r
+	}
+	at := clock.Stamp{Time: ch.Time, Site: origin}
+	if ch.Delete {
+		if r.deleted.Less(at) {
+			r.deleted = at
+		}
+		return
+	}
+	if r.written.Less(at) {
+		r.written = at
+	}
+	for i, name := range ch.Columns {
+		if r.columns[name].stamp.Less(at) {
+			r.columns[name] = oracleCell{at, ch.Values[i]}
+		}
+	}
+}
+
+// originLog is an origin's log as its own site wrote it.
+type originLog struct {
+	raw     [][]byte
+	entries []*crdt.Entry
+	batchOf map[int]uint64 // by transaction, the first entry of its batch
+	batch   uint64         // the batch under way
+	seen    map[crdt.Value]bool
+	context clock.VersionVector
+	last    clock.Timestamp
+}
+
+// fold takes what a site applied since the last call.
+func (s *Site) fold() error {
+	now := s.r.Applied()
+	if !now.Includes(s.oracle.applied) {
+		return fmt.Errorf("%s had applied %v, and now only %v", s, s.oracle.applied, now)
+	}
+	floor := s.oracle.latest
+	own := now.Get(s.id)
+	if err := s.foldOrigin(s, own.Seq, floor); err != nil {
+		return err
+	}
+	for _, origin := range s.w.Sites {
+		if origin != s {
+			if err := s.foldOrigin(origin, now.Seq(origin.id), 0); err != nil {
+				return err
+			}
+		}
+	}
+	s.oracle.applied = now
+	return nil
+}
+
+func (s *Site) foldOrigin(origin *Site, upTo uint64, floor clock.Timestamp) error {
+	for after := s.oracle.applied.Seq(origin.id); after < upTo; {
+		first, raw, err := s.r.Log().Read(origin.id, after, entriesBytes)
+		if err != nil {
+			return err
+		}
+		if first != after+1 || len(raw) == 0 {
+			return fmt.Errorf("%s applied entry %d of %s and does not have it", s, after+1, origin)
+		}
+		for _, b := range raw {
+			if after == upTo {
+				break
+			}
+			after++
+			e, err := s.w.entry(s, origin, after, b, floor)
+			if err != nil {
+				return err
+			}
+			for i := range e.Changes {
+				s.oracle.apply(origin.id, &e.Changes[i])
+			}
+			s.oracle.latest = max(s.oracle.latest, e.Through)
+			if after == upTo && !e.Last {
+				return fmt.Errorf("%s applied entry %d of %s, which is not the end of a batch: a transaction is half visible", s, after, origin)
+			}
+		}
+	}
+	return nil
+}
+
+// entry returns a decoded entry, which is the same at every site. What its own
+// site logs is checked when it is logged.
+func (w *World) entry(s, origin *Site, seq uint64, raw []byte, floor clock.Timestamp) (*crdt.Entry, error) {
+	l := w.logs[origin.id]
+	if l == nil {
+		l = &originLog{batchOf: map[int]uint64{}, seen: map[crdt.Value]bool{}}
+		w.logs[origin.id] = l
+	}
+	switch have := uint64(len(l.raw)); {
+	case seq <= have:
+		if !bytes.Equal(l.raw[seq-1], raw) {
+			return nil, fmt.Errorf("%s has another entry %d of %s than its origin", s, seq, origin)
+		}
+		return l.entries[seq-1], nil
+	case s != origin || seq != have+1:
+		return nil, fmt.Errorf("%s has entry %d of %s, which its origin did not log", s, seq, origin)
+	}
+	e, err := crdt.DecodeEntry(raw)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.check(w, s, seq, e, floor); err != nil {
+		return nil, fmt.Errorf("%s logs entry %d: %w", s, seq, err)
+	}
+	l.raw, l.entries = append(l.raw, raw), append(l.entries, e)
+	return e, nil
+}
+
+// check is what must hold of a new entry: its stamps are greater than all that
+// its writer had seen, it has nothing of another site or twice, and no
+// transaction is in two batches.
+func (l *originLog) check(w *World, s *Site, seq uint64, e *crdt.Entry, floor clock.Timestamp) error {
+	if e.First {
+		l.batch = seq
+		l.context.Merge(e.Context)
+	}
+	floor = max(floor, l.last)
+	for _, c := range l.context {
+		floor = max(floor, c.Through)
+	}
+	for i := range e.Changes {
+		ch := &e.Changes[i]
+		if ch.Time <= floor || e.Last && ch.Time > e.Through {
+			return fmt.Errorf("stamp %s is not between %s, which its writer had seen, and %s", ch.Time, floor, e.Through)
+		}
+		for j, v := range ch.Values {
+			if err := l.value(w, s, v); err != nil {
+				return fmt.Errorf("%s.%s of %s: %w", ch.Table, ch.Columns[j], shortKey(ch.Key), err)
+			}
+		}
+	}
+	if e.Last {
+		l.last = e.Through
+	}
+	return nil
+}
+
+func (l *originLog) value(w *World, s *Site, v crdt.Value) error {
+	if !isFresh(v) {
+		return nil
+	}
+	by, committed := w.ledger.wrote[v]
+	switch {
+	case !committed:
+		return fmt.Errorf("%s was never committed", v)
+	case by.site != s:
+		return fmt.Errorf("%s is an echo: %s wrote it", v, by.site)
+	case l.seen[v]:
+		return fmt.Errorf("%s is logged twice", v)
+	}
+	l.seen[v] = true
+	if first, ok := l.batchOf[by.txn]; ok && first != l.batch {
+		return fmt.Errorf("%s is in another batch than the rest of its transaction, which began at entry %d", v, first)
+	}
+	l.batchOf[by.txn] = l.batch
+	return nil
+}
+
+// lines are the visible rows, one line each, sorted.
+func (o *oracle) lines() []string {
+	var lines []string
+	for id, r := range o.rows {
+		if !r.visible() {
+			continue
+		}
+		out := merge.Row{Key: id.Key, Columns: clinic.Tables[id.Table].Shipped()}
+		for _, name := range out.Columns {
+			out.Values = append(out.Values, r.columns[name].value)
+		}
+		lines = append(lines, id.Table+" "+shortKey(id.Key)+": "+showRow(out))
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+// some makes an error of a list, sorted and not too long; nil of none.
+func some(list []string, what string) error {
+	if len(list) == 0 {
+		return nil
+	}
+	slices.Sort(list)
+	if len(list) > 10 {
+		list = append(list[:10], fmt.Sprintf("… and %d more", len(list)-10))
+	}
+	return fmt.Errorf("%s:\n    %s", what, strings.Join(list, "\n    "))
+}

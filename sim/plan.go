@@ -1,0 +1,216 @@
+package sim
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// FaultKind names a fault.
+type FaultKind int
+
+// The faults. Cuts last for Fault.For, as do clocks that are wrong.
+const (
+	One FaultKind = iota
+	Halves
+	MajorityMinority
+	RingOfMajorities
+	Bridge
+	OneWay
+	Flapping
+	ClockBump
+	ClockStrobe
+	ClockStuck
+	ClockDrift
+	Crash
+	CrashAtStep
+	Failure // of one step of the disk or the database
+	faultKinds
+)
+
+func (k FaultKind) String() string {
+	return [...]string{
+		"one", "halves", "majority/minority", "ring of majorities", "bridge", "one-way", "flapping",
+		"clock bump", "clock strobe", "clock stuck", "clock drift", "crash", "crash at a step", "failure",
+	}[k]
+}
+
+// Fault is something that goes wrong for a while.
+type Fault struct {
+	At, For time.Duration
+	Kind    FaultKind
+	Seed    uint64
+}
+
+func (f Fault) String() string {
+	return fmt.Sprintf("%8.3f s for %v: %s", f.At.Seconds(), f.For.Round(time.Millisecond), f.Kind)
+}
+
+// Plan is a whole run: what is written, and what goes wrong.
+type Plan struct {
+	Options
+	Ops    []Op
+	Faults []Fault
+}
+
+// NewPlan makes the random plan of a seed, with least to most sites. Small
+// seeds are short runs.
+func NewPlan(seed uint64, least, most int) Plan {
+	rnd := rand.New(rand.NewPCG(seed, 7))
+	p := Plan{Options: Options{
+		Seed: seed, Sites: least + rnd.IntN(most-least+1),
+		Topology: []Topology{Mesh, Mesh, Mesh, Ring, Chain, Star}[rnd.IntN(6)],
+		Latency: Latency{
+			Kind: LatencyKind(rnd.IntN(int(latencyKinds))), Base: time.Duration(1+rnd.IntN(400)) * time.Millisecond,
+			Spread: time.Duration(rnd.IntN(400)) * time.Millisecond, Sigma: rnd.Float64(),
+		},
+		Rows: []int{2, 4, 6, 12, 40}[rnd.IntN(5)],
+	}}
+	if rnd.IntN(2) == 0 {
+		p.BreakEvery = time.Duration(5+rnd.IntN(120)) * time.Second
+	}
+	if rnd.IntN(4) == 0 {
+		p.BytesPerSecond = int64(1200 << rnd.IntN(6))
+	}
+	length := time.Duration(20+rnd.IntN(200)) * time.Second
+	for range 10 + rnd.IntN(int(min(20+seed, 150))) {
+		p.Ops = append(p.Ops, Op{within(rnd, length), rnd.IntN(p.Sites), rnd.Uint64()})
+	}
+	for range rnd.IntN(10) {
+		f := Fault{At: within(rnd, length), For: within(rnd, length/2), Kind: FaultKind(rnd.IntN(int(faultKinds))), Seed: rnd.Uint64()}
+		p.Faults = append(p.Faults, f)
+	}
+	slices.SortStableFunc(p.Ops, func(a, b Op) int { return int(a.At - b.At) })
+	slices.SortStableFunc(p.Faults, func(a, b Fault) int { return int(a.At - b.At) })
+	return p
+}
+
+// within draws a moment; now and then several fall into one burst.
+func within(rnd *rand.Rand, length time.Duration) time.Duration {
+	d := time.Duration(rnd.Int64N(int64(length)))
+	if rnd.IntN(3) == 0 {
+		d = d.Truncate(10*time.Second) + d%(20*time.Millisecond)
+	}
+	return d
+}
+
+// apply makes a fault happen.
+func (w *World) apply(f Fault) {
+	if w.repaired {
+		return
+	}
+	rnd := rand.New(rand.NewPCG(f.Seed, 11))
+	s := w.Sites[rnd.IntN(len(w.Sites))]
+	for _, c := range []struct {
+		kind FaultKind
+		cut  func(*rand.Rand) func()
+	}{
+		{One, w.CutOne}, {Halves, w.CutHalves}, {MajorityMinority, w.CutMajority},
+		{RingOfMajorities, w.CutRing}, {Bridge, w.CutBridge}, {OneWay, w.CutOneWay},
+	} {
+		if c.kind == f.Kind {
+			w.after(f.For, c.cut(rnd))
+		}
+	}
+	right := func() {
+		if !w.repaired {
+			s.SetClockRight()
+		}
+	}
+	switch f.Kind {
+	case Flapping:
+		w.Flap(rnd, f.For)
+	case ClockBump:
+		s.BumpClock(time.Duration(rnd.IntN(1_200_000)-600_000) * time.Millisecond)
+		w.after(f.For, right)
+	case ClockStrobe:
+		w.Strobe(s, rnd, f.For)
+	case ClockStuck:
+		s.StickClock(true)
+		w.after(f.For, right)
+	case ClockDrift:
+		s.DriftClock(int64(rnd.IntN(200_000) - 100_000))
+		w.after(f.For, right)
+	case Crash:
+		s.Crash(f.For)
+	case CrashAtStep:
+		s.CrashAt(1+rnd.IntN(15), breakKind(rnd.IntN(2)))
+	case Failure:
+		s.CrashAt(1+rnd.IntN(15), failOnce+breakKind(rnd.IntN(int(breakKinds-failOnce))))
+	}
+}
+
+// patience is how long the sites may take to come to rest.
+const patience = 30 * time.Minute
+
+// Result is what came of a run.
+type Result struct {
+	Err       error
+	Hash      uint64
+	Events    uint64
+	Simulated time.Duration
+	Tail      []string // the last events
+}
+
+// Run runs a plan to its end, or to the first broken promise.
+func (p Plan) Run() (res Result) {
+	w, err := New(p.Options)
+	if err != nil {
+		return Result{Err: err}
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			res.Err = fmt.Errorf("at %v: panic: %v", w.now, r)
+		}
+		res.Hash, res.Events, res.Simulated, res.Tail = w.Hash(), w.events, w.now, w.Tail()
+	}()
+	var end time.Duration
+	for _, o := range p.Ops {
+		w.At(o.At, func() { w.Sites[o.Site%len(w.Sites)].Write(o.Seed) })
+		end = max(end, o.At)
+	}
+	for _, f := range p.Faults {
+		w.At(f.At, func() { w.apply(f) })
+		end = max(end, f.At+f.For)
+	}
+	if err := w.Run(end); err != nil {
+		return Result{Err: err}
+	}
+	return Result{Err: w.Settle(patience)}
+}
+
+// Shrink leaves faults and operations out as long as the plan still fails, in
+// at most so many runs.
+func (p Plan) Shrink(runs int) Plan {
+	fails := func(q Plan) bool {
+		runs--
+		return q.Run().Err != nil
+	}
+	for again := true; again && runs > 0; {
+		again = false
+		for size := len(p.Faults); size > 0; size /= 2 {
+			for i := 0; i+size <= len(p.Faults) && runs > 0; {
+				q := p
+				q.Faults = slices.Delete(slices.Clone(p.Faults), i, i+size)
+				if fails(q) {
+					p, again = q, true
+				} else {
+					i += size
+				}
+			}
+		}
+		for size := max(len(p.Ops)/2, 1); size > 0; size /= 2 {
+			for i := 0; i+size <= len(p.Ops) && runs > 0; {
+				q := p
+				q.Ops = slices.Delete(slices.Clone(p.Ops), i, i+size)
+				if fails(q) {
+					p, again = q, true
+				} else {
+					i += size
+				}
+			}
+		}
+	}
+	return p
+}

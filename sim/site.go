@@ -1,0 +1,249 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"baraza/clock"
+	"baraza/gossip"
+	"baraza/internal/kv"
+	"baraza/merge/memdb"
+	"baraza/node/replica"
+)
+
+const (
+	// entriesBytes is what a message of entries carries, as
+	// session.EntriesBytes.
+	entriesBytes = 256 << 10
+	never        = time.Duration(1<<63 - 1)
+)
+
+// Site is one replica with its machine: database, store, clock, lines.
+type Site struct {
+	w     *World
+	n     int
+	id    clock.SiteID
+	links []*Link
+	rnd   *rand.Rand // of its disk and its processor
+
+	// These survive a crash.
+	db      *memdb.DB
+	disk    *disk
+	breaker breaker
+	clock   wallClock
+
+	// These do not.
+	up     bool
+	life   int // counts starts, so that nothing outlives one
+	booted time.Duration
+	r      *replica.Replica
+	p      *gossip.Protocol
+	engine engine
+	storer storer
+	wakeAt time.Duration
+
+	oracle oracle
+}
+
+func newSite(w *World, n int) *Site {
+	s := &Site{w: w, n: n, id: clock.SiteID{byte(n >> 8), byte(n)}, rnd: w.random("site", n), oracle: newOracle()}
+	s.clock.reading = epochMicros
+	s.disk = &disk{Mem: kv.NewMem(), breaker: &s.breaker}
+	s.db = memdb.New(memdb.Config{
+		Model: clinic, First: int64(1 + 100*(n%2)), // some sites number alike, some do not
+		Now:   func() int64 { return s.clock.micros(w.now) },
+		Fault: s.breaker.database,
+	})
+	return s
+}
+
+func (s *Site) String() string { return fmt.Sprintf("s%d", s.n) }
+
+func (s *Site) instant() gossip.Instant {
+	return gossip.Instant{Elapsed: s.w.now - s.booted, Wall: s.clock.micros(s.w.now) / 1000}
+}
+
+// boot starts the process from what the disk and the database have.
+func (s *Site) boot() error {
+	r, err := replica.Open(context.Background(), replica.Config{
+		Self: s.id, Store: s.disk, Database: s.db, Source: s.db, Model: clinic,
+		NowMillis: func() int64 { return s.clock.micros(s.w.now) / 1000 },
+	})
+	if err != nil {
+		return err
+	}
+	s.life++
+	s.up, s.booted, s.r, s.wakeAt = true, s.w.now, r, never
+	s.p = gossip.New(gossip.Config{Site: s.id}, r.Log().Vector())
+	s.storer = storer{}
+	s.startEngine()
+	s.w.note("%s starts, life %d", s, s.life)
+	if err := s.check(); err != nil {
+		return err
+	}
+	for _, l := range s.links {
+		if l.ends[0] == s {
+			l.backoff = redialMin
+			l.redial(time.Duration(l.rnd.Int64N(int64(redialMin))))
+		}
+	}
+	return nil
+}
+
+// Crash stops a site, and starts it again after a while. What its disk had not
+// synced is lost but for a part; its applications go on.
+func (s *Site) Crash(downFor time.Duration) {
+	if !s.up {
+		return
+	}
+	s.up = false
+	kept, told := s.rnd.IntN(3), s.rnd.IntN(2) == 0
+	s.w.note("%s crashes for %v", s, downFor)
+	s.db.Disconnect()
+	if err := s.disk.crash(kept); err != nil {
+		s.w.fail(err)
+	}
+	s.breaker = breaker{}
+	for _, l := range s.links {
+		l.crashed(s, told)
+	}
+	s.w.after(downFor, func() {
+		if s.up {
+			return
+		}
+		if s.rnd.IntN(4) == 0 { // the machine goes down once more, early
+			s.breaker = breaker{after: 1 + s.rnd.IntN(4), kind: crashBefore}
+		}
+		s.start()
+	})
+}
+
+// CrashAt brings the site down, or lets it fail, at a coming step of its store
+// or database.
+func (s *Site) CrashAt(step int, kind breakKind) {
+	s.breaker.after, s.breaker.kind = step, kind
+	s.w.note("%s will fail at step %d, kind %d", s, step, kind)
+}
+
+// start boots; a machine that goes down while it starts does it again.
+func (s *Site) start() {
+	err := s.boot()
+	if err == nil {
+		return
+	}
+	if !errors.Is(err, errCrash) && !errors.Is(err, errFailed) {
+		s.w.fail(fmt.Errorf("%s does not start: %w", s, err))
+		return
+	}
+	s.up = true
+	s.Crash(time.Second)
+}
+
+// while runs do in a while, unless the site crashes before.
+func (s *Site) while(d time.Duration, do func()) {
+	life := s.life
+	s.w.after(d, func() {
+		if s.up && s.life == life && s.w.err == nil {
+			do()
+		}
+	})
+}
+
+// survived deals with the error of a step: one that was injected ends in a
+// restart or is survived, any other is a broken promise. It reports whether the
+// site still runs.
+func (s *Site) survived(err error) bool {
+	if s.breaker.down {
+		s.w.note("%s goes down: %v", s, err)
+		s.Crash(time.Duration(1+s.rnd.IntN(20)) * time.Second)
+		return false
+	}
+	if err != nil && !errors.Is(err, errFailed) {
+		s.w.fail(fmt.Errorf("%s: %w", s, err))
+		return false
+	}
+	return true
+}
+
+// take handles a message that has come.
+func (s *Site) take(from *Site, b []byte) error {
+	m, err := gossip.DecodeMessage(b)
+	if err != nil {
+		return fmt.Errorf("%s gets what it cannot read from %s: %w", s, from, err)
+	}
+	if e, ok := m.(gossip.Entries); ok {
+		s.storer.list = append(s.storer.list, arrival{from, e})
+		s.store()
+		return nil
+	}
+	if _, err := s.p.Handle(from.id, m, s.instant()); err != nil {
+		return fmt.Errorf("%s refuses a message of %s: %w", s, from, err)
+	}
+	s.pump()
+	return nil
+}
+
+// pump sends all that the lines can take, and sets the alarm.
+func (s *Site) pump() {
+	if !s.up {
+		return
+	}
+	for _, l := range s.links {
+		at := l.sideOf(s)
+		for l.room(at) && s.w.err == nil {
+			m, ok := s.next(l.other(s))
+			if !ok {
+				break
+			}
+			l.send(at, m)
+		}
+	}
+	if at, ok := s.p.Wake(s.instant()); ok && at < s.wakeAt {
+		s.wakeAt = at
+		s.while(s.booted+at-s.w.now, func() {
+			if s.wakeAt != at {
+				return
+			}
+			s.wakeAt = never
+			s.p.Tick(s.instant())
+			s.pump()
+		})
+	}
+}
+
+// next is what a peer is to be sent, as the hub of node/session finds it.
+func (s *Site) next(to *Site) (gossip.Message, bool) {
+	for {
+		if m, ok := s.p.Outgoing(to.id, s.instant()); ok {
+			return m, true
+		}
+		origin, after, ok := s.p.Next(to.id)
+		if !ok {
+			return nil, false
+		}
+		first, payloads, err := s.r.Log().Read(origin, after, entriesBytes)
+		switch {
+		case err != nil:
+			s.w.fail(fmt.Errorf("%s reads its log: %w", s, err))
+			return nil, false
+		case first > after+1:
+			s.p.Truncated(to.id, origin, first)
+			continue
+		case len(payloads) == 0:
+			s.w.fail(fmt.Errorf("%s: the log of %s has nothing after %d, though its vector says so", s, origin.Short(), after))
+			return nil, false
+		}
+		e := gossip.Entries{Origin: origin, First: first, Payloads: payloads[:min(len(payloads), gossip.MaxEntries)]}
+		s.p.Sent(to.id, origin, after, e.Last())
+		return e, true
+	}
+}
+
+// advanced tells the protocol that the log has grown.
+func (s *Site) advanced() {
+	s.p.Advanced(s.r.Log().Vector(), s.instant())
+	s.pump()
+}

@@ -1,0 +1,204 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"baraza/crdt"
+	"baraza/merge"
+	"baraza/merge/memdb"
+)
+
+// Op is one transaction of an application. What it writes hangs on the tables
+// it finds and on its seed alone, so a plan still runs with others left out.
+type Op struct {
+	At   time.Duration
+	Site int // counted from 0
+	Seed uint64
+}
+
+// transaction is one in the making.
+type transaction struct {
+	s      *Site
+	rnd    *rand.Rand
+	there  map[merge.RowID]bool
+	writes []memdb.Write
+	values []crdt.Value // fresh ones
+}
+
+// statementsMax is how many statements an application puts into a transaction;
+// parents that are missing come on top.
+const statementsMax = 4
+
+// Write runs a transaction of an application.
+func (s *Site) Write(seed uint64) {
+	before := s.tables()
+	x := &transaction{s: s, rnd: rand.New(rand.NewPCG(seed, 1)), there: map[merge.RowID]bool{}}
+	for id := range before {
+		x.there[id] = true
+	}
+	for range 1 + x.rnd.IntN(statementsMax) {
+		x.statement()
+	}
+	err := s.db.App(x.writes...)
+	s.w.note("%s writes %s: %v", s, showWrites(x.writes), err)
+	if err != nil {
+		var bad merge.RowError
+		if !errors.As(err, &bad) {
+			s.w.fail(fmt.Errorf("%s: an application cannot write: %w", s, err))
+		}
+		return
+	}
+	s.w.ledger.enter(s, x.values, before, s.tables())
+	s.committed()
+}
+
+func (x *transaction) write(kind memdb.Kind, table string, r merge.Row) {
+	x.writes = append(x.writes, memdb.Write{Kind: kind, Table: table, Row: r})
+	x.there[merge.RowID{Table: table, Key: r.Key}] = kind != memdb.Delete
+}
+
+// fresh returns a value that no application wrote before.
+func (x *transaction) fresh() crdt.Value {
+	v := x.s.w.ledger.fresh(x.s)
+	x.values = append(x.values, v)
+	return v
+}
+
+// Even rows may be referred to and are never deleted; odd ones may be deleted
+// and are never referred to. Rules R4 and R5 are so left aside.
+func (x *transaction) any() int    { return 1 + x.rnd.IntN(x.s.w.opts.Rows) }
+func (x *transaction) stable() int { return 2 * (1 + x.rnd.IntN(max(x.s.w.opts.Rows/2, 1))) }
+
+func (x *transaction) statement() {
+	table, n, r := x.row()
+	switch {
+	case !x.there[merge.RowID{Table: table, Key: r.Key}]:
+		x.write(memdb.Insert, table, r)
+	case n%2 == 1 && x.rnd.IntN(3) == 0:
+		x.write(memdb.Delete, table, merge.Row{Key: r.Key})
+		if x.rnd.IntN(6) == 0 {
+			x.write(memdb.Insert, table, r)
+		}
+	default:
+		x.write(memdb.Update, table, x.some(table, r))
+	}
+}
+
+// row makes a whole row of a random table, and its parents where missing.
+func (x *transaction) row() (table string, n int, r merge.Row) {
+	switch x.rnd.IntN(7) {
+	case 0, 1:
+		n = x.any()
+		return "person", n, x.person(n)
+	case 2:
+		n = x.stable()
+		x.parent("person", keyOf(n), func() merge.Row { return x.person(n) })
+		return "patient", n, x.patient(n)
+	case 3, 4:
+		return x.obs()
+	case 5:
+		p, label := x.stable(), 1+x.rnd.IntN(2)
+		x.parent("person", keyOf(p), func() merge.Row { return x.person(p) })
+		l := crdt.Text(fmt.Sprintf("label%d", label))
+		r.Key = crdt.MakeKey(refTo(p), l)
+		set(&r, "person_id", refTo(p), "label", l, "note", x.fresh())
+		return "tag", label, r
+	}
+	n = x.any()
+	property := crdt.Text(fmt.Sprintf("p%d", n))
+	r.Key = crdt.MakeKey(property)
+	set(&r, "property", property, "value", x.fresh())
+	return "setting", n, r
+}
+
+func (x *transaction) obs() (string, int, merge.Row) {
+	n, p := x.any(), x.stable()
+	x.parent("person", keyOf(p), func() merge.Row { return x.person(p) })
+	x.parent("patient", patientKey(p), func() merge.Row { return x.patient(p) })
+	group := crdt.Null
+	if g := x.stable(); g != n && x.there[merge.RowID{Table: "obs", Key: keyOf(g)}] {
+		group = refTo(g)
+	}
+	r := merge.Row{Key: keyOf(n)}
+	set(&r, "uuid", crdt.Text(uuid(n)), "patient_id", crdt.Ref(patientKey(p)), "obs_group_id", group, "value_text", x.fresh())
+	return "obs", n, r
+}
+
+func (x *transaction) person(n int) merge.Row {
+	r := merge.Row{Key: keyOf(n)}
+	set(&r, "uuid", crdt.Text(uuid(n)), "name", x.fresh(), "weight", crdt.Float64(float64(x.rnd.IntN(3))), "note", x.fresh())
+	return r
+}
+
+func (x *transaction) patient(n int) merge.Row {
+	r := merge.Row{Key: patientKey(n)}
+	set(&r, "patient_id", refTo(n), "allergy", x.fresh())
+	return r
+}
+
+func (x *transaction) parent(table string, key crdt.Key, row func() merge.Row) {
+	if !x.there[merge.RowID{Table: table, Key: key}] {
+		x.write(memdb.Insert, table, row())
+	}
+}
+
+// some keeps at least one of the columns that are not in the key.
+func (x *transaction) some(table string, r merge.Row) merge.Row {
+	out := merge.Row{Key: r.Key}
+	for i, c := range r.Columns {
+		last := i == len(r.Columns)-1
+		if !slices.Contains(clinic.Tables[table].Identity.Columns, c) && (x.rnd.IntN(2) == 0 || last) {
+			out.Columns, out.Values = append(out.Columns, c), append(out.Values, r.Values[i])
+		}
+	}
+	return out
+}
+
+// set appends columns and values, given in pairs.
+func set(r *merge.Row, pairs ...any) {
+	for i := 0; i < len(pairs); i += 2 {
+		r.Columns, r.Values = append(r.Columns, pairs[i].(string)), append(r.Values, pairs[i+1].(crdt.Value))
+	}
+}
+
+func showWrites(writes []memdb.Write) string {
+	var parts []string
+	for _, w := range writes {
+		kind := [...]string{"", "insert", "update", "delete"}[w.Kind]
+		parts = append(parts, fmt.Sprintf("%s %s %s %s", kind, w.Table, shortKey(w.Row.Key), showRow(w.Row)))
+	}
+	return strings.Join(parts, "; ")
+}
+
+func showRow(r merge.Row) string {
+	var parts []string
+	for i, c := range r.Columns {
+		parts = append(parts, c+"="+shortValue(r.Values[i]))
+	}
+	return strings.Join(parts, " ")
+}
+
+func shortKey(k crdt.Key) string {
+	var parts []string
+	for _, v := range k.Values() {
+		parts = append(parts, shortValue(v))
+	}
+	return strings.Join(parts, ",")
+}
+
+var shortUUID = strings.NewReplacer("00000000-0000-4000-8000-", "#", `"`, "")
+
+func shortValue(v crdt.Value) string {
+	if v.IsNull() {
+		return "NULL"
+	}
+	if ref, ok := v.Key(); ok {
+		return ">" + shortKey(ref)
+	}
+	return shortUUID.Replace(v.String())
+}
