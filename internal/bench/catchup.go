@@ -114,7 +114,7 @@ func (l *lab) cutAndHeal(ctx context.Context, p pair, j job, label string) (time
 	if err := p.heal(ctx); err != nil {
 		return 0, "", err
 	}
-	profiled := l.profile(ctx, p, label)
+	profiled := l.profile(ctx, label, p.sites()...)
 	if err := awaitMark(ctx, p.target(), n, catchupPoll, catchupWithin, p.alive); err != nil {
 		return 0, "", err
 	}

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os/exec"
@@ -124,7 +125,11 @@ func (l *lab) joinOne(ctx context.Context, first *relayedSite, name string, s *s
 	if err := b.join(ctx, first.site); err != nil {
 		return 0, 0, err
 	}
-	if err := b.run(ctx); err != nil {
+	if err := b.start(); err != nil {
+		return 0, 0, err
+	}
+	profiled := l.profile(ctx, "join "+name, first.site, b)
+	if err := b.ready(ctx); err != nil {
 		return 0, 0, err
 	}
 	if err := awaitMark(ctx, s, n, joinPoll, joinWithin, b.alive); err != nil {
@@ -137,7 +142,7 @@ func (l *lab) joinOne(ctx context.Context, first *relayedSite, name string, s *s
 	bytes := float64(total(relays) - passed)
 	r.rawf("join of the database %-9s %7.2f s  %12s bytes", name, took.Seconds(), grouped(bytes))
 	l.o.logf("%s", r.raw[len(r.raw)-1])
-	return bytes, took, equal(ctx, first.server, s)
+	return bytes, took, errors.Join(profiled(), equal(ctx, first.server, s))
 }
 
 // awaitCount waits until two servers have as many rows.

@@ -45,7 +45,7 @@ func measureLag(ctx context.Context, l *lab, r *result) error {
 		return err
 	}
 	for k, kind := range lagKinds {
-		p50, p99 := make([][]float64, len(pairs)), make([][]float64, len(pairs))
+		p50, p99, rate := make([][]float64, len(pairs)), make([][]float64, len(pairs)), make([][]float64, len(pairs))
 		err := interleave(l.o.Reps, len(pairs), func(rep, v int) error {
 			run := &lagRun{kind: kind, pair: pairs[v], person: 1000*(k+1) + 10*rep, o: l.o, seed: uint64(100*k + rep)}
 			lags, err := run.measure(ctx)
@@ -54,6 +54,7 @@ func measureLag(ctx context.Context, l *lab, r *result) error {
 			}
 			a, b := millis(quantile(lags, 0.50)), millis(quantile(lags, 0.99))
 			p50[v], p99[v] = append(p50[v], a), append(p99[v], b)
+			rate[v] = append(rate[v], run.rate)
 			r.rawf("%-26s rep %d  %-14s p50 %8.1f ms  p99 %8.1f ms  max %8.1f ms  %6d rows, written at %s rows/s; %s",
 				kind.name, rep+1, pairs[v].name(), a, b, millis(quantile(lags, 1)), len(lags), grouped(run.rate), run.cpu)
 			l.o.logf("%s", r.raw[len(r.raw)-1])
@@ -62,16 +63,27 @@ func measureLag(ctx context.Context, l *lab, r *result) error {
 		if err != nil {
 			return err
 		}
-		last := len(pairs) - 1
-		against := fmt.Sprintf("%s: %.1f · %.1f ms", pairs[last].name(), median(p50[last]), median(p99[last]))
-		if last == 0 {
-			r.add(line{what: kind.name, measured: against})
-			continue
-		}
-		r.add(line{what: kind.name + ", p50", against: against, bar: kind.p50, value: median(p50[0]), measured: fmt.Sprintf("%.1f ms", median(p50[0]))})
-		r.add(line{what: kind.name + ", p99", against: against, bar: kind.p99, value: median(p99[0]), measured: fmt.Sprintf("%.1f ms", median(p99[0]))})
+		reportLag(r, kind, pairs, p50, p99, rate)
 	}
 	return nil
+}
+
+func reportLag(r *result, kind lagKind, pairs []pair, p50, p99, rate [][]float64) {
+	// The rate belongs to the lag: whoever slows the writers has less to carry.
+	at := func(v int) string { return fmt.Sprintf("at %s rows/s", grouped(median(rate[v]))) }
+	last := len(pairs) - 1
+	against := fmt.Sprintf("%s: %.1f · %.1f ms %s", pairs[last].name(), median(p50[last]), median(p99[last]), at(last))
+	if last == 0 {
+		r.add(line{what: kind.name, measured: against})
+		return
+	}
+	for _, l := range []line{
+		{what: kind.name + ", p50", bar: kind.p50, value: median(p50[0])},
+		{what: kind.name + ", p99", bar: kind.p99, value: median(p99[0])},
+	} {
+		l.against, l.measured = against, fmt.Sprintf("%.1f ms %s", l.value, at(0))
+		r.add(l)
+	}
 }
 
 // pairs makes two sites and, beside them, a pair of MariaDB's own replication

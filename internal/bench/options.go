@@ -40,8 +40,8 @@ type Options struct {
 	// JoinRows is the size of a database that is joined.
 	JoinRows int
 
-	// Profile is a directory for CPU profiles of the sites during catch-up,
-	// "" for none.
+	// Profile is a directory for CPU profiles of the sites while they capture,
+	// catch up and join, "" for none.
 	Profile string
 	// ProfileSeconds is how long a profile runs.
 	ProfileSeconds int

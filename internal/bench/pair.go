@@ -23,6 +23,8 @@ type pair interface {
 	settle(ctx context.Context) error
 	// processes are what the pair costs, beside the clients.
 	processes() []process
+	// sites are the pair's, if it has any.
+	sites() []*site
 	// alive tells why nothing can arrive any more, nil while it can.
 	alive() error
 }
@@ -125,6 +127,7 @@ func (p *barazaPair) target() *server                  { return p.b.server }
 func (p *barazaPair) cut(context.Context) error        { return p.b.stop() }
 func (p *barazaPair) heal(context.Context) error       { return p.b.start() }
 func (p *barazaPair) settle(ctx context.Context) error { return p.a.captured(ctx) }
+func (p *barazaPair) sites() []*site                   { return []*site{p.a, p.b} }
 func (p *barazaPair) alive() error                     { return errors.Join(p.a.alive(), p.b.alive()) }
 
 func (p *barazaPair) processes() []process {
@@ -183,6 +186,7 @@ func (p *replicaPair) name() string                 { return p.label }
 func (p *replicaPair) source() *server              { return p.primary }
 func (p *replicaPair) target() *server              { return p.replica }
 func (p *replicaPair) settle(context.Context) error { return nil }
+func (p *replicaPair) sites() []*site               { return nil }
 func (p *replicaPair) alive() error                 { return nil } // its servers' errors show anyway
 
 func (p *replicaPair) cut(ctx context.Context) error {

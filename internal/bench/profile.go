@@ -13,20 +13,19 @@ import (
 	"time"
 )
 
-// profile takes CPU profiles of both sites of a pair in the background, if that
-// was asked for and the pair has sites. The function it returns waits for them.
-// A site listens for this where BARAZA_PPROF says.
-func (l *lab) profile(ctx context.Context, p pair, label string) (wait func() error) {
-	sites, ok := p.(*barazaPair)
-	if !ok || l.o.Profile == "" || label == "" {
+// profile takes CPU profiles of running sites in the background, if that was
+// asked for. The function it returns waits for them. A site listens for this
+// where BARAZA_PPROF says.
+func (l *lab) profile(ctx context.Context, label string, sites ...*site) (wait func() error) {
+	if l.o.Profile == "" || label == "" {
 		return func() error { return nil }
 	}
-	errs := make([]error, 2)
+	label = strings.NewReplacer(" ", "-", ",", "").Replace(label)
+	errs := make([]error, len(sites))
 	var all sync.WaitGroup
-	for i, s := range []*site{sites.a, sites.b} {
+	for i, s := range sites {
 		all.Go(func() {
-			name := strings.ReplaceAll(label, " ", "-") + "-site-" + s.name + ".pprof"
-			errs[i] = s.cpuProfile(ctx, filepath.Join(l.o.Profile, name))
+			errs[i] = s.cpuProfile(ctx, filepath.Join(l.o.Profile, label+"-"+s.name+".pprof"))
 		})
 	}
 	return func() error { all.Wait(); return errors.Join(errs...) }

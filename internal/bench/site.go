@@ -135,6 +135,11 @@ func (b *site) run(ctx context.Context) error {
 	if err := b.start(); err != nil {
 		return err
 	}
+	return b.ready(ctx)
+}
+
+// ready waits until the site has been brought up and works.
+func (b *site) ready(ctx context.Context) error {
 	return b.await(ctx, readyTimeout, "to be ready", func(s *status) bool { return len(s.Vector) > 0 || len(s.Alarms) == 0 })
 }
 

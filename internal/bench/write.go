@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -60,7 +61,12 @@ func measureWrite(ctx context.Context, l *lab, r *result) error {
 			if kind.perTx > 1 {
 				j.rows *= writeManyFactor
 			}
+			profiled := func() error { return nil }
+			if variants[v].running {
+				profiled = l.profile(ctx, fmt.Sprintf("%s rep %d", kind.name, rep+1), variants[v].site)
+			}
 			rate, backlog, err := variants[v].measure(ctx, j)
+			err = errors.Join(err, profiled())
 			if err != nil {
 				return fmt.Errorf("%s, %s: %w", kind.name, variants[v].name, err)
 			}

@@ -41,7 +41,7 @@ func run(ctx context.Context, args []string) (int, error) {
 	flags.StringVar(&o.Dir, "dir", "", "where servers and sites are made; none for the system's temporary directory")
 	flags.BoolVar(&o.Keep, "keep", false, "leave the servers' and sites' files")
 	flags.BoolVar(&o.BaselineOnly, "baseline", false, "measure only what baraza is compared with")
-	flags.StringVar(&o.Profile, "profile", "", "directory for CPU profiles of both sites during catch-up")
+	flags.StringVar(&o.Profile, "profile", "", "directory for CPU profiles of the sites in write, catchup and join")
 	for _, n := range []struct {
 		name, help string
 		value      *int
