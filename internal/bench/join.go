@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
-	"sync/atomic"
 	"time"
+
+	"baraza/internal/netcut"
 )
 
 const (
@@ -103,7 +104,7 @@ func (l *lab) joinable(ctx context.Context, s *server) (*relayedSite, error) {
 
 type relayedSite struct {
 	*site
-	relays []*relay
+	relays []*netcut.Relay
 }
 
 // joinOne lets a new site join and returns the bytes and the time it took.
@@ -187,8 +188,7 @@ func (l *lab) copyByDump(ctx context.Context, from *server, name string) (float6
 	if err := dump.Start(); err != nil {
 		return 0, 0, err
 	}
-	var bytes atomic.Int64
-	_, err = io.Copy(counter{in, &bytes}, out)
+	bytes, err := io.Copy(in, out)
 	_ = in.Close()
 	for _, c := range []*exec.Cmd{dump, load} {
 		if waitErr := c.Wait(); err == nil && waitErr != nil {
@@ -199,5 +199,5 @@ func (l *lab) copyByDump(ctx context.Context, from *server, name string) (float6
 	if err != nil {
 		return 0, 0, err
 	}
-	return float64(bytes.Load()), took, equal(ctx, from, to)
+	return float64(bytes), took, equal(ctx, from, to)
 }

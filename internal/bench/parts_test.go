@@ -2,8 +2,6 @@ package bench
 
 import (
 	"database/sql"
-	"io"
-	"net"
 	"os"
 	"regexp"
 	"strings"
@@ -42,71 +40,6 @@ func TestTargetsDoNotOverlap(t *testing.T) {
 				t.Fatalf("connection %d updates %d to %d", conn, first, first+99)
 			}
 		}
-	}
-}
-
-func TestRelayCountsBothWays(t *testing.T) {
-	echo, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer echo.Close()
-	go func() {
-		c, err := echo.Accept()
-		if err != nil {
-			return
-		}
-		defer c.Close()
-		text, _ := io.ReadAll(io.LimitReader(c, 5))
-		_, _ = c.Write([]byte(strings.Repeat(string(text), 3)))
-	}()
-	r, err := startRelay(echo.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := net.Dial("tcp", r.address())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	if _, err := c.Write([]byte("hello")); err != nil {
-		t.Fatal(err)
-	}
-	answer, err := io.ReadAll(c)
-	if err != nil || string(answer) != "hellohellohello" {
-		t.Fatalf("%q, %v", answer, err)
-	}
-	if n := r.count(); n != 20 {
-		t.Errorf("counted %d bytes of 20", n)
-	}
-	r.close()
-}
-
-// A relay that is closed lets nothing hang, also with a connection open.
-func TestRelayCloses(t *testing.T) {
-	silent, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer silent.Close()
-	r, err := startRelay(silent.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := net.Dial("tcp", r.address())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		if c, err := silent.(*net.TCPListener).Accept(); err == nil {
-			defer c.Close()
-			break
-		}
-	}
-	r.close()
-	if _, err := io.ReadAll(c); err != nil {
-		t.Logf("the client saw %v", err) // a reset is as good as an end
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"baraza/internal/mariadb"
+	"baraza/internal/netcut"
 )
 
 const (
@@ -16,9 +17,9 @@ const (
 )
 
 const wireMethod = `
-Both sites are reached through TCP relays only, which count every byte of payload
-in both directions: TLS, acknowledgements and announcements are in the figure, TCP
-and IP headers are not. The same statements go to a server with ROW format binlog
+Both sites are reached through relays only, which count every byte of payload of TCP
+and UDP in both directions: TLS, acknowledgements, announcements and membership are in
+the figure, the headers of TCP, UDP and IP are not. The same statements go to a server with ROW format binlog
 and otherwise default settings, whose binlog files are measured; that is what
 MariaDB's own replication would send. Those hold each statement's text too
 (annotations); a second server leaves them out. Single-row transactions of rows of
@@ -91,7 +92,7 @@ type wire struct {
 	lab          *lab
 	binlog, bare *server
 	pair         *barazaPair
-	relays       []*relay
+	relays       []*netcut.Relay
 }
 
 func (l *lab) wire(ctx context.Context) (w *wire, err error) {
@@ -127,23 +128,24 @@ func (w *wire) begin(ctx context.Context) (err error) {
 }
 
 // relayed puts a relay before each site; it must not be set up yet.
-func (l *lab) relayed(sites ...*site) ([]*relay, error) {
-	var relays []*relay
+func (l *lab) relayed(sites ...*site) ([]*netcut.Relay, error) {
+	var relays []*netcut.Relay
 	for _, s := range sites {
-		r, err := startRelay(s.listen)
+		r, err := netcut.New("127.0.0.1:0", s.listen)
 		if err != nil {
 			return nil, err
 		}
-		l.atEnd(r.close)
-		s.advertise = r.address()
+		l.atEnd(func() { _ = r.Close() })
+		s.advertise = r.Addr()
 		relays = append(relays, r)
 	}
 	return relays, nil
 }
 
-func total(relays []*relay) (n int64) {
+// total is how many bytes have passed, membership's packets included.
+func total(relays []*netcut.Relay) (n int64) {
 	for _, r := range relays {
-		n += r.count()
+		n += int64(r.Bytes() + r.PacketBytes())
 	}
 	return n
 }

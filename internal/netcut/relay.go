@@ -20,7 +20,7 @@ type Relay struct {
 	tcp    net.Listener
 	udp    *net.UDPConn
 
-	bytes atomic.Uint64
+	bytes, packetBytes atomic.Uint64
 
 	mu     sync.Mutex
 	healed *sync.Cond
@@ -67,6 +67,9 @@ func (r *Relay) Addr() string { return r.tcp.Addr().String() }
 
 // Bytes returns how many bytes passed over TCP, both ways.
 func (r *Relay) Bytes() uint64 { return r.bytes.Load() }
+
+// PacketBytes returns how many bytes of payload passed over UDP, both ways.
+func (r *Relay) PacketBytes() uint64 { return r.packetBytes.Load() }
 
 // Cut stops everything that passes.
 func (r *Relay) Cut() {
@@ -240,6 +243,7 @@ func (r *Relay) relayUDP() {
 			clients[from.String()] = out
 			r.work.Go(func() { r.answers(out, from) })
 		}
+		r.packetBytes.Add(uint64(n))
 		_, _ = out.Write(buf[:n]) // a lost packet is a lost packet
 	}
 }
@@ -256,6 +260,7 @@ func (r *Relay) answers(out net.Conn, to *net.UDPAddr) {
 			continue // nobody listens at the target just now
 		}
 		if !r.drops(to) {
+			r.packetBytes.Add(uint64(n))
 			_, _ = r.udp.WriteToUDP(buf[:n], to)
 		}
 	}
