@@ -16,7 +16,7 @@ import (
 
 var (
 	lawSeed  = flag.Int64("law.seed", 1, "seed of the laws' random histories")
-	lawTests = flag.Int("law.tests", 4000, "random histories for each law")
+	lawTests = flag.Int("law.tests", 2000, "random histories for each law")
 )
 
 // ordersPerHistory is how many causal orders of delivery each history gets.

@@ -97,8 +97,8 @@ func (s *story) detail(format string, args ...any) {
 }
 
 // title begins a chapter.
-func (s *story) title(format string, args ...any) {
-	fmt.Fprintf(s.out, "\n%s\n", fmt.Sprintf(format, args...))
+func (s *story) title(text string) {
+	fmt.Fprintf(s.out, "\n%s\n", text)
 }
 
 // each runs f for all clinics at once.

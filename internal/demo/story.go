@@ -54,7 +54,7 @@ func (c *clinic) admit(ctx context.Context, p person) error {
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback() //nolint:errcheck // after Commit it does nothing
+	defer tx.Rollback() // after Commit it does nothing
 	for _, q := range []struct {
 		text string
 		args []any
