@@ -176,8 +176,13 @@ func (e *engine) step(ctx context.Context) (bool, error) {
 			return false, err
 		}
 		e.unsettled = false
+		e.grown() // the step that failed may have logged something all the same
 	}
 	n, err := e.replica.Capture(ctx)
+	if n > 0 { // logged, even where the database did not let go of its rows
+		e.captured.Add(uint64(n))
+		e.grown()
+	}
 	if errors.Is(err, trigger.ErrSchemaChanged) {
 		if err = e.changed(ctx); err == nil {
 			return true, nil
@@ -185,10 +190,6 @@ func (e *engine) step(ctx context.Context) (bool, error) {
 	}
 	if err != nil {
 		return false, err
-	}
-	if n > 0 {
-		e.captured.Add(uint64(n))
-		e.grown()
 	}
 	res, err := e.replica.Apply(ctx, e.limit)
 	if err != nil {
