@@ -88,6 +88,7 @@ func (w *World) Settle(patience time.Duration) error {
 	for _, s := range w.Sites {
 		s.breaker.after = 0
 		s.SetClockRight()
+		s.slipIn()
 	}
 	end := max(w.now, w.latest()) + patience
 	for w.now < end {

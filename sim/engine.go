@@ -92,15 +92,17 @@ func (s *Site) step() (bool, error) {
 			return false, err
 		}
 		s.engine.unsettled = false
+		s.w.fail(s.check())
+		s.advanced()
 	}
 	n, err := s.r.Capture(ctx)
-	if err != nil {
-		return false, err
-	}
 	if n > 0 {
 		s.w.note("%s captures %d", s, n)
 		s.w.fail(s.check())
 		s.advanced()
+	}
+	if err != nil {
+		return false, err
 	}
 	res, err := s.r.Apply(ctx, s.engine.limit)
 	if err != nil {

@@ -200,7 +200,12 @@ func (l *Link) send(at int, m gossip.Message) {
 	c, w := l.conn, l.w
 	from := &c.side[at]
 	b := gossip.AppendMessage(nil, m)
-	w.note("%s>%s %v %d B", l.ends[at], l.ends[1-at], m, len(b))
+	mark := ""
+	switch m.(type) {
+	case gossip.Ping, gossip.Pong:
+		mark = quiet
+	}
+	w.note("%s>%s %v %d B%s", l.ends[at], l.ends[1-at], m, len(b), mark)
 	_, _ = w.hash.Write(b)
 	start := max(w.now, l.busy[at])
 	if bw := w.opts.BytesPerSecond; bw > 0 {

@@ -75,7 +75,7 @@ func NewPlan(seed uint64, least, most int) Plan {
 	}
 	length := time.Duration(20+rnd.IntN(200)) * time.Second
 	for range 10 + rnd.IntN(int(min(20+seed, 150))) {
-		p.Ops = append(p.Ops, Op{within(rnd, length), rnd.IntN(p.Sites), rnd.Uint64()})
+		p.Ops = append(p.Ops, Op{within(rnd, length), rnd.IntN(p.Sites), rnd.Uint64(), rnd.IntN(4) == 0})
 	}
 	for range rnd.IntN(10) {
 		f := Fault{At: within(rnd, length), For: within(rnd, length/2), Kind: FaultKind(rnd.IntN(int(faultKinds))), Seed: rnd.Uint64()}
@@ -93,6 +93,16 @@ func within(rnd *rand.Rand, length time.Duration) time.Duration {
 		d = d.Truncate(10*time.Second) + d%(20*time.Millisecond)
 	}
 	return d
+}
+
+// do runs an operation.
+func (w *World) do(o Op) {
+	s := w.Sites[o.Site%len(w.Sites)]
+	if o.AtBegin {
+		s.waiting = append(s.waiting, o.Seed)
+		return
+	}
+	s.Write(o.Seed)
 }
 
 // apply makes a fault happen.
@@ -167,7 +177,7 @@ func (p Plan) Run() (res Result) {
 	}()
 	var end time.Duration
 	for _, o := range p.Ops {
-		w.At(o.At, func() { w.Sites[o.Site%len(w.Sites)].Write(o.Seed) })
+		w.At(o.At, func() { w.do(o) })
 		end = max(end, o.At)
 	}
 	for _, f := range p.Faults {

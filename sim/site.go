@@ -34,6 +34,7 @@ type Site struct {
 	disk    *disk
 	breaker breaker
 	clock   wallClock
+	waiting []uint64 // seeds of transactions, see Op.AtBegin
 
 	// These do not.
 	up     bool
@@ -54,8 +55,13 @@ func newSite(w *World, n int) *Site {
 	s.disk = &disk{Mem: kv.NewMem(), breaker: &s.breaker}
 	s.db = memdb.New(memdb.Config{
 		Model: clinic, First: int64(1 + 100*(n%2)), // some sites number alike, some do not
-		Now:   func() int64 { return s.clock.micros(w.now) },
-		Fault: s.breaker.database,
+		Now: func() int64 { return s.clock.micros(w.now) },
+		Fault: func(step memdb.Step) error {
+			if step == memdb.StepBegin && !s.breaker.down {
+				s.slipIn()
+			}
+			return s.breaker.database(step)
+		},
 	})
 	return s
 }

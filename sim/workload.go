@@ -19,6 +19,18 @@ type Op struct {
 	At   time.Duration
 	Site int // counted from 0
 	Seed uint64
+	// AtBegin: it waits and slips in when the engine next begins a database
+	// transaction, which then finds a local change that is not captured yet.
+	AtBegin bool
+}
+
+// slipIn runs what waits for the engine to begin a transaction.
+func (s *Site) slipIn() {
+	waiting := s.waiting
+	s.waiting = nil
+	for _, seed := range waiting {
+		s.Write(seed)
+	}
 }
 
 // transaction is one in the making.

@@ -5,6 +5,7 @@ import (
 	"hash"
 	"hash/fnv"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"baraza/clock"
@@ -12,6 +13,9 @@ import (
 
 // traceLines is how many of the last events are kept to be shown.
 const traceLines = 300
+
+// quiet ends the lines that go into the hash only, as those of pings.
+const quiet = "\x00"
 
 // Options are what a world is made of.
 type Options struct {
@@ -96,6 +100,9 @@ func (w *World) random(concern string, n int) *rand.Rand {
 func (w *World) note(format string, args ...any) {
 	line := fmt.Sprintf("%12.6f ", w.now.Seconds()) + fmt.Sprintf(format, args...)
 	_, _ = w.hash.Write([]byte(line)) // a hash takes everything
+	if strings.HasSuffix(line, quiet) {
+		return
+	}
 	if len(w.trace) == traceLines {
 		copy(w.trace, w.trace[1:])
 		w.trace = w.trace[:traceLines-1]
