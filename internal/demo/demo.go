@@ -51,7 +51,7 @@ func Run(ctx context.Context, o Options, out io.Writer) (err error) {
 		if s.root, err = os.MkdirTemp("", "baraza-demo-"); err != nil {
 			return err
 		}
-		defer os.RemoveAll(s.root)
+		defer func() { _ = os.RemoveAll(s.root) }()
 	}
 	if s.root, err = filepath.Abs(s.root); err != nil {
 		return err
