@@ -118,7 +118,7 @@ func TestEntryRoundTrip(t *testing.T) {
 func TestEntryCutShort(t *testing.T) {
 	for seed := range uint64(12) {
 		b := randomEntry(seed).Encode()
-		for n := range b {
+		for n := 0; n < len(b); n += 1 + len(b)/500 {
 			if _, err := crdt.DecodeEntry(b[:n]); err == nil {
 				t.Fatalf("the first %d of %d bytes of randomEntry(%d) decode", n, len(b), seed)
 			}
