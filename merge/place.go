@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"baraza/crdt"
+	"baraza/schema"
 )
 
 // place writes the rows of a piece to the database. Three passes keep
@@ -47,8 +48,6 @@ type placing struct {
 type patch struct {
 	w  *work
 	tp *tablePiece
-	// columns that were left NULL
-	columns []string
 }
 
 func (pl *placing) run(ctx context.Context) error {
@@ -116,6 +115,14 @@ func (k *keptColumns) add(column string, v crdt.Value) {
 	k.columns, k.values = append(k.columns, column), append(k.values, v)
 }
 
+// wait keeps a reference until its row arrives.
+func (k *keptColumns) wait(column string, v crdt.Value, target RowID) {
+	k.add(column, v)
+	k.place = Waiting
+	k.missing = append(k.missing, target)
+	k.reason = waitsFor(k.missing)
+}
+
 func (b *batch) add(w *work, r Row, k keptColumns) {
 	b.rows, b.work, b.kept = append(b.rows, r), append(b.work, w), append(b.kept, k)
 }
@@ -131,11 +138,13 @@ func (pl *placing) planInsert(tp *tablePiece, w *work, found resolved, out *batc
 	var kept keptColumns
 	columns, values := r.Columns, r.Values
 	var missing []RowID
-	var patched []string
+	var lacking []string
+	patched := false
 	for i, name := range r.Columns {
 		col := tp.t.Column(name)
 		if col == nil || col.Generated {
 			kept.add(name, values[i])
+			lacking = append(lacking, name)
 			continue
 		}
 		ref := tp.t.Reference(name)
@@ -146,7 +155,12 @@ func (pl *placing) planInsert(tp *tablePiece, w *work, found resolved, out *batc
 		target := RowID{ref.Table, key}
 		if col.Nullable && pl.comesLater(tp, target) {
 			values = replace(values, r.Values, i, crdt.Null)
-			patched = append(patched, name)
+			patched = true
+			continue
+		}
+		if col.Nullable && pl.backward(tp, ref) {
+			values = replace(values, r.Values, i, crdt.Null)
+			kept.wait(name, r.Values[i], target)
 			continue
 		}
 		missing = append(missing, target)
@@ -154,11 +168,11 @@ func (pl *placing) planInsert(tp *tablePiece, w *work, found resolved, out *batc
 	if len(missing) > 0 {
 		return pl.keepWhole(w, Waiting, waitsFor(missing), missing)
 	}
-	if len(kept.columns) > 0 {
-		columns, values = without(columns, values, kept.columns)
+	if len(lacking) > 0 {
+		columns, values = without(columns, values, lacking)
 	}
-	if len(patched) > 0 {
-		pl.patches = append(pl.patches, patch{w, tp, patched})
+	if patched {
+		pl.patches = append(pl.patches, patch{w, tp})
 	}
 	out.add(w, Row{Key: w.id.Key, Columns: columns, Values: values}, kept)
 	return nil
@@ -184,10 +198,7 @@ func (pl *placing) planUpdate(tp *tablePiece, w *work, found resolved, out *batc
 		}
 		if ref := tp.t.Reference(name); ref != nil && !found.has(ref.Table, r.Values[i]) {
 			key, _ := r.Values[i].Key()
-			kept.add(name, r.Values[i])
-			kept.place = Waiting
-			kept.missing = append(kept.missing, RowID{ref.Table, key})
-			kept.reason = waitsFor(kept.missing)
+			kept.wait(name, r.Values[i], RowID{ref.Table, key})
 			continue
 		}
 		columns, values = append(columns, name), append(values, r.Values[i])
@@ -209,6 +220,14 @@ func (pl *placing) comesLater(tp *tablePiece, target RowID) bool {
 	w := later.rows[target.Key]
 	return w != nil && w.row.Exists && w.inTable == nil &&
 		slices.Index(pl.m.Order, target.Table) > slices.Index(pl.m.Order, tp.name)
+}
+
+// backward reports whether a reference points to a table that comes after its
+// own: one that closes a circle. Rows of a circle may come in different
+// transactions, and would wait for each other for ever; so such a reference,
+// where it may be NULL, waits without its row.
+func (pl *placing) backward(tp *tablePiece, ref *schema.Reference) bool {
+	return slices.Index(pl.m.Order, ref.Table) > slices.Index(pl.m.Order, tp.name)
 }
 
 func (pl *placing) insert(ctx context.Context, tp *tablePiece, b *batch) error {
@@ -273,28 +292,24 @@ func (pl *placing) update(ctx context.Context, tp *tablePiece, b *batch) error {
 
 // writePatches writes the references that were left NULL.
 func (pl *placing) writePatches(ctx context.Context) error {
+	byTable := map[string]*tablePiece{}
 	for _, pt := range pl.patches {
-		r := pt.w.row
-		row := Row{Key: pt.w.id.Key, Columns: pt.columns}
-		inTable := &Row{Key: row.Key}
-		for _, c := range pt.columns {
-			v, _ := r.Value(c)
-			row.Values = append(row.Values, v)
+		one := byTable[pt.tp.name]
+		if one == nil {
+			one = &tablePiece{t: pt.tp.t, name: pt.tp.name, rows: map[crdt.Key]*work{}}
+			byTable[pt.tp.name] = one
 		}
-		for i, c := range r.Columns {
-			v := r.Values[i]
-			if find(pt.columns, c) >= 0 {
-				v = crdt.Null
-			}
-			inTable.Columns, inTable.Values = append(inTable.Columns, c), append(inTable.Values, v)
-		}
-		pt.w.inTable = inTable
-		one := &tablePiece{t: pt.tp.t, name: pt.tp.name, keys: []crdt.Key{row.Key}, order: []*work{pt.w}, rows: map[crdt.Key]*work{row.Key: pt.w}}
-		if err := pl.writeTable(ctx, one); err != nil {
-			return err
-		}
+		one.keys, one.order = append(one.keys, pt.w.id.Key), append(one.order, pt.w)
+		one.rows[pt.w.id.Key] = pt.w
 	}
 	pl.patches = nil
+	for _, name := range pl.m.Order {
+		if one := byTable[name]; one != nil {
+			if err := pl.writeTable(ctx, one); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
 
@@ -367,10 +382,19 @@ func (pl *placing) wake(ctx context.Context) (*Piece, error) {
 	}
 	next := pl.m.NewPiece(nil)
 	for _, id := range ids {
-		if !pl.seen[id] && pl.m.replicated(id.Table) {
-			pl.seen[id] = true
-			next.work(id)
+		if pl.seen[id] || !pl.m.replicated(id.Table) {
+			continue
 		}
+		pl.seen[id] = true
+		later, err := pl.inTableUnlocked(id)
+		if err != nil {
+			return nil, err
+		}
+		if later {
+			pl.root.Deferred = append(pl.root.Deferred, id)
+			continue
+		}
+		next.work(id)
 	}
 	if len(next.tables) == 0 {
 		return nil, nil
@@ -380,6 +404,25 @@ func (pl *placing) wake(ctx context.Context) (*Piece, error) {
 	}
 	next.deferTo(pl.root)
 	return next, nil
+}
+
+// inTableUnlocked reports whether a row is in its table by its state, and not
+// locked by the first round: then it is not locked only to be deferred, since
+// there may be very many.
+func (pl *placing) inTableUnlocked(id RowID) (bool, error) {
+	if tp := pl.root.tables[id.Table]; tp != nil && tp.rows[id.Key] != nil {
+		return false, nil
+	}
+	s, err := pl.states.State(id)
+	if err != nil || s == nil {
+		return false, err
+	}
+	for _, c := range pl.m.Model.Tables[id.Table].Identity.Columns {
+		if find(s.Columns, c) < 0 {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // deferTo leaves out rows that are in their table and that root did not lock:

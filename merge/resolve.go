@@ -109,7 +109,7 @@ func (pl *placing) mustWait(tp *tablePiece, w *work, found resolved) bool {
 		}
 		key, _ := v.Key()
 		col := tp.t.Column(ref.Column)
-		if col == nil || !col.Nullable || !pl.comesLater(tp, RowID{ref.Table, key}) {
+		if col == nil || !col.Nullable || !pl.backward(tp, ref) && !pl.comesLater(tp, RowID{ref.Table, key}) {
 			return true
 		}
 	}

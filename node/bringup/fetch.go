@@ -13,7 +13,7 @@ import (
 
 // Progress is how far a bring-up is.
 type Progress struct {
-	// Step is what is being done: "compare", "receive" or "adopt".
+	// Step is what is being done: "compare", "receive", "adopt" or "place".
 	Step string
 	// Table is the table that is being worked on; "" for baraza's own.
 	Table string
@@ -67,7 +67,11 @@ func Fetch(ctx context.Context, conn net.Conn, r *replica.Replica, scanner merge
 	if err := f.send(kindDone, struct{}{}); err != nil {
 		return err
 	}
-	return f.finish(ctx)
+	if err := f.finish(ctx); err != nil {
+		return err
+	}
+	f.placeRest(ctx, r)
+	return nil
 }
 
 type fetcher struct {
@@ -217,6 +221,25 @@ func (f *fetcher) finish(ctx context.Context) error {
 		f.tell("adopt", rows, 0)
 		return nil
 	})
+}
+
+// placeRest places what can be placed now that everything is here: references
+// that close a circle of tables. The site is complete; what does not succeed is
+// tried again as long as the site runs.
+func (f *fetcher) placeRest(ctx context.Context, r *replica.Replica) {
+	f.at.Table = ""
+	f.tell("place", 0, 0)
+	for try := 1; try <= retriesMax && ctx.Err() == nil; try++ {
+		err := r.RetryAll(ctx)
+		if err == nil {
+			return
+		}
+		if errors.Is(err, replica.ErrCaptureFirst) {
+			if _, err = r.Capture(ctx); err != nil {
+				return
+			}
+		}
+	}
 }
 
 func (f *fetcher) tell(step string, rows, total int64) {

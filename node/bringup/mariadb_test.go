@@ -18,6 +18,7 @@ import (
 	"baraza/merge/dbtest"
 	"baraza/merge/sqldb"
 	"baraza/node/bringup"
+	"baraza/node/config"
 	"baraza/node/replica"
 	"baraza/schema"
 )
@@ -214,6 +215,46 @@ func TestMariaDB(t *testing.T) {
 	for _, want := range []string{`name="of n"`, `name="n"`, `value="n"`, `name="by p"`} {
 		if !strings.Contains(conflicts, want) {
 			t.Errorf("no conflict has %s:\n%s", want, conflicts)
+		}
+	}
+}
+
+// Two clinics on OpenMRS that share their metadata and have patients of their
+// own with the same numbers, and an empty site.
+func TestOpenMRS(t *testing.T) {
+	if testing.Short() {
+		t.Skip("loads OpenMRS databases")
+	}
+	mariadbtest.OpenMRS(t)
+	load := func(files ...string) func(*mariadbtest.DB) {
+		return func(d *mariadbtest.DB) { d.LoadOpenMRS(t, files...) }
+	}
+	clinic := func(n string) func(*mariadbtest.DB) {
+		return load("schema.sql", "core-data.sql", "demo-metadata.sql.gz", "demo-clinic-"+n+".sql.gz")
+	}
+	c := config.Config{Profile: "openmrs"}
+	c.ApplyProfile()
+	o := schema.Options{Exclude: c.Exclude, Identity: c.Identity, References: c.References}
+	p := newServer(t, 2, false, o, clinic("site1"))
+	n := newServer(t, 1, true, o, clinic("site2"))
+	e := newServer(t, 3, true, o, load("schema.sql"))
+	all, took := e.join(p)
+	t.Logf("an empty site: %d bytes, %s", all, took)
+	some, took := n.join(p)
+	t.Logf("the other clinic: %d bytes, %s", some, took)
+	exchangeServers(n, p, e)
+	agreeServers(p, n, e)
+	if c := p.conflicts(); c != "" {
+		t.Errorf("conflicts:\n%.2000s", c)
+	}
+	var patients int
+	if err := p.raw.QueryRow("SELECT COUNT(*) FROM patient").Scan(&patients); err != nil || patients != 100 {
+		t.Errorf("%d patients: %v", patients, err)
+	}
+	for _, s := range []*server{p, n, e} {
+		if c, err := s.r.Counts(); err != nil || c.Waiting+c.Held+c.Aside > 0 {
+			rows, _ := s.r.NotPlacedRows(5)
+			t.Errorf("site %d: %+v, %v: %v", s.id[0], c, err, rows)
 		}
 	}
 }

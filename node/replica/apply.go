@@ -43,7 +43,8 @@ func (r *Replica) Apply(ctx context.Context, limit int) (Result, error) {
 		if len(r.wake) == 0 {
 			return Result{}, nil
 		}
-		g.retry = r.wake
+		g.woken = min(len(r.wake), r.limits.groupRows)
+		g.retry = r.wake[:g.woken]
 	}
 	return r.applyGroup(ctx, g)
 }
@@ -96,9 +97,7 @@ func (r *Replica) adoptGroup(g *group, l *local) {
 	}
 	maps.Copy(r.contexts, g.contexts)
 	r.clock.Observe(g.observed)
-	if len(g.retry) > 0 {
-		r.wake = nil
-	}
+	r.wake = r.wake[g.woken:]
 	l.adopt()
 }
 
@@ -223,8 +222,10 @@ type group struct {
 	rows, bytes int
 	// large: the single batch is read entry by entry.
 	large bool
-	// retry are rows to place once more.
+	// retry are rows to place once more; the last woken of them are the first
+	// of Replica.wake.
 	retry []merge.RowID
+	woken int
 }
 
 // pending is a batch that is due.

@@ -18,40 +18,68 @@ func (r *Replica) Retry(ctx context.Context) error {
 	if err := r.begin(ctx); err != nil {
 		return err
 	}
-	ids, err := r.nextRetry()
+	ids, err := r.nextRetry(retryRowsMax)
 	if err != nil {
 		return err
 	}
-	ids = append(ids, r.wake...)
+	woken := min(len(r.wake), r.limits.groupRows)
+	return r.retryRows(ctx, append(ids, r.wake[:woken]...), woken)
+}
+
+func (r *Replica) retryRows(ctx context.Context, ids []merge.RowID, woken int) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	_, err = r.applyGroup(ctx, &group{applied: r.applied.Clone(), contexts: map[clock.SiteID]clock.VersionVector{}, retry: ids})
+	_, err := r.applyGroup(ctx, &group{
+		applied: r.applied.Clone(), contexts: map[clock.SiteID]clock.VersionVector{}, retry: ids, woken: woken,
+	})
 	return err
 }
 
+// RetryAll goes once round all rows that wait, are held or are set aside. After
+// an error it may be called again, and goes on where it was.
+func (r *Replica) RetryAll(ctx context.Context) error {
+	for {
+		if err := r.begin(ctx); err != nil {
+			return err
+		}
+		before := r.retried
+		ids, err := r.nextRetry(max(r.limits.groupRows/2, 1))
+		if err != nil {
+			return err
+		}
+		if err := r.retryRows(ctx, ids, 0); err != nil {
+			r.retried = before
+			return err
+		}
+		if r.retried == nil {
+			return nil
+		}
+	}
+}
+
 // nextRetry returns the next rows of the indexes, beginning anew at the end.
-func (r *Replica) nextRetry() ([]merge.RowID, error) {
+func (r *Replica) nextRetry(limit int) ([]merge.RowID, error) {
 	var ids []merge.RowID
 	for _, kind := range []byte{keyAside, keyWaiting} {
 		lower := []byte{kind}
 		if slices.Compare(lower, r.retried) < 0 {
 			lower = append(slices.Clone(r.retried), 0)
 		}
-		if len(ids) >= retryRowsMax || lower[0] > kind {
+		if len(ids) >= limit || lower[0] > kind {
 			continue
 		}
 		err := r.cfg.Store.Scan(lower, []byte{kind + 1}, func(k, _ []byte) bool {
 			all := rowIDs(k)
 			ids = append(ids, all[len(all)-1])
 			r.retried = slices.Clone(k)
-			return len(ids) < retryRowsMax
+			return len(ids) < limit
 		})
 		if err != nil {
 			return nil, err
 		}
 	}
-	if len(ids) < retryRowsMax {
+	if len(ids) < limit {
 		r.retried = nil
 	}
 	return ids, nil
