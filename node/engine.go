@@ -17,8 +17,16 @@ const (
 	// pollInterval is how often the database is asked for local changes when
 	// there is nothing else to do.
 	pollInterval = 10 * time.Millisecond
+	// captureInterval is the least time between two captures while changes keep
+	// coming, unless a capture found captureFull changes: what comes in between
+	// shares one look and one write to disk, which the application would
+	// otherwise pay for.
+	captureInterval = 20 * time.Millisecond
+	captureFull     = 2000
 	// retryInterval is how often held and set-aside rows are tried again.
 	retryInterval = 5 * time.Second
+	// changeInterval is how long the tables are not read again after they were.
+	changeInterval = time.Second
 	// databaseBackoffMin and Max bound the wait before a database that failed
 	// is tried again.
 	databaseBackoffMin = 200 * time.Millisecond
@@ -49,11 +57,13 @@ type engine struct {
 	requests chan func()
 	done     chan struct{}
 
+	captureAt  time.Time // when the next capture is due
 	limit      int
 	retries    int
 	backoff    time.Duration
 	unsettled  bool
 	lastRetry  time.Time
+	lastChange time.Time
 	databaseUp atomic.Bool
 	lastError  atomic.Value // string
 	captured   atomic.Uint64
@@ -153,6 +163,7 @@ func (e *engine) outcome(worked bool, err error) time.Duration {
 		}
 		return pollInterval
 	case errors.Is(err, replica.ErrCaptureFirst):
+		e.captureAt = time.Time{}
 		return 0
 	case errors.Is(err, merge.ErrRetry) && e.retries < retriesMax:
 		e.retries++
@@ -193,7 +204,7 @@ func (e *engine) step(ctx context.Context) (bool, error) {
 	}
 	res, err := e.replica.Apply(ctx, e.limit)
 	if err != nil {
-		return false, err
+		return e.adoptSchema(ctx, err)
 	}
 	if res.Local > 0 {
 		e.captured.Add(uint64(res.Local))
@@ -210,7 +221,43 @@ func (e *engine) step(ctx context.Context) (bool, error) {
 			return false, err
 		}
 	}
-	return n > 0 || res.Batches > 0, nil
+	return n >= captureFull || res.Batches > 0, nil
+}
+
+// capture captures if it is due.
+func (e *engine) capture(ctx context.Context) (int, error) {
+	now := time.Now()
+	if now.Before(e.captureAt) {
+		return 0, nil
+	}
+	n, err := e.replica.Capture(ctx)
+	if errors.Is(err, trigger.ErrSchemaChanged) {
+		return 0, e.changed(ctx)
+	}
+	if err != nil {
+		return 0, err
+	}
+	if n > 0 {
+		e.captured.Add(uint64(n))
+		e.grown()
+		if n < captureFull {
+			e.captureAt = now.Add(captureInterval)
+		}
+	}
+	return n, nil
+}
+
+// adoptSchema reads the tables again when that is what an error asks for. It
+// reports whether it did, and returns the error if not, or if that has just
+// been done to no avail.
+func (e *engine) adoptSchema(ctx context.Context, err error) (bool, error) {
+	asks := errors.Is(err, trigger.ErrSchemaChanged) || errors.Is(err, merge.ErrSchemaChanged)
+	if !asks || time.Since(e.lastChange) < changeInterval {
+		return false, err
+	}
+	e.lastChange = time.Now()
+	err = e.changed(ctx)
+	return err == nil, err
 }
 
 func (e *engine) retryRows(ctx context.Context) error {

@@ -17,11 +17,13 @@ const (
 )
 
 const (
-	home       = "baraza" // the schema that holds our tables
-	maskBits   = 64
-	goneID     = "baraza_id"      // in a gone table: the id of the log row
-	goneLeaf   = "baraza_leaf_%d" // in a gone table: a leaf of the identity
-	allColumns = "18446744073709551615"
+	home     = "baraza" // the schema that holds our tables
+	maskBits = 64
+	goneID   = "baraza_id"      // in a gone table: the id of the log row
+	goneLeaf = "baraza_leaf_%d" // in a gone table: a leaf of the identity
+	// masks reads the bitmaps of a log row: an insert's are NULL and mean every
+	// column, a delete's are NULL and mean none.
+	masks = "IFNULL(c0,IF(op=1,18446744073709551615,0)),IFNULL(c1,IF(op=1,18446744073709551615,0))"
 )
 
 // plan is everything that Install makes for one table: a pure function of the
@@ -70,7 +72,7 @@ var events = []event{
 func triggerName(id int, suffix string) string { return fmt.Sprintf("%s_%d_%s", home, id, suffix) }
 
 func (p *plan) onInsert(id int) string {
-	return guard(p.note(id, opInsert, "NEW", allColumns, allColumns))
+	return guard(p.note(id, opInsert, "NEW"))
 }
 
 func (p *plan) onDelete(id int) string { return guard(p.noteDelete(id)) }
@@ -85,10 +87,10 @@ func (p *plan) onUpdate(id int) string {
 		}
 	}
 	return guard("IF " + strings.Join(same, " AND ") + " THEN\n" +
-		p.note(id, opUpdate, "NEW", p.changed(0), p.changed(maskBits)) +
+		p.note(id, opUpdate, "NEW", p.changed()...) +
 		"ELSE\n" +
 		p.noteDelete(id) +
-		p.note(id, opInsert, "NEW", allColumns, allColumns) +
+		p.note(id, opInsert, "NEW") +
 		"END IF;\n")
 }
 
@@ -97,25 +99,35 @@ func guard(body string) string {
 	return "BEGIN\nIF @baraza_apply IS NULL THEN\n" + body + "END IF;\nEND"
 }
 
-func (p *plan) note(id, op int, row, c0, c1 string) string {
+// note is the statement that adds a log row; bitmaps are those of an update.
+// What a log row costs is mostly its bytes, in the table, in the undo and in the
+// redo log, so what need not be written is NULL.
+func (p *plan) note(id, op int, row string, bitmaps ...string) string {
 	var key []string
 	for _, c := range p.table.PrimaryKey() {
 		key = append(key, c.KeySQL(row))
 	}
-	return fmt.Sprintf("INSERT INTO %s.log (tbl,op,at,c0,c1,k) VALUES (%d,%d,UTC_TIMESTAMP(6),%s,%s,CONCAT_WS(',',%s));\n",
-		home, id, op, c0, c1, strings.Join(key, ","))
+	k := key[0]
+	if len(key) > 1 {
+		k = "CONCAT_WS(','," + strings.Join(key, ",") + ")"
+	}
+	columns := []string{"tbl,op,at,k", "c0", "c1"}[:1+len(bitmaps)]
+	values := append([]string{fmt.Sprintf("%d,%d,UTC_TIMESTAMP(6),%s", id, op, k)}, bitmaps...)
+	return fmt.Sprintf("INSERT INTO %s.log (%s) VALUES (%s);\n", home, strings.Join(columns, ","), strings.Join(values, ","))
 }
 
-// changed is an expression for the bitmap of the columns from the given bit on.
-func (p *plan) changed(from int) string {
-	var bits []string
-	for i := from; i < min(len(p.columns), from+maskBits); i++ {
-		bits = append(bits, fmt.Sprintf("IF(%s,0,%d)", p.columns[i].SameSQL("NEW", "OLD"), uint64(1)<<(i-from)))
+// changed are expressions for the bitmaps of the columns that an update changed,
+// one for each 64 columns.
+func (p *plan) changed() []string {
+	var masks []string
+	for from := 0; from < len(p.columns); from += maskBits {
+		var bits []string
+		for i := from; i < min(len(p.columns), from+maskBits); i++ {
+			bits = append(bits, fmt.Sprintf("IF(%s,0,%d)", p.columns[i].SameSQL("NEW", "OLD"), uint64(1)<<(i-from)))
+		}
+		masks = append(masks, strings.Join(bits, "|"))
 	}
-	if len(bits) == 0 {
-		return "0"
-	}
-	return strings.Join(bits, "|")
+	return masks
 }
 
 func (p *plan) noteDelete(id int) string {
@@ -128,7 +140,7 @@ func (p *plan) noteDelete(id int) string {
 		names = append(names, fmt.Sprintf(goneLeaf, i))
 		values = append(values, leaf.SQL)
 	}
-	return p.note(id, opDelete, "OLD", "0", "0") +
+	return p.note(id, opDelete, "OLD") +
 		fmt.Sprintf("INSERT INTO %s.%s (%s) VALUES (%s);\n", home, goneTable(id), strings.Join(names, ","), strings.Join(values, ","))
 }
 

@@ -107,7 +107,7 @@ func (r *reading) next(ctx context.Context, limit int) (*capture.Part, error) {
 
 // page reads the next log rows.
 func (r *reading) page(ctx context.Context, limit int) ([]entry, error) {
-	rows, err := r.conn.QueryContext(ctx, fmt.Sprintf("SELECT id, tbl, op, at, c0, c1, k FROM %s.log WHERE id > %d ORDER BY id LIMIT %d", home, r.last, limit))
+	rows, err := r.conn.QueryContext(ctx, fmt.Sprintf("SELECT id, tbl, op, at, %s, k FROM %s.log WHERE id > %d ORDER BY id LIMIT %d", masks, home, r.last, limit))
 	if err != nil {
 		return nil, err
 	}
