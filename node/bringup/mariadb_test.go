@@ -102,6 +102,11 @@ func (s *server) join(p *server) (int64, time.Duration) {
 
 // exchangeServers lets sites talk until nothing moves.
 func exchangeServers(sites ...*server) {
+	defer func() {
+		for _, s := range sites {
+			s.ok(s.r.RetryAll(s.t.Context()))
+		}
+	}()
 	for moved := true; moved; {
 		moved = false
 		for _, s := range sites {
@@ -235,15 +240,23 @@ func TestOpenMRS(t *testing.T) {
 	c := config.Config{Profile: "openmrs"}
 	c.ApplyProfile()
 	o := schema.Options{Exclude: c.Exclude, Identity: c.Identity, References: c.References}
-	p := newServer(t, 2, false, o, clinic("site1"))
-	n := newServer(t, 1, true, o, clinic("site2"))
+	p := newServer(t, 2, false, o, load("schema.sql"))
+	n := newServer(t, 1, true, o, clinic("site1"))
+	m := newServer(t, 4, true, o, clinic("site2"))
 	e := newServer(t, 3, true, o, load("schema.sql"))
-	all, took := e.join(p)
-	t.Logf("an empty site: %d bytes, %s", all, took)
-	some, took := n.join(p)
-	t.Logf("the other clinic: %d bytes, %s", some, took)
-	exchangeServers(n, p, e)
-	agreeServers(p, n, e)
+	report := func(what string, bytes int64, took time.Duration) { t.Logf("%s: %d bytes, %s", what, bytes, took) }
+	bytes, took := n.join(p)
+	report("a clinic, to an empty member", bytes, took)
+	start := time.Now()
+	exchangeServers(n, p)
+	report("its rows, to that member", 0, time.Since(start))
+	agreeServers(n, p)
+	bytes, took = m.join(p)
+	report("the other clinic", bytes, took)
+	bytes, took = e.join(p)
+	report("an empty site", bytes, took)
+	exchangeServers(p, n, m, e)
+	agreeServers(p, n, m, e)
 	if c := p.conflicts(); c != "" {
 		t.Errorf("conflicts:\n%.2000s", c)
 	}
@@ -251,7 +264,7 @@ func TestOpenMRS(t *testing.T) {
 	if err := p.raw.QueryRow("SELECT COUNT(*) FROM patient").Scan(&patients); err != nil || patients != 100 {
 		t.Errorf("%d patients: %v", patients, err)
 	}
-	for _, s := range []*server{p, n, e} {
+	for _, s := range []*server{p, n, m, e} {
 		if c, err := s.r.Counts(); err != nil || c.Waiting+c.Held+c.Aside > 0 {
 			rows, _ := s.r.NotPlacedRows(5)
 			t.Errorf("site %d: %+v, %v: %v", s.id[0], c, err, rows)
