@@ -48,16 +48,6 @@ func (d *decoder) string() string {
 	return s
 }
 
-func (d *decoder) byte() byte {
-	if d.s == "" {
-		d.fail()
-		return 0
-	}
-	c := d.s[0]
-	d.s = d.s[1:]
-	return c
-}
-
 func (d *decoder) site() (id clock.SiteID) {
 	if len(d.s) < len(id) {
 		d.fail()
@@ -80,7 +70,7 @@ func (d *decoder) count(limit, size int) int {
 }
 
 func (d *decoder) vector() clock.VersionVector {
-	n := d.count(entryChangesMax, len(clock.SiteID{})+2)
+	n := d.count(contextSitesMax, len(clock.SiteID{})+2)
 	var v clock.VersionVector
 	for range n {
 		v.Set(clock.Entry{Site: d.site(), Seq: d.uvarint(), Through: clock.Timestamp(d.uvarint())})

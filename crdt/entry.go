@@ -33,6 +33,8 @@ const (
 	entryChangesMax = 1 << 20
 	// entryColumnsMax bounds the columns of one table.
 	entryColumnsMax = 4096
+	// contextSitesMax bounds the sites of a context.
+	contextSitesMax = 4096
 )
 
 const (

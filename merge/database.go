@@ -59,8 +59,12 @@ type Row struct {
 	Values  []crdt.Value
 }
 
-// ErrRetry: try the transaction again from Begin, perhaps with fewer rows.
+// ErrRetry says: try the transaction again from Begin, perhaps with fewer rows.
 var ErrRetry = errors.New("the database asks to try the transaction again")
+
+// ErrSchemaChanged: a table or a column of the model is not there any more.
+// Read the tables again.
+var ErrSchemaChanged = errors.New("the schema changed; load it again")
 
 // Refusal is why a database refuses a row.
 type Refusal uint8

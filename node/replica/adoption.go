@@ -174,7 +174,6 @@ func (a *adoption) captured(ctx context.Context) error {
 		return fmt.Errorf("read local changes: %w", err)
 	}
 	defer reading.Close()
-	settled := map[merge.RowID]bool{}
 	for {
 		part, err := reading.Next(ctx, a.r.limits.captureRows)
 		if err != nil {
@@ -184,7 +183,7 @@ func (a *adoption) captured(ctx context.Context) error {
 			return nil
 		}
 		for i := range part.Rows {
-			if err := a.capture(&part.Rows[i], settled); err != nil {
+			if err := a.capture(&part.Rows[i]); err != nil {
 				return err
 			}
 		}
@@ -194,18 +193,15 @@ func (a *adoption) captured(ctx context.Context) error {
 
 // capture adds one local change. What its writer had not seen of a row that
 // was taken over is not among what it overwrote.
-func (a *adoption) capture(row *capture.Row, settled map[merge.RowID]bool) error {
+func (a *adoption) capture(row *capture.Row) error {
 	id := merge.RowID{Table: row.Table, Key: row.Key}
 	k, err := a.t.takeover(id)
 	if err != nil {
 		return err
 	}
-	if k == nil || settled[id] || len(k.Unseen) == 0 && !k.Gone {
+	if k == nil || len(k.Unseen) == 0 && !k.Gone {
 		err = a.row(row)
 	} else {
-		if row.Delete {
-			settled[id] = true // what comes after it is a row of this site
-		}
 		err = a.unseen(id, k, row)
 	}
 	if err != nil {
@@ -231,7 +227,7 @@ func (a *adoption) unseen(id merge.RowID, k *takeover, captured *capture.Row) er
 	}
 	row.Exists = !row.Dead()
 	if !row.Exists && captured.Delete { // deleted at both sites
-		return a.putUnseen(id, s, row, nil)
+		return a.putUnseen(id, s, row, nil, &takeover{})
 	}
 	ch := crdt.Change{Table: id.Table, Key: id.Key, Delete: captured.Delete, Time: a.stamp(captured)}
 	if !ch.Delete {
@@ -242,7 +238,12 @@ func (a *adoption) unseen(id merge.RowID, k *takeover, captured *capture.Row) er
 	kept := a.keptAfter(s, &ch)
 	row.Apply(&ch, a.r.cfg.Self, a.context)
 	a.append(ch)
-	return a.putUnseen(id, s, row, kept)
+	if ch.Delete {
+		k = &takeover{} // what comes after it is a row of this site
+	} else {
+		k.Columns, k.Values = row.Columns, row.Values
+	}
+	return a.putUnseen(id, s, row, kept, k)
 }
 
 // prior returns the stamps of what a local write overwrote: of the columns
@@ -268,8 +269,14 @@ func (k *takeover) prior(now *crdt.Stamps) crdt.Stamps {
 }
 
 // putUnseen stores the state of a row whose values are in the table if it
-// exists, but for those of the kept columns.
-func (a *adoption) putUnseen(id merge.RowID, s *merge.State, row *crdt.Row, kept []string) error {
+// exists, but for those of the kept columns, and what the row's next change is
+// to work on.
+func (a *adoption) putUnseen(id merge.RowID, s *merge.State, row *crdt.Row, kept []string, k *takeover) error {
+	encoded, err := k.encode()
+	if err != nil {
+		return err
+	}
+	a.t.set(rowKey(keyTaken, id), encoded)
 	next := &merge.State{Stamps: row.Stamps, KnownRow: row.KnownRow, KnownCells: row.KnownCells, HasLoss: len(row.Lost) > 0}
 	if !row.Exists {
 		next.Columns, next.Values = row.Columns, row.Values

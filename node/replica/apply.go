@@ -11,7 +11,7 @@ import (
 	"baraza/merge"
 )
 
-// ErrCaptureFirst: there are more local changes than an apply step takes;
+// ErrCaptureFirst says that there are more local changes than an apply step takes;
 // call Capture, then Apply again.
 var ErrCaptureFirst = errors.New("local changes must be captured first")
 

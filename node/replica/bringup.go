@@ -19,7 +19,7 @@ import (
 //	takeover.go  the receiving side, chunk by chunk
 //	adoption.go  the adoption batch
 
-// ErrBringUp: the site waits for its first rows; until it has them it neither
+// ErrBringUp says that the site waits for its first rows; until it has them it neither
 // captures nor applies.
 var ErrBringUp = errors.New("this site has not got its first rows yet")
 

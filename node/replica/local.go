@@ -133,9 +133,7 @@ func (l *local) add(part *capture.Part) error {
 			return err
 		}
 	}
-	for _, id := range part.IDs {
-		l.ids = append(l.ids, id)
-	}
+	l.ids = append(l.ids, part.IDs...)
 	return nil
 }
 
