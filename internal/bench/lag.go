@@ -174,7 +174,7 @@ func (r *lagRun) write(ctx context.Context, w int) error {
 	end := time.Now().Add(time.Duration(r.o.LagSeconds) * time.Second)
 	for n := 0; time.Now().Before(end); n++ {
 		if r.kind.paced {
-			pause := rand.ExpFloat64() / float64(r.o.LagRate) // #nosec: no secret
+			pause := rand.ExpFloat64() / float64(r.o.LagRate)
 			time.Sleep(time.Duration(pause * float64(time.Second)))
 		}
 		if _, err := c.ExecContext(ctx, gen.insert(r.person+w, n, 1)); err != nil {

@@ -132,8 +132,10 @@ func (p *barazaPair) alive() error                     { return errors.Join(p.a.
 
 func (p *barazaPair) processes() []process {
 	return []process{
-		{"site a", p.a.pid()}, {"its server", p.a.server.PID()},
-		{"site b", p.b.pid()}, {"its server", p.b.server.PID()},
+		{"site a", p.a.pid()},
+		{"its server", p.a.server.PID()},
+		{"site b", p.b.pid()},
+		{"its server", p.b.server.PID()},
 	}
 }
 

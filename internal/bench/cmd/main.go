@@ -15,14 +15,16 @@ import (
 	"baraza/internal/bench"
 )
 
-func main() {
+func main() { os.Exit(begin(os.Args[1:])) }
+
+func begin(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	code, err := run(ctx, os.Args[1:])
+	code, err := run(ctx, args)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 	}
-	os.Exit(code) //nolint:gocritic // the signal handler ends with the process
+	return code
 }
 
 // run returns the exit code: 0 measured, 2 something could not be measured. A
