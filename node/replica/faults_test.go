@@ -18,6 +18,7 @@ type faults struct {
 	down  bool
 	lost  bool // the answer of a commit is to be lost
 	at    string
+	seen  []memdb.Step // of the database, since someone emptied it
 }
 
 type faultKind int
@@ -62,6 +63,7 @@ func (f *faults) step(name string) (before, after error) {
 
 // database is the Fault of a memdb.
 func (f *faults) database(step memdb.Step) error {
+	f.seen = append(f.seen, step)
 	if step == memdb.StepCommitted {
 		// What happens after a commit was decided at the commit.
 		if f.down || f.lost {

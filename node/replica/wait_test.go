@@ -61,6 +61,17 @@ func TestLocalRowWakes(t *testing.T) {
 	}
 }
 
+// An application that writes a row which waits unseen has not seen it: what the
+// row had is lost with a record.
+func TestWaitingRowIsUnseen(t *testing.T) {
+	a, _ := waitingPatient(t)
+	a.do(t, insert("person", a, 1), patient(a, 1))
+	a.w.settle(t)
+	if err := a.w.checkLedger(); err != nil {
+		t.Error(err)
+	}
+}
+
 // Retry finds what a crash made the replica forget, and does not stick to the
 // first rows of a long list.
 func TestRetryFindsAll(t *testing.T) {

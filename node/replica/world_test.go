@@ -106,6 +106,8 @@ func (s *site) crashAgain(kept, n int) error {
 	return err
 }
 
+func seeded(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 2)) }
+
 func (w *world) note(format string, args ...any) {
 	w.trace = append(w.trace, fmt.Sprintf(format, args...))
 }
