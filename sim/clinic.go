@@ -61,8 +61,8 @@ func integer(name string, nullable bool) schema.Column {
 
 func text(name string, nullable bool) schema.Column {
 	return schema.Column{
-		Name: name, Type: "varchar(50)", Base: "varchar", Nullable: nullable,
-		Charset: "utf8mb4", Collation: "utf8mb4_general_ci", MaxChars: 50,
+		Name: name, Type: "longtext", Base: "longtext", Nullable: nullable,
+		Charset: "utf8mb4", Collation: "utf8mb4_general_ci",
 	}
 }
 

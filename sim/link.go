@@ -182,6 +182,9 @@ func (l *Link) watch(c *conn, at int) {
 	l.w.At(c.side[at].heard+deadAfter, func() {
 		switch {
 		case !c.side[at].up:
+		case len(c.side[1-at].out) > 0 && l.blocked[1-at] == 0 && l.ends[1-at].up:
+			c.side[at].heard = l.w.now // parts of a large message are coming
+			l.watch(c, at)
 		case l.w.now >= c.side[at].heard+deadAfter:
 			l.hangUp(c, at)
 		default:

@@ -185,15 +185,15 @@ func (l *originLog) value(w *World, s *Site, v crdt.Value) error {
 	by, committed := w.ledger.wrote[v]
 	switch {
 	case !committed:
-		return fmt.Errorf("%s was never committed", v)
+		return fmt.Errorf("%s was never committed", shortValue(v))
 	case by.site != s:
-		return fmt.Errorf("%s is an echo: %s wrote it", v, by.site)
+		return fmt.Errorf("%s is an echo: %s wrote it", shortValue(v), by.site)
 	case l.seen[v]:
-		return fmt.Errorf("%s is logged twice", v)
+		return fmt.Errorf("%s is logged twice", shortValue(v))
 	}
 	l.seen[v] = true
 	if first, ok := l.batchOf[by.txn]; ok && first != l.batch {
-		return fmt.Errorf("%s is in another batch than the rest of its transaction, which began at entry %d", v, first)
+		return fmt.Errorf("%s is in another batch than the rest of its transaction, which began at entry %d", shortValue(v), first)
 	}
 	l.batchOf[by.txn] = l.batch
 	return nil

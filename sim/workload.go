@@ -40,11 +40,22 @@ type transaction struct {
 	there  map[merge.RowID]bool
 	writes []memdb.Write
 	values []crdt.Value // fresh ones
+	padded bool
 }
 
 // statementsMax is how many statements an application puts into a transaction;
 // parents that are missing come on top.
 const statementsMax = 4
+
+const (
+	// paddedOneIn is how often a transaction has values so large that it takes
+	// several log entries, and padBytes how large.
+	paddedOneIn = 40
+	padBytes    = 150 << 10
+	// paddedLeast is the slowest line on which there are such, in bytes per
+	// second: there a message takes less than gossip.Config.Stall.
+	paddedLeast = 16 << 10
+)
 
 // Write runs a transaction of an application.
 func (s *Site) Write(seed uint64) {
@@ -53,6 +64,8 @@ func (s *Site) Write(seed uint64) {
 	for id := range before {
 		x.there[id] = true
 	}
+	slow := s.w.opts.BytesPerSecond > 0 && s.w.opts.BytesPerSecond < paddedLeast
+	x.padded = x.rnd.IntN(paddedOneIn) == 0 && !slow
 	for range 1 + x.rnd.IntN(statementsMax) {
 		x.statement()
 	}
@@ -77,6 +90,9 @@ func (x *transaction) write(kind memdb.Kind, table string, r merge.Row) {
 // fresh returns a value that no application wrote before.
 func (x *transaction) fresh() crdt.Value {
 	v := x.s.w.ledger.fresh(x.s)
+	if x.padded {
+		v += crdt.Value(strings.Repeat(".", padBytes))
+	}
 	x.values = append(x.values, v)
 	return v
 }
@@ -205,12 +221,18 @@ func shortKey(k crdt.Key) string {
 
 var shortUUID = strings.NewReplacer("00000000-0000-4000-8000-", "#", `"`, "")
 
+// shownMax is how many bytes of a value are shown.
+const shownMax = 100
+
 func shortValue(v crdt.Value) string {
 	if v.IsNull() {
 		return "NULL"
 	}
 	if ref, ok := v.Key(); ok {
 		return ">" + shortKey(ref)
+	}
+	if len(v) > shownMax {
+		return fmt.Sprintf("%s… (%d B)", v.Payload()[:shownMax/2], len(v))
 	}
 	return shortUUID.Replace(v.String())
 }
