@@ -9,6 +9,7 @@ import (
 	"baraza/clock"
 	"baraza/crdt"
 	"baraza/merge"
+	"baraza/node/replica"
 )
 
 // oracle makes a site's tables out of the log entries that the site applied, by
@@ -111,6 +112,9 @@ func (s *Site) foldOrigin(origin *Site, upTo uint64, floor clock.Timestamp) erro
 			}
 			for i := range e.Changes {
 				s.oracle.apply(origin.id, &e.Changes[i])
+			}
+			if ahead := e.Through.Millis() - s.latestRead; origin != s && ahead > replica.DefaultMaxDriftMillis {
+				return fmt.Errorf("%s applied entry %d of %s, stamped %d ms ahead of its clock", s, after, origin, ahead)
 			}
 			s.oracle.latest = max(s.oracle.latest, e.Through)
 			if after == upTo && !e.Last {

@@ -46,7 +46,8 @@ type Site struct {
 	storer storer
 	wakeAt time.Duration
 
-	oracle oracle
+	oracle     oracle
+	latestRead int64
 }
 
 func newSite(w *World, n int) *Site {
@@ -72,11 +73,19 @@ func (s *Site) instant() gossip.Instant {
 	return gossip.Instant{Elapsed: s.w.now - s.booted, Wall: s.clock.micros(s.w.now) / 1000}
 }
 
+// nowMillis is the clock that the replica reads. Nothing stamped much later
+// than the latest reading may be applied.
+func (s *Site) nowMillis() int64 {
+	now := s.clock.micros(s.w.now) / 1000
+	s.latestRead = max(s.latestRead, now)
+	return now
+}
+
 // boot starts the process from what the disk and the database have.
 func (s *Site) boot() error {
 	r, err := replica.Open(context.Background(), replica.Config{
 		Self: s.id, Store: s.disk, Database: s.db, Source: s.db, Model: clinic,
-		NowMillis: func() int64 { return s.clock.micros(s.w.now) / 1000 },
+		NowMillis: s.nowMillis,
 	})
 	if err != nil {
 		return err
