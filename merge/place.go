@@ -41,7 +41,8 @@ type placing struct {
 	// arrived are rows that were inserted; changed tables freed unique values.
 	arrived []RowID
 	freed   map[string]bool
-	// seen are rows already woken in this transaction: each is woken once.
+	// seen are held rows tried again in this transaction: each is once. A row
+	// that waits for several is woken by each of them.
 	seen map[RowID]bool
 }
 
@@ -364,7 +365,7 @@ func (pl *placing) keepColumns(w *work, k keptColumns) error {
 // rows of tables where a unique value may have been freed. nil when none.
 func (pl *placing) wake(ctx context.Context) (*Piece, error) {
 	var ids []RowID
-	for _, id := range pl.arrived {
+	for _, id := range pl.arrived { // each arrives once, so this ends
 		waiting, err := pl.states.WaitingFor(id)
 		if err != nil {
 			return nil, err
@@ -377,15 +378,19 @@ func (pl *placing) wake(ctx context.Context) (*Piece, error) {
 			if err != nil {
 				return nil, err
 			}
-			ids = append(ids, held...)
+			for _, id := range held {
+				if !pl.seen[id] {
+					pl.seen[id] = true
+					ids = append(ids, id)
+				}
+			}
 		}
 	}
 	next := pl.m.NewPiece(nil)
 	for _, id := range ids {
-		if pl.seen[id] || !pl.m.replicated(id.Table) {
+		if !pl.m.replicated(id.Table) {
 			continue
 		}
-		pl.seen[id] = true
 		later, err := pl.inTableUnlocked(id)
 		if err != nil {
 			return nil, err

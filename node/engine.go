@@ -221,7 +221,7 @@ func (e *engine) step(ctx context.Context) (bool, error) {
 			return false, err
 		}
 	}
-	return n >= captureFull || res.Batches > 0, nil
+	return n >= captureFull || res.Batches > 0 || res.Woken > 0, nil
 }
 
 // capture captures if it is due.

@@ -123,7 +123,7 @@ func (s *Site) step() (bool, error) {
 		}
 		s.w.fail(s.check())
 	}
-	return n > 0 || res.Batches > 0, nil
+	return n > 0 || res.Batches > 0 || res.Woken > 0, nil
 }
 
 // arrival is a message of entries that waits to be stored.

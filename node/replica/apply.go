@@ -20,13 +20,15 @@ type Result struct {
 	Changes int // row changes applied
 	Local   int // local row changes taken on the way
 	Batches int
+	Woken   int  // rows that waited and were tried again
 	System  bool // rows of system tables are among the changes
 }
 
 // Apply merges the next batches of other sites into the database, in one
 // transaction, as many as fit and are due: a batch is due when it is whole and
-// everything that its writer had seen is applied. Result.Batches is 0 when
-// none is. After merge.ErrRetry the caller tries again, perhaps with a smaller
+// everything that its writer had seen is applied. When none is, rows that were
+// woken are tried again. When there is neither, Result.Batches and Result.Woken
+// are 0. After merge.ErrRetry the caller tries again, perhaps with a smaller
 // limit; 0 means the default.
 func (r *Replica) Apply(ctx context.Context, limit int) (Result, error) {
 	if limit <= 0 {
@@ -145,7 +147,7 @@ func (r *Replica) fill(ctx context.Context, g *group, tx merge.Tx, t *txn, l *lo
 			return res, err
 		}
 	}
-	res.Batches, res.Local = len(g.batches), l.changes
+	res.Batches, res.Woken, res.Local = len(g.batches), len(g.retry), l.changes
 	l.finish()
 	contexts := maps.Clone(g.contexts)
 	if l.changes > 0 {

@@ -246,7 +246,7 @@ func (w *world) exchange() error {
 				if err != nil {
 					return fmt.Errorf("site %d: %w", s.n, err)
 				}
-				if res.Batches == 0 {
+				if res.Batches == 0 && res.Woken == 0 {
 					break
 				}
 				moved = true
