@@ -194,13 +194,8 @@ func (e *engine) step(ctx context.Context) (bool, error) {
 		e.captured.Add(uint64(n))
 		e.grown()
 	}
-	if errors.Is(err, trigger.ErrSchemaChanged) {
-		if err = e.changed(ctx); err == nil {
-			return true, nil
-		}
-	}
 	if err != nil {
-		return false, err
+		return e.adoptSchema(ctx, err)
 	}
 	res, err := e.replica.Apply(ctx, e.limit)
 	if err != nil {
@@ -218,7 +213,7 @@ func (e *engine) step(ctx context.Context) (bool, error) {
 	if time.Since(e.lastRetry) > retryInterval {
 		e.lastRetry = time.Now()
 		if err := e.retryRows(ctx); err != nil {
-			return false, err
+			return e.adoptSchema(ctx, err)
 		}
 	}
 	return n >= captureFull || res.Batches > 0 || res.Woken > 0, nil

@@ -69,7 +69,15 @@ func refusalOf(err error) merge.Refusal {
 	return 0
 }
 
-// wrap adds what was done to which table, and ErrRetry where it belongs.
+// schemaChanged reports whether the server lacks a table or a column of the
+// application. That it lacks one of our own is no change but damage.
+func schemaChanged(e *mysql.MySQLError) bool {
+	const badField, noSuchTable = 1054, 1146
+	return e.Number == badField || e.Number == noSuchTable && !strings.Contains(e.Message, "'baraza.")
+}
+
+// wrap adds what was done to which table, and ErrRetry or ErrSchemaChanged
+// where it belongs.
 func wrap(err error, doing string) error {
 	if err == nil {
 		return nil
@@ -77,6 +85,9 @@ func wrap(err error, doing string) error {
 	var e *mysql.MySQLError
 	if errors.As(err, &e) && slices.Contains(retries, e.Number) {
 		return fmt.Errorf("%s: %w: %w", doing, merge.ErrRetry, err)
+	}
+	if e != nil && schemaChanged(e) {
+		return fmt.Errorf("%s: %w: %w", doing, merge.ErrSchemaChanged, err)
 	}
 	return fmt.Errorf("%s: %w", doing, err)
 }
