@@ -123,7 +123,7 @@ func (r *Row) applyWrite(ch *Change, at clock.Stamp, seen clock.VersionVector) {
 			j = len(columns)
 			columns, values = append(columns, column), append(values, Null)
 		}
-		r.raiseWinners(column, at, ch.Values[i], seen)
+		r.raiseWinners(column, at, ch.Values[i], ch.Prior.seenOf(column, seen))
 		current := r.Of(column)
 		if added && !r.hasCell(column) {
 			current = clock.Stamp{} // the row stamp speaks of the columns that were there
@@ -320,6 +320,19 @@ func (r *Row) raiseWinners(column string, at clock.Stamp, value Value, seen cloc
 			l.Winner, l.WinnerDelete, l.WinnerValue = at, false, value
 		}
 	}
+}
+
+// seenOf returns what a writer with these priors had seen of a column: seen,
+// but nothing where the baseline is listed as its prior. So a site says that it
+// has a value which its applications could not see, since it was not in the
+// table.
+func (s *Stamps) seenOf(column string, seen clock.VersionVector) clock.VersionVector {
+	for i := range s.Cells {
+		if s.Cells[i].Column == column && s.Cells[i].Stamp.IsZero() {
+			return nil
+		}
+	}
+	return seen
 }
 
 // setStamp gives a column a stamp of its own.

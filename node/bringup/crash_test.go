@@ -96,7 +96,7 @@ func TestCrashAnywhere(t *testing.T) {
 			cuts++
 		}
 		t.Logf("%d cuts", cuts)
-		if cuts < 50 {
+		if cuts < 40 {
 			t.Errorf("the bring-up has only %d steps", cuts)
 		}
 	}

@@ -157,6 +157,9 @@ func exchange(sites ...*site) {
 			moved = moved || res.Batches > 0
 		}
 	}
+	for _, s := range sites {
+		s.ok(s.r.RetryAll(context.Background()))
+	}
 }
 
 func (s *site) take(from *site) bool {

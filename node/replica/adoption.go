@@ -2,13 +2,17 @@ package replica
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"maps"
 	"slices"
 
+	"github.com/vmihailenco/msgpack/v5"
+
 	"baraza/capture"
 	"baraza/clock"
 	"baraza/crdt"
+	"baraza/internal/kv"
 	"baraza/merge"
 )
 
@@ -16,31 +20,38 @@ const (
 	// adoptionEntries is how many log entries the adoption batch keeps in
 	// memory before they go to the staging area.
 	adoptionEntries = 32
+	// adoptionRows is how many local changes go through memory at a time.
+	adoptionRows = 10_000
 	// takenRows is how many remembered rows are read at a time.
 	takenRows = 500
 )
 
 // Finish completes the bring-up: it writes the adoption batch, which has the
 // rows that only this site has, the values that differ, and the local changes
-// up to now; and it makes the member's vector this site's own. scan was opened
-// after the last Put. From here on the site captures and applies.
+// whose writers had not seen the member's rows; after it, in a batch of their
+// own, the other local changes up to now; and it makes the member's vector this
+// site's. scan was opened after the last Put. From here on the site captures
+// and applies.
 func (b *BringUp) Finish(ctx context.Context, scan merge.Scan, alive func(table string, rows int64) error) error {
 	r := b.r
 	t := r.newTxn()
-	a := &adoption{bringUp: b, local: r.newLocal(t)}
+	// The adoption batch has an empty context: nobody who wrote what is in it
+	// had seen anything of another site.
+	a := &adoption{local: r.newLocal(t), bringUp: b}
 	a.clock.Observe(b.header.Clock)
-	a.applied.Merge(b.header.Vector)
-	a.context = b.header.Vector
 	if err := a.fill(ctx, scan, alive); err != nil {
 		return r.abandon(t, fmt.Errorf("write the adoption batch: %w", err))
 	}
 	a.finish()
-	contexts := maps.Clone(b.header.Contexts)
-	if contexts == nil {
-		contexts = map[clock.SiteID]clock.VersionVector{}
+	seen, err := a.seen()
+	if err != nil {
+		return r.abandon(t, fmt.Errorf("write local changes: %w", err))
 	}
+	contexts := map[clock.SiteID]clock.VersionVector{}
+	maps.Copy(contexts, b.header.Contexts)
 	maps.Copy(contexts, a.contexts())
-	r.saveVectors(t, a.applied, contexts, a.clock.Last())
+	maps.Copy(contexts, seen.contexts())
+	r.saveVectors(t, seen.applied, contexts, seen.clock.Last())
 	t.set(metaTaken, encodeIDs(a.ids))
 	t.set(metaBringUp, nil)
 	if err := r.log.jump(b.header.Vector, t); err != nil {
@@ -48,9 +59,8 @@ func (b *BringUp) Finish(ctx context.Context, scan merge.Scan, alive func(table 
 	}
 	r.bringingUp = false
 	r.taken = a.ids
-	r.applied = a.applied
-	r.contexts = contexts
-	a.adopt()
+	r.applied, r.contexts = seen.applied.Clone(), contexts
+	seen.adopt()
 	if err := dropKeys(r.cfg.Store, keyTaken); err != nil {
 		return fmt.Errorf("forget the bring-up: %w", err)
 	}
@@ -62,6 +72,8 @@ type adoption struct {
 	*local
 	bringUp *BringUp
 	written uint64 // entries that are in the staging area
+	// kept are how many local changes were put by for the batch after this.
+	kept uint64
 }
 
 func (a *adoption) fill(ctx context.Context, scan merge.Scan, alive func(table string, rows int64) error) error {
@@ -130,7 +142,7 @@ func (a *adoption) onlyRow(id merge.RowID, row *merge.Row) error {
 // differing adds the values that lost to the member's. The states have them
 // already.
 func (a *adoption) differing() error {
-	for lower := []byte{keyTaken}; lower != nil; {
+	for lower := kv.After(appendString([]byte{keyTaken}, "")); lower != nil; {
 		var values [][]byte
 		next := []byte(nil)
 		err := a.t.store.Scan(lower, []byte{keyTaken + 1}, func(k, v []byte) bool {
@@ -191,18 +203,32 @@ func (a *adoption) captured(ctx context.Context) error {
 	}
 }
 
-// capture adds one local change. What its writer had not seen of a row that
-// was taken over is not among what it overwrote.
+// capture adds one local change, as far as its writer had not seen a row that
+// was taken over; the rest is put by.
 func (a *adoption) capture(row *capture.Row) error {
 	id := merge.RowID{Table: row.Table, Key: row.Key}
 	k, err := a.t.takeover(id)
 	if err != nil {
 		return err
 	}
-	if k == nil || len(k.Unseen) == 0 && !k.Gone {
-		err = a.row(row)
-	} else {
+	switch {
+	case k != nil && k.Gone:
 		err = a.unseen(id, k, row)
+	case k == nil && row.Delete:
+		if err = a.deletedHere(id, row); err == nil {
+			err = a.keep(row)
+		}
+	default:
+		unseen, rest := *row, *row
+		if k != nil && !row.Delete {
+			unseen, rest = k.split(row)
+			if len(unseen.Columns) > 0 {
+				err = a.unseen(id, k, &unseen)
+			}
+		}
+		if err == nil && (rest.Delete || len(rest.Columns) > 0) {
+			err = a.keep(&rest)
+		}
 	}
 	if err != nil {
 		return err
@@ -210,9 +236,37 @@ func (a *adoption) capture(row *capture.Row) error {
 	return a.bound()
 }
 
-// unseen adds a change of a row that was taken over beneath it. Unlike row it
-// works on the member's values, which are not in the table, since they may be
-// lost.
+// deletedHere adds a row that perhaps only this site ever had, as it was before
+// it was deleted: whoever brings it back brings back all of it.
+func (a *adoption) deletedHere(id merge.RowID, row *capture.Row) error {
+	s, err := a.t.State(id)
+	if err != nil || s != nil {
+		return err
+	}
+	return a.onlyRow(id, &merge.Row{Key: row.Key, Columns: row.Columns, Values: row.Values})
+}
+
+// split divides a write into the columns that its writer had not seen and the
+// others.
+func (k *takeover) split(row *capture.Row) (unseen, rest capture.Row) {
+	unseen, rest = *row, *row
+	unseen.Columns, unseen.Values, rest.Columns, rest.Values = nil, nil, nil, nil
+	for i, c := range row.Columns {
+		to := &rest
+		if slices.Contains(k.Unseen, c) {
+			to = &unseen
+		}
+		to.Columns, to.Values = append(to.Columns, c), append(to.Values, row.Values[i])
+	}
+	if len(unseen.Columns) == 0 {
+		rest = *row
+	}
+	return unseen, rest
+}
+
+// unseen adds a change of a row that was taken over beneath it. Unlike
+// local.row it works on the member's values, which are not in the table, since
+// they may be lost.
 func (a *adoption) unseen(id merge.RowID, k *takeover, captured *capture.Row) error {
 	s, err := a.t.State(id)
 	if err != nil {
@@ -234,7 +288,7 @@ func (a *adoption) unseen(id merge.RowID, k *takeover, captured *capture.Row) er
 		ch.Columns, ch.Values = captured.Columns, captured.Values
 		ch.Whole = len(ch.Columns) == a.r.shipped[id.Table]
 	}
-	ch.Prior = k.prior(&row.Stamps)
+	ch.Prior = ownStamps(&row.Stamps, a.r.cfg.Self)
 	kept := a.keptAfter(s, &ch)
 	row.Apply(&ch, a.r.cfg.Self, a.context)
 	a.append(ch)
@@ -246,26 +300,22 @@ func (a *adoption) unseen(id merge.RowID, k *takeover, captured *capture.Row) er
 	return a.putUnseen(id, s, row, kept, k)
 }
 
-// prior returns the stamps of what a local write overwrote: of the columns
-// that its writer had not seen, the baseline's, which was here before.
-func (k *takeover) prior(now *crdt.Stamps) crdt.Stamps {
-	if k.Gone {
-		return crdt.Stamps{}
+// ownStamps returns the stamps of a row as a site knows them that has seen
+// nothing but its own writes: all others are the baseline's.
+func ownStamps(s *crdt.Stamps, self clock.SiteID) crdt.Stamps {
+	var own crdt.Stamps
+	if s.Row.Site == self {
+		own.Row = s.Row
 	}
-	p := crdt.Stamps{Row: now.Row}
-	for _, c := range now.Cells {
-		if !slices.Contains(k.Unseen, c.Column) {
-			p.Cells = append(p.Cells, c)
+	for _, c := range s.Cells {
+		switch {
+		case c.Stamp.Site == self:
+			own.Cells = append(own.Cells, c)
+		case !own.Row.IsZero():
+			own.Cells = append(own.Cells, crdt.CellStamp{Column: c.Column})
 		}
 	}
-	if p.Row.IsZero() {
-		return p
-	}
-	for _, c := range k.Unseen {
-		p.Cells = append(p.Cells, crdt.CellStamp{Column: c})
-	}
-	slices.SortFunc(p.Cells, byColumn)
-	return p
+	return own
 }
 
 // putUnseen stores the state of a row whose values are in the table if it
@@ -290,4 +340,54 @@ func (a *adoption) putUnseen(id merge.RowID, s *merge.State, row *crdt.Row, kept
 		next.Place, next.Reason, next.Missing = s.Place, s.Reason, s.Missing
 	}
 	return a.t.Put(id, next, row.Lost)
+}
+
+// keptKey is where a local change is put by.
+func keptKey(n uint64) []byte {
+	return binary.BigEndian.AppendUint64(appendString([]byte{keyTaken}, ""), n)
+}
+
+// keep puts a local change by for the batch after this.
+func (a *adoption) keep(row *capture.Row) error {
+	b, err := msgpack.Marshal(row)
+	if err != nil {
+		return err
+	}
+	a.t.set(keptKey(a.kept), b)
+	a.kept++
+	if a.kept%adoptionRows == 0 {
+		return a.t.spill()
+	}
+	return nil
+}
+
+// seen makes the batch after this one: the local changes whose writers had seen
+// what was taken over.
+func (a *adoption) seen() (*local, error) {
+	l := a.r.newLocal(a.t)
+	l.first, l.seq, l.clock = a.seq+1, a.seq, a.clock
+	l.wake = a.wake
+	l.context = a.bringUp.header.Vector
+	l.applied = a.applied
+	l.applied.Merge(a.bringUp.header.Vector)
+	for n := range a.kept {
+		b, err := a.t.get(keptKey(n))
+		if err != nil {
+			return nil, err
+		}
+		var row capture.Row
+		if err := msgpack.Unmarshal(b, &row); err != nil {
+			return nil, err
+		}
+		if err := l.row(&row); err != nil {
+			return nil, err
+		}
+		if n%adoptionRows == adoptionRows-1 {
+			if err := a.t.spill(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	l.finish()
+	return l, nil
 }

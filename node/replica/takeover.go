@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/vmihailenco/msgpack/v5"
 
@@ -297,7 +296,7 @@ func (b *BringUp) row(t *txn, id merge.RowID, it *Item, mine *merge.Row, pending
 	k := &takeover{}
 	if changes := ownChanges(id, row, own); len(changes) > 0 {
 		for i := range changes {
-			row.Apply(&changes[i], b.r.cfg.Self, b.header.Vector)
+			row.Apply(&changes[i], b.r.cfg.Self, nil)
 		}
 		k.Own = (&crdt.Entry{Changes: changes}).Encode()
 	}
@@ -345,7 +344,7 @@ func ownValues(row *crdt.Row, mine *merge.Row, pending *localWrites, before *tak
 
 // ownChanges are the changes by which every site learns of the values that
 // this site had. Where they would win over the member's, the member's are
-// written again over them.
+// written again over them. Whoever wrote them had seen nothing of another site.
 func ownChanges(id merge.RowID, row *crdt.Row, own merge.Row) []crdt.Change {
 	if len(own.Columns) == 0 {
 		return nil
@@ -353,26 +352,18 @@ func ownChanges(id merge.RowID, row *crdt.Row, own merge.Row) []crdt.Change {
 	first := crdt.Change{Table: id.Table, Key: id.Key, Time: ownTime, Columns: own.Columns, Values: own.Values}
 	second := crdt.Change{Table: id.Table, Key: id.Key, Time: winnerTime}
 	for _, c := range own.Columns {
-		at := row.Of(c)
-		if at.Time > ownTime {
+		if row.Of(c).Time > ownTime {
 			continue // it beats the value by its own stamp
-		}
-		if !at.IsZero() {
-			first.Prior.Cells = append(first.Prior.Cells, crdt.CellStamp{Column: c, Stamp: at})
 		}
 		if v, ok := row.Value(c); ok && row.Exists {
 			second.Columns, second.Values = append(second.Columns, c), append(second.Values, v)
 		}
 	}
-	slices.SortFunc(first.Prior.Cells, byColumn)
-	second.Prior = first.Prior
 	if len(second.Columns) == 0 {
 		return []crdt.Change{first}
 	}
 	return []crdt.Change{first, second}
 }
-
-func byColumn(a, b crdt.CellStamp) int { return strings.Compare(a.Column, b.Column) }
 
 // keepLocal lets local writes that are not captured yet stand: columns that
 // were written keep their values, a deleted row stays away. The stamps are
