@@ -21,9 +21,12 @@ func TestPromises(t *testing.T) {
 		{"delete against edit", testDeleteAgainstEdit},
 		{"deleted stays deleted", testDeletedStays},
 		{"a transaction is never half visible", testAtomic},
+		{"references and unique keys hold at every moment", testReferences},
 		{"a site alone is whole", testAlone},
+		{"a stamp is when it was written", testStampTime},
 		{"one bad row stops nothing", testBadRow},
-		{"a row waits for its parent, alone", testUnique},
+		{"one missing table stops nothing", testBadTable},
+		{"a taken unique value holds one row", testUnique},
 		{"relaying: two sites that never meet", testRelay},
 		{"a cut heals by itself", testCutHeals},
 		{"nothing echoes", testNoEcho},
@@ -65,7 +68,10 @@ func cut(t *testing.T, sites []*site, f func()) {
 	}
 }
 
-// Seen to fail when the merge takes whole rows instead of columns.
+// Promise 1.
+//
+// Seen to fail when crdt.Row.Apply compares a write with the row's greatest
+// stamp instead of the column's: the phone stayed at one site only.
 func testColumns(t *testing.T, a, b, c *site) {
 	a.person(uuidOf(1), "Amina")
 	quiet(t, 20*time.Second, a, b, c)
@@ -82,7 +88,11 @@ func testColumns(t *testing.T, a, b, c *site) {
 	}
 }
 
-// Seen to fail when losses are not recorded, and when Prior is ignored.
+// Promises 1 and 2.
+//
+// Seen to fail when crdt.Row never adds a loss: "lists 0 conflicts, want 1".
+// With the stamps ignored that a writer had seen (Prior), the subtest before
+// this one fails: a conflict where there is none.
 func testConflict(t *testing.T, a, b, c *site) {
 	cut(t, []*site{a, b, c}, func() {
 		a.exec("UPDATE person SET phone = 'from a' WHERE uuid = ?", uuidOf(1))
@@ -118,7 +128,10 @@ func testConflict(t *testing.T, a, b, c *site) {
 	}
 }
 
-// Seen to fail when the tombstone does not keep the values.
+// Promise 1.
+//
+// Seen to fail when the state of a deleted row does not keep its values: the
+// row that a later write brought back differed between the sites.
 func testDeleteAgainstEdit(t *testing.T, a, b, c *site) {
 	a.person(uuidOf(2), "edited later")
 	a.person(uuidOf(3), "edited earlier")
@@ -141,55 +154,58 @@ func testDeleteAgainstEdit(t *testing.T, a, b, c *site) {
 	}
 }
 
+// Promise 6: also when a site comes back with a write older than the delete.
+//
+// Seen to fail when any write brings a row back, without a look at the
+// delete's stamp: "1 deleted rows came back", at two of the sites only.
 func testDeletedStays(t *testing.T, a, b, c *site) {
 	a.person(uuidOf(4), "to go")
+	a.person(uuidOf(15), "to go")
 	quiet(t, 20*time.Second, a, b, c)
 	c.stop()
-	a.exec("DELETE FROM person WHERE uuid = ?", uuidOf(4))
+	// Nobody hears of this write before the delete that is later.
+	c.exec("UPDATE person SET notes = 'edited before' WHERE uuid = ?", uuidOf(15))
+	time.Sleep(20 * time.Millisecond)
+	a.exec("DELETE FROM person WHERE uuid IN (?, ?)", uuidOf(4), uuidOf(15))
 	quiet(t, 20*time.Second, a, b)
+	b.stop() // nor does it help to forget
+	b.run()
+	b.running()
 	c.run()
 	c.running()
 	quiet(t, 40*time.Second, a, b, c)
-	if got := c.value("SELECT COUNT(*) FROM person WHERE uuid = ?", uuidOf(4)); got != "0" {
-		t.Error("a deleted row came back")
+	for _, s := range []*site{a, b, c} {
+		if got := s.value("SELECT COUNT(*) FROM person WHERE uuid IN (?, ?)", uuidOf(4), uuidOf(15)); got != "0" {
+			t.Errorf("%s deleted rows came back at site %s", got, s.name)
+		}
+		st, err := s.status()
+		if err != nil || st.Waiting+st.SetAside != 0 {
+			t.Errorf("site %s: %v, waiting %d, set aside %d", s.name, err, st.Waiting, st.SetAside)
+		}
 	}
 }
 
-// Seen to fail when a batch is applied in several transactions.
+// Promise 3.
+//
+// Seen to fail when the insert of each row is committed by itself: "shows half
+// a transaction".
 func testAtomic(t *testing.T, a, b, c *site) {
 	a.person(uuidOf(5), "pairs")
 	a.exec("INSERT INTO patient SELECT person_id, 'F5' FROM person WHERE uuid = ?", uuidOf(5))
 	quiet(t, 20*time.Second, a, b, c)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for i := range 200 {
-			tx, err := a.db.Begin()
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			for half := range 2 {
-				if _, err := tx.Exec(`INSERT INTO visit (uuid, patient_id, half, note) SELECT ?, person_id, ?, 'pair' FROM person WHERE uuid = ?`,
-					fmt.Sprintf("20000000-0000-4000-800%d-%012d", half, i), half, uuidOf(5)); err != nil {
-					t.Error(err)
-				}
-			}
-			if err := tx.Commit(); err != nil {
-				t.Error(err)
-			}
-		}
-	}()
+	done := make(chan error, 1)
+	go func() { done <- writePairs(a, 200) }()
 	for looks := 0; ; looks++ {
 		for _, s := range []*site{b, c} {
 			if got := s.value("SELECT COALESCE(SUM(half = 0), 0) - COALESCE(SUM(half = 1), 0) FROM visit WHERE note = 'pair'"); got != "0" {
+				<-done
 				t.Fatalf("site %s shows half a transaction: %s", s.name, got)
 			}
 		}
 		select {
-		case <-done:
-			if looks < 20 {
-				t.Errorf("looked only %d times", looks)
+		case err := <-done:
+			if err != nil || looks < 20 {
+				t.Errorf("looked only %d times; %v", looks, err)
 			}
 			quiet(t, 20*time.Second, a, b, c)
 			if got := c.value("SELECT COUNT(*) FROM visit WHERE note = 'pair'"); got != "400" {
@@ -201,40 +217,31 @@ func testAtomic(t *testing.T, a, b, c *site) {
 	}
 }
 
-func testAlone(t *testing.T, a, b, c *site) {
-	b.kill()
-	c.kill()
-	a.kill()
-	at := time.Now().UTC()
-	a.exec("UPDATE person SET notes = 'written while baraza was down' WHERE uuid = ?", uuidOf(1))
-	time.Sleep(1500 * time.Millisecond)
-	for _, s := range []*site{a, b, c} {
-		s.run()
+// writePairs writes two rows a transaction.
+func writePairs(s *site, pairs int) error {
+	for i := range pairs {
+		tx, err := s.db.Begin()
+		if err != nil {
+			return err
+		}
+		for half := range 2 {
+			if _, err := tx.Exec(`INSERT INTO visit (uuid, patient_id, half, note) SELECT ?, person_id, ?, 'pair' FROM person WHERE uuid = ?`,
+				fmt.Sprintf("20000000-0000-4000-800%d-%012d", half, i), half, uuidOf(5)); err != nil {
+				_ = tx.Rollback() // the first error says more
+				return err
+			}
+		}
+		if err := tx.Commit(); err != nil {
+			return err
+		}
 	}
-	for _, s := range []*site{a, b, c} {
-		s.running()
-	}
-	quiet(t, 40*time.Second, a, b, c)
-	if got := c.value("SELECT notes FROM person WHERE uuid = ?", uuidOf(1)); !strings.HasPrefix(got, "written while") {
-		t.Errorf("notes are %q", got)
-	}
-	// The stamp is when it was written, not when it was noticed.
-	cut(t, []*site{a, b, c}, func() {
-		c.kill()
-		c.exec("UPDATE person SET born = '2001-01-01' WHERE uuid = ?", uuidOf(1))
-		time.Sleep(50 * time.Millisecond)
-		a.exec("UPDATE person SET born = '2002-02-02' WHERE uuid = ?", uuidOf(1))
-		time.Sleep(50 * time.Millisecond)
-		c.run()
-		c.running()
-	})
-	quiet(t, 40*time.Second, a, b, c)
-	if got := c.value("SELECT born FROM person WHERE uuid = ?", uuidOf(1)); got != "2002-02-02" {
-		t.Errorf("born is %s: the earlier write won (%s)", got, at)
-	}
+	return nil
 }
 
-// Seen to fail when a refused row fails its transaction.
+// Promise 9: a row.
+//
+// Seen to fail when a row that the server refuses is an error of its
+// transaction: the other row did not arrive.
 func testBadRow(t *testing.T, a, b, c *site) {
 	b.exec("ALTER TABLE person MODIFY phone VARCHAR(10)")
 	a.exec("INSERT INTO person (uuid, phone) VALUES (?, 'too long for the narrower column')", uuidOf(6))
@@ -252,6 +259,42 @@ func testBadRow(t *testing.T, a, b, c *site) {
 	b.exec("ALTER TABLE person MODIFY phone VARCHAR(40)")
 }
 
+// Promise 9: a table. What comes for one that a site has lost, or renamed, is
+// kept until it is back.
+//
+// Seen to fail when the engine takes the server's "no such table" for a
+// failing database and does not read the tables again: nothing arrived any more.
+func testBadTable(t *testing.T, a, b, c *site) {
+	b.exec("RENAME TABLE badge TO badge_away")
+	a.exec("INSERT INTO badge (uuid, number) VALUES (?, 'B0')", uuidOf(16))
+	a.person(uuidOf(17), "in another table")
+	b.person(uuidOf(18), "from the site that lacks a table")
+	eventually(t, 20*time.Second, "the other tables' rows arrive", func() error {
+		if got := b.value("SELECT COUNT(*) FROM person WHERE uuid = ?", uuidOf(17)); got != "1" {
+			st, err := b.status()
+			return fmt.Errorf("not at %s: %v %v", b.name, st.Alarms, err)
+		}
+		if got := c.value("SELECT COUNT(*) FROM person WHERE uuid = ?", uuidOf(18)); got != "1" {
+			return fmt.Errorf("not at %s", c.name)
+		}
+		return nil
+	})
+	b.exec("RENAME TABLE badge_away TO badge")
+	b.stop() // a table that is back is noticed at the next start
+	b.run()
+	b.running()
+	eventually(t, 20*time.Second, "the row comes in with its table", func() error {
+		if got := b.value("SELECT COUNT(*) FROM badge WHERE uuid = ?", uuidOf(16)); got != "1" {
+			return fmt.Errorf("not at %s", b.name)
+		}
+		return nil
+	})
+}
+
+// Promises 5 and 9.
+//
+// Seen to fail when held rows are tried again neither when a value gets free nor
+// later: "no row is held: site south: held 1".
 func testUnique(t *testing.T, a, b, c *site) {
 	cut(t, []*site{a, b, c}, func() {
 		a.exec("INSERT INTO badge (uuid, number) VALUES (?, 'B1')", uuidOf(8))
@@ -283,7 +326,13 @@ func testUnique(t *testing.T, a, b, c *site) {
 	})
 }
 
-// testRelay: nobody can dial a or c; both dial b.
+// testRelay: nobody can dial a or c; both dial b. What they write passes by way
+// of b even when b's own database is dead.
+//
+// Promise 9: a site.
+//
+// Seen to fail when a site sends on only its own entries: "south has 1 of
+// 98871f29, site north has 0".
 func testRelay(t *testing.T, a, b, c *site) {
 	a.relay.Cut()
 	c.relay.Cut()
@@ -295,6 +344,17 @@ func testRelay(t *testing.T, a, b, c *site) {
 	a.person(uuidOf(11), "by way of b")
 	c.person(uuidOf(12), "by way of b")
 	quiet(t, 40*time.Second, a, b, c)
+	b.server.Kill()
+	a.person(uuidOf(19), "past a dead database")
+	c.person(uuidOf(20), "past a dead database")
+	eventually(t, 15*time.Second, "the others go on", func() error {
+		for s, uuid := range map[*site]string{a: uuidOf(20), c: uuidOf(19)} {
+			if got := s.value("SELECT COUNT(*) FROM person WHERE uuid = ?", uuid); got != "1" {
+				return fmt.Errorf("site %s lacks %s", s.name, uuid)
+			}
+		}
+		return nil
+	})
 	for _, s := range []*site{a, c} {
 		st, err := s.status()
 		if err != nil {
@@ -306,6 +366,10 @@ func testRelay(t *testing.T, a, b, c *site) {
 			}
 		}
 	}
+	if err := b.server.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	quiet(t, 40*time.Second, a, b, c)
 	a.relay.Heal()
 	c.relay.Heal()
 }
@@ -342,6 +406,9 @@ func testCutHeals(t *testing.T, a, b, c *site) {
 }
 
 // testNoEcho: what was applied is not captured again.
+//
+// Seen to fail when the triggers do not test @baraza_apply: "origin 802ad8c3
+// went from 3 to 4 entries, want 3".
 func testNoEcho(t *testing.T, a, b, c *site) {
 	quiet(t, 20*time.Second, a, b, c)
 	before, err := a.status()

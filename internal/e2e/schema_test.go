@@ -5,7 +5,7 @@ package e2e
 const testSchema = `
 CREATE TABLE person (
   person_id INT AUTO_INCREMENT PRIMARY KEY, uuid CHAR(36) NOT NULL UNIQUE,
-  name VARCHAR(100), phone VARCHAR(40), born DATE, weight DOUBLE, notes TEXT
+  name VARCHAR(100), phone VARCHAR(40), file VARCHAR(40), born DATE, weight DOUBLE, notes TEXT
 ) ENGINE=InnoDB;
 CREATE TABLE patient (
   patient_id INT PRIMARY KEY, file_no VARCHAR(30),
@@ -23,7 +23,7 @@ CREATE TABLE badge (
 
 // The tables by portable key: what must be equal at all sites.
 var testViews = []string{
-	"SELECT uuid, name, phone, born, weight, notes FROM person ORDER BY uuid",
+	"SELECT uuid, name, phone, file, born, weight, notes FROM person ORDER BY uuid",
 	"SELECT p.uuid, t.file_no FROM patient t JOIN person p ON p.person_id = t.patient_id ORDER BY 1",
 	`SELECT v.uuid, p.uuid, up.uuid, v.half, v.at, v.note FROM visit v JOIN person p ON p.person_id = v.patient_id
 		LEFT JOIN visit up ON up.visit_id = v.parent_id ORDER BY 1`,

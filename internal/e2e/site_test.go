@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-sql-driver/mysql"
+
 	"baraza/internal/mariadb"
 	"baraza/internal/netcut"
 	"baraza/node/admin"
@@ -39,7 +41,24 @@ var buildOnce = sync.OnceValues(func() (string, error) {
 	return bin, nil
 })
 
+// emptyServer makes the data directory that all servers of the tests start
+// with a copy of: to make one anew takes seconds.
+var emptyServer = sync.OnceValues(func() (string, error) {
+	bin, err := buildOnce()
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(filepath.Dir(bin), "server")
+	server, err := mariadb.Start(dir)
+	if err != nil {
+		return "", err
+	}
+	server.Stop()
+	return filepath.Join(dir, "data"), nil
+})
+
 func TestMain(m *testing.M) {
+	_ = mysql.SetLogger(&mysql.NopLogger{}) // servers are killed here all the time
 	code := m.Run()
 	if bin, err := buildOnce(); err == nil {
 		_ = os.RemoveAll(filepath.Dir(bin))
@@ -59,6 +78,7 @@ type site struct {
 	exited chan struct{}
 	log    bytes.Buffer
 	listen string
+	user   string // what baraza connects as, with its password
 }
 
 // newSite starts a server with an empty database.
@@ -68,11 +88,18 @@ func newSite(t *testing.T, name string, options ...mariadb.Option) *site {
 		t.Skip(err)
 	}
 	root := t.TempDir()
+	empty, err := emptyServer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(filepath.Join(root, "server", "data"), os.DirFS(empty)); err != nil {
+		t.Fatal(err)
+	}
 	server, err := mariadb.Start(filepath.Join(root, "server"), options...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{t: t, name: name, dir: filepath.Join(root, "site"), server: server, listen: freeAddress(t)}
+	s := &site{t: t, name: name, dir: filepath.Join(root, "site"), server: server, listen: freeAddress(t), user: "root"}
 	if s.relay, err = netcut.New("127.0.0.1:0", s.listen); err != nil {
 		t.Fatal(err)
 	}
@@ -85,16 +112,27 @@ func newSite(t *testing.T, name string, options ...mariadb.Option) *site {
 			t.Logf("log of site %s:\n%s", name, tail(s.log.String(), 60))
 		}
 	})
-	if s.db, err = sql.Open("mysql", server.DSN("root", "")+"?multiStatements=true"); err != nil {
+	if s.db, err = sql.Open("mysql", server.DSN("root", "")); err != nil {
 		t.Fatal(err)
 	}
 	s.exec("CREATE DATABASE " + database + " CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci")
 	_ = s.db.Close()
-	if s.db, err = sql.Open("mysql", server.DSN("root", database)+"?multiStatements=true"); err != nil {
-		t.Fatal(err)
-	}
+	s.actAs("root")
 	return s
 }
+
+// actAs makes a user the one as whom the test reads and writes.
+func (s *site) actAs(user string) {
+	s.t.Helper()
+	db, err := sql.Open("mysql", s.server.DSN(user, database)+"?multiStatements=true")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.db = db
+}
+
+// dsn is what baraza connects with.
+func (s *site) dsn() string { return s.server.DSN(s.user, database) }
 
 func freeAddress(t *testing.T) string {
 	t.Helper()
@@ -199,7 +237,7 @@ func (s *site) must(args ...string) string {
 
 func (s *site) setup() []string {
 	return []string{
-		"--data", s.dir, "--dsn", s.server.DSN("root", database), "--name", s.name,
+		"--data", s.dir, "--dsn", s.dsn(), "--name", s.name,
 		"--listen", s.listen, "--advertise", s.relay.Addr(),
 	}
 }
@@ -265,9 +303,9 @@ func (s *site) status() (st admin.Status, err error) {
 	return st, json.Unmarshal([]byte(out), &st)
 }
 
-func (s *site) conflicts() (list admin.ConflictList) {
+func (s *site) conflicts(more ...string) (list admin.ConflictList) {
 	s.t.Helper()
-	out := s.must("conflicts", "list", "--data", s.dir, "--json")
+	out := s.must(append([]string{"conflicts", "list", "--data", s.dir, "--json"}, more...)...)
 	if err := json.Unmarshal([]byte(out), &list); err != nil {
 		s.t.Fatal(err)
 	}
