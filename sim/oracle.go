@@ -76,6 +76,7 @@ func (s *Site) fold() error {
 	if !now.Includes(s.oracle.applied) {
 		return fmt.Errorf("%s had applied %v, and now only %v", s, s.oracle.applied, now)
 	}
+	s.nowMillis()
 	floor := s.oracle.latest
 	own := now.Get(s.id)
 	if err := s.foldOrigin(s, own.Seq, floor); err != nil {
