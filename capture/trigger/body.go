@@ -156,9 +156,28 @@ func (p *plan) createGone(id int) string {
 		defs = append(defs, fmt.Sprintf(goneLeaf, i)+" "+nullableType(leaf.Def))
 	}
 	for _, name := range p.keyed {
-		defs = append(defs, "KEY ("+sqlrow.QuoteName(name)+")")
+		if name != p.table.Def.PrimaryKey[0] {
+			defs = append(defs, "KEY ("+sqlrow.QuoteName(name)+")")
+		}
 	}
+	defs = append(defs, p.keyIndex()...)
 	return fmt.Sprintf("CREATE TABLE %s.%s (%s) ENGINE=InnoDB", home, goneTable(id), strings.Join(defs, ", "))
+}
+
+// keyIndex is the index by which a gone table is searched for primary keys: on
+// the first column, which leaves few rows, or of a text on its first characters;
+// none for what has neither.
+func (p *plan) keyIndex() []string {
+	const chars = 16
+	name := p.table.Def.PrimaryKey[0]
+	c := p.table.Def.Column(name)
+	switch {
+	case p.table.Column(name).IsNumber():
+		return []string{"KEY (" + sqlrow.QuoteName(name) + ")"}
+	case c.MaxChars > chars:
+		return []string{fmt.Sprintf("KEY (%s(%d))", sqlrow.QuoteName(name), chars)}
+	}
+	return nil
 }
 
 func nullableType(c *schema.Column) string {

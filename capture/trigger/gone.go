@@ -72,9 +72,10 @@ func (r *reading) name(ctx context.Context, n *numbered, rows []gone) error {
 	return nil
 }
 
-// deleted adds the deletes of one generation to the part. A row whose key names
-// a row in the view was inserted again: that insert says all.
-func (r *reading) deleted(ctx context.Context, d *deleteWork, part *capture.Part) error {
+// deleted adds the deletes of one generation to the part. A row that was
+// inserted again after its delete is left out: that insert says all. tw is what
+// was written to the table; nil for nothing.
+func (r *reading) deleted(ctx context.Context, d *deleteWork, tw *tableWork, part *capture.Part) error {
 	t := d.gen.now
 	latest := make(map[crdt.Key]capture.Row)
 	var keys []crdt.Key
@@ -89,7 +90,7 @@ func (r *reading) deleted(ctx context.Context, d *deleteWork, part *capture.Part
 		for _, g := range rows {
 			at := d.at[g.id]
 			old, twice := latest[g.row.Key]
-			if g.row.Key == "" || (twice && old.At >= at) {
+			if g.row.Key == "" || (twice && old.At >= at) || (tw != nil && tw.lastID[g.row.Key] > g.id) {
 				continue
 			}
 			if !twice {
@@ -98,16 +99,63 @@ func (r *reading) deleted(ctx context.Context, d *deleteWork, part *capture.Part
 			latest[g.row.Key] = capture.Row{Table: t.Def.Name, Key: g.row.Key, Delete: true, At: at, Columns: t.Columns, Values: g.row.Values}
 		}
 	}
-	alive, err := r.refs.Locals(ctx, r.conn, t, t.Def.PrimaryKey[0], keys, "")
-	if err != nil {
-		return err
-	}
 	for _, key := range keys {
-		if _, ok := alive[key]; !ok {
-			part.Rows = append(part.Rows, latest[key])
+		part.Rows = append(part.Rows, latest[key])
+	}
+	return nil
+}
+
+// writtenBefore adds what was written in this view to rows that were deleted
+// later in it, with the values that they last had. Other sites may bring such a
+// row back (R2), and must then have the same values. Rows that are gone without
+// a delete in the log were removed by baraza itself.
+func (r *reading) writtenBefore(ctx context.Context, tw *tableWork, part *capture.Part) error {
+	var pks [][]crdt.Value
+	for _, row := range tw.rows {
+		if !row.there {
+			pks = append(pks, row.pk)
+		}
+	}
+	for chunk := range slices.Chunk(pks, sqlrow.Batch) {
+		where, err := sqlrow.AppendMatch(nil, tw.table.PrimaryKey(), chunk)
+		if err != nil {
+			return err
+		}
+		for _, n := range r.s.byNumber() {
+			if n.now != tw.table {
+				continue
+			}
+			rows, err := r.goneRows(ctx, n, string(where)+" ORDER BY "+goneID)
+			if err != nil {
+				return err
+			}
+			if err := r.name(ctx, n, rows); err != nil {
+				return err
+			}
+			for i := range rows {
+				r.lastWrites(tw, &rows[i], part)
+			}
 		}
 	}
 	return nil
+}
+
+// lastWrites adds the writes to a deleted row that came before its delete.
+func (r *reading) lastWrites(tw *tableWork, g *gone, part *capture.Part) {
+	row := tw.byPK[tw.table.LocalKey(g.row.PK)]
+	if row == nil || g.row.Key == "" {
+		return
+	}
+	var before, rest []write
+	for _, w := range row.writes {
+		if w.id < g.id {
+			before = append(before, w)
+		} else {
+			rest = append(rest, w) // of a later row with the same number
+		}
+	}
+	row.writes = rest
+	part.Rows = r.s.appendWrites(part.Rows, tw.table, &g.row, before)
 }
 
 // missing names rows that are no longer in their table but among the deleted

@@ -120,7 +120,7 @@ func TestDrift(t *testing.T) {
 			t.Errorf("%s, mended: %s", c.damage, got)
 		}
 		s.Must(t, "INSERT INTO person (uuid) VALUES ('x')", "UPDATE person SET name = 'n'", "DELETE FROM person")
-		if got := show(s.read()); got != `person x deleted uuid="x" name="n"` {
+		if got := show(s.read()); got != "person x deleted uuid=\"x\" name=\"n\"\nperson x name=\"n\"\nperson x uuid=\"x\"" {
 			t.Errorf("%s, mended, captures %q", c.damage, got)
 		}
 	}
@@ -266,7 +266,7 @@ func TestLeastGrant(t *testing.T) {
 	if _, err := app.Exec("SELECT * FROM baraza.log"); err == nil {
 		t.Error("the application reads the log")
 	}
-	s.expect("captured", `person p1 uuid="p1"`, `person p1 name="b"`, `patient p1 deleted patient_id=p1 note="x"`)
+	s.expect("captured", `person p1 uuid="p1"`, `person p1 name="b"`, `patient p1 patient_id=p1 note="x"`, `patient p1 deleted patient_id=p1 note="x"`)
 	s.clean()
 	if got := s.state(); got != "" {
 		t.Error(got)

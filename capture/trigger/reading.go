@@ -97,7 +97,7 @@ func (r *reading) next(ctx context.Context, limit int) (*capture.Part, error) {
 		}
 	}
 	for _, d := range w.deletes {
-		if err := r.deleted(ctx, d, part); err != nil {
+		if err := r.deleted(ctx, d, w.byTable[d.gen.now], part); err != nil {
 			return nil, err
 		}
 	}
@@ -179,15 +179,27 @@ type tableWork struct {
 	table *sqlrow.Table
 	rows  []*touched
 	byPK  map[string]*touched
+	// lastID is, of rows that are in the view, the last log row.
+	lastID map[crdt.Key]uint64
 }
 
 // touched is a row that was inserted or updated.
 type touched struct {
+	there  bool // in the view
 	pk     []crdt.Value
 	writes []write
 }
 
+// lastID is the last log row of the row.
+func (t *touched) lastID() (id uint64) {
+	for _, w := range t.writes {
+		id = max(id, w.id)
+	}
+	return id
+}
+
 type write struct {
+	id   uint64
 	at   int64
 	mask mask
 }
@@ -219,7 +231,7 @@ func (w *work) add(e *entry) {
 	default:
 		tw := w.byTable[t]
 		if tw == nil {
-			tw = &tableWork{table: t, byPK: make(map[string]*touched)}
+			tw = &tableWork{table: t, byPK: make(map[string]*touched), lastID: make(map[crdt.Key]uint64)}
 			w.byTable[t] = tw
 			w.tables = append(w.tables, tw)
 		}
@@ -239,11 +251,10 @@ func (tw *tableWork) add(e *entry) {
 		tw.byPK[id] = row
 		tw.rows = append(tw.rows, row)
 	}
-	row.writes = append(row.writes, write{e.at, m})
+	row.writes = append(row.writes, write{e.id, e.at, m})
 }
 
-// written reads the rows that were inserted or updated. Those that are gone
-// have a delete in the log, or were taken by baraza itself.
+// written reads the rows that were inserted or updated.
 func (r *reading) written(ctx context.Context, tw *tableWork, part *capture.Part) error {
 	pks := make([][]crdt.Value, 0, len(tw.rows))
 	for _, row := range tw.rows {
@@ -262,11 +273,17 @@ func (r *reading) written(ctx context.Context, tw *tableWork, part *capture.Part
 		return err
 	}
 	for i := range rows {
-		if row := tw.byPK[tw.table.LocalKey(rows[i].PK)]; row != nil && rows[i].Key != "" {
+		row := tw.byPK[tw.table.LocalKey(rows[i].PK)]
+		if row == nil {
+			continue
+		}
+		row.there = true
+		if rows[i].Key != "" {
+			tw.lastID[rows[i].Key] = row.lastID()
 			part.Rows = r.s.appendWrites(part.Rows, tw.table, &rows[i], row.writes)
 		}
 	}
-	return nil
+	return r.writtenBefore(ctx, tw, part)
 }
 
 // appendWrites gives each column the latest time it was written at, and one

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"baraza/capture"
@@ -85,6 +87,15 @@ func (s *Source) loadGenerations(ctx context.Context, q queryer) error {
 		s.generations[id] = n
 	}
 	return nil
+}
+
+// byNumber returns the generations in the order in which they were made.
+func (s *Source) byNumber() []*numbered {
+	var all []*numbered
+	for _, id := range slices.Sorted(maps.Keys(s.generations)) {
+		all = append(all, s.generations[id])
+	}
+	return all
 }
 
 // Poll implements capture.Poller. An empty log costs one SELECT of one row by
