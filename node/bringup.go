@@ -17,6 +17,9 @@ import (
 // rows.
 const bringUpPause = 2 * time.Second
 
+// progressInterval is how often a long bring-up says in the log how far it is.
+const progressInterval = 5 * time.Second
+
 // bringUp gets the first rows of a site that joined, from whichever member can
 // be reached. It goes on until it has them; what was taken over before a
 // failure is found equal and costs little. It runs before the engine does.
@@ -63,12 +66,17 @@ func (n *Node) bringUpFrom(ctx context.Context, peer clock.SiteID, address strin
 	defer conn.Close()
 	n.setPhase("joining: getting the first rows from %s", n.name(peer))
 	start := time.Now()
+	logged := start
 	var last bringup.Progress
 	err = bringup.Fetch(ctx, conn, n.replica, sqldb.NewScanner(n.db.app, n.model), func(p bringup.Progress) {
 		last = p
 		text := fmt.Sprintf("joining: %s table %s, %d of %d tables done, %d of about %d rows, %d KiB carried",
 			p.Step, p.Table, p.Tables, p.TablesTotal, p.Rows, p.RowsTotal, p.Bytes>>10)
 		n.phaseText.Store(&text)
+		if time.Since(logged) > progressInterval {
+			logged = time.Now()
+			n.log.Info(text, "so_far", time.Since(start).Round(time.Second))
+		}
 	})
 	if err != nil {
 		return err
