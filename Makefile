@@ -10,7 +10,7 @@ TOOL    := go tool -modfile=tools/go.mod
 
 # The race detector makes tests several times slower. `make test` uses it where
 # goroutines or shared state make it worth that; `make race` uses it everywhere.
-RACE := ^baraza/(clock|crdt|gossip|schema|merge|merge/memdb|internal/kv|node/(replica|session|store|trust|config))$$
+RACE := ^baraza/(clock|crdt|gossip|schema|merge|merge/memdb|internal/kv|internal/netcut|gossip/members|node/(session|session/dialer|store|trust|config))$$
 FUZZTIME ?= 30s
 
 .PHONY: help deps build test vet gofmt race e2e bench microbench lint fuzz demo clean
@@ -26,6 +26,7 @@ build: ## build bin/baraza
 
 test: deps vet gofmt ## what CI runs: every check and test, in at most 15 minutes on 2 cores
 	go test -race -timeout 10m $$(go list ./... | grep -E '$(RACE)')
+	go test -race -timeout 10m -short ./node/replica -runs 20
 	go test -timeout 10m $$(go list ./... | grep -vE '$(RACE)')
 
 vet:
