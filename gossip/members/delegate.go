@@ -42,8 +42,20 @@ func (d delegate) MergeRemoteState(b []byte, _ bool) {
 // events takes what memberlist finds out.
 type events struct{ m *Members }
 
+// tell is called while memberlist holds its lock on the node.
 func (e events) tell(k Kind, n *memberlist.Node) {
-	if member, err := memberOf(n); err == nil && member.Site != e.m.cfg.Self.Site {
+	member, err := memberOf(n)
+	if err != nil {
+		return
+	}
+	e.m.upMu.Lock()
+	if k == Down {
+		delete(e.m.up, member.Site)
+	} else {
+		e.m.up[member.Site] = member
+	}
+	e.m.upMu.Unlock()
+	if member.Site != e.m.cfg.Self.Site {
 		e.m.cfg.Event(Event{k, member})
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -67,6 +69,11 @@ type Members struct {
 
 	mu   sync.Mutex
 	self Member
+
+	// up are the members that seem to be up. memberlist's own list hands out
+	// nodes that it goes on writing to.
+	upMu sync.Mutex
+	up   map[clock.SiteID]Member
 }
 
 // New starts to take part. Close ends it.
@@ -83,7 +90,7 @@ func New(cfg Config) (*Members, error) {
 	if _, err := cfg.Self.meta(memberlist.MetaMaxSize); err != nil {
 		return nil, err
 	}
-	m := &Members{cfg: cfg, self: cfg.Self}
+	m := &Members{cfg: cfg, self: cfg.Self, up: map[clock.SiteID]Member{}}
 	var err error
 	if m.ring, err = memberlist.NewKeyring(cfg.Keys, cfg.Keys[0]); err != nil {
 		return nil, fmt.Errorf("members: ring key: %w", err)
@@ -134,13 +141,9 @@ func (m *Members) Join(peers []Peer) error {
 
 // List returns the members that seem to be up, this site included, in no order.
 func (m *Members) List() []Member {
-	var all []Member
-	for _, n := range m.list.Members() {
-		if member, err := memberOf(n); err == nil {
-			all = append(all, member)
-		}
-	}
-	return all
+	m.upMu.Lock()
+	defer m.upMu.Unlock()
+	return slices.Collect(maps.Values(m.up))
 }
 
 // SetSelf tells the others a new name or session address of this site.
