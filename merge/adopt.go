@@ -9,7 +9,7 @@ import (
 // Logical returns a row as the rules see it, from what its table holds (nil
 // when it is not there) and its state (nil when it has none).
 func Logical(inTable *Row, s *State, losses []crdt.Loss) *crdt.Row {
-	return load(nil, inTable, s, losses)
+	return load(inTable, s, losses)
 }
 
 // NewAdoption returns a piece for rows that are taken over by state from

@@ -174,7 +174,7 @@ func (p *Piece) applyRules(tp *tablePiece, w *work, states States) error {
 		}
 	}
 	w.state = s
-	w.row = load(tp.t, w.inTable, s, losses)
+	w.row = load(w.inTable, s, losses)
 	for _, c := range w.changes {
 		g := &p.groups[c.group]
 		w.row.Apply(tp.here(c.ch), g.Origin, g.Context)

@@ -242,7 +242,7 @@ func (pl *placing) insert(ctx context.Context, tp *tablePiece, b *batch) error {
 	bad := byKey(refused)
 	for i, w := range b.work {
 		if e, ok := bad[w.id.Key]; ok {
-			err = pl.refusedInsert(tp, w, e)
+			err = pl.refusedInsert(w, e)
 		} else {
 			pl.arrived = append(pl.arrived, w.id)
 			w.inTable = &b.rows[i]
@@ -255,7 +255,7 @@ func (pl *placing) insert(ctx context.Context, tp *tablePiece, b *batch) error {
 	return nil
 }
 
-func (pl *placing) refusedInsert(tp *tablePiece, w *work, e RowError) error {
+func (pl *placing) refusedInsert(w *work, e RowError) error {
 	place := Aside
 	if e.Refusal == RefusedDuplicate {
 		place = Held

@@ -2,7 +2,6 @@ package merge
 
 import (
 	"baraza/crdt"
-	"baraza/schema"
 )
 
 // Place says where a row is.
@@ -79,7 +78,7 @@ type States interface {
 
 // load makes the row that the rules work on from the database's row (nil when
 // the table has none) and the row's state.
-func load(t *schema.Table, inTable *Row, s *State, losses []crdt.Loss) *crdt.Row {
+func load(inTable *Row, s *State, losses []crdt.Loss) *crdt.Row {
 	r := &crdt.Row{Lost: losses}
 	if s != nil {
 		r.Stamps, r.KnownRow, r.KnownCells = s.Stamps, s.KnownRow, s.KnownCells

@@ -66,8 +66,6 @@ type engine struct {
 	lastChange time.Time
 	databaseUp atomic.Bool
 	lastError  atomic.Value // string
-	captured   atomic.Uint64
-	appliedN   atomic.Uint64
 }
 
 func newEngine(r *replica.Replica, log *slog.Logger) *engine {
@@ -191,7 +189,6 @@ func (e *engine) step(ctx context.Context) (bool, error) {
 	}
 	n, err := e.replica.Capture(ctx)
 	if n > 0 { // logged, even where the database did not let go of its rows
-		e.captured.Add(uint64(n))
 		e.grown()
 	}
 	if err != nil {
@@ -202,11 +199,9 @@ func (e *engine) step(ctx context.Context) (bool, error) {
 		return e.adoptSchema(ctx, err)
 	}
 	if res.Local > 0 {
-		e.captured.Add(uint64(res.Local))
 		e.grown()
 	}
 	if res.Batches > 0 {
-		e.appliedN.Add(uint64(res.Changes))
 		e.retries, e.limit = 0, min(2*e.limit, groupRowsFull)
 		e.applied(res)
 	}
@@ -233,7 +228,6 @@ func (e *engine) capture(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	if n > 0 {
-		e.captured.Add(uint64(n))
 		e.grown()
 		if n < captureFull {
 			e.captureAt = now.Add(captureInterval)

@@ -20,8 +20,6 @@ func full(n int) mask {
 func (m *mask) set(i int)   { m[i/maskBits] |= 1 << (i % maskBits) }
 func (m *mask) clear(i int) { m[i/maskBits] &^= 1 << (i % maskBits) }
 
-func (m mask) has(i int) bool { return m[i/maskBits]&(1<<(i%maskBits)) != 0 }
-
 func (m mask) empty() bool { return m == mask{} }
 
 func (m mask) or(o mask) mask  { return mask{m[0] | o[0], m[1] | o[1]} }
