@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"baraza/clock"
-	"baraza/merge/sqldb"
 	"baraza/node/bringup"
 	"baraza/node/replica"
 )
@@ -68,7 +67,7 @@ func (n *Node) bringUpFrom(ctx context.Context, peer clock.SiteID, address strin
 	start := time.Now()
 	logged := start
 	var last bringup.Progress
-	err = bringup.Fetch(ctx, conn, n.replica, sqldb.NewScanner(n.db.app, n.model), func(p bringup.Progress) {
+	err = bringup.Fetch(ctx, conn, n.replica, n.db.Scanner(n.model), func(p bringup.Progress) {
 		last = p
 		text := fmt.Sprintf("joining: %s table %s, %d of %d tables done, %d of about %d rows, %d KiB carried",
 			p.Step, p.Table, p.Tables, p.TablesTotal, p.Rows, p.RowsTotal, p.Bytes>>10)
@@ -92,7 +91,7 @@ func (w *network) serveState(ctx context.Context, conn *tls.Conn, peer clock.Sit
 	n.log.Info("a site is getting its first rows here", "site", n.name(peer))
 	err := bringup.Serve(ctx, conn, func() (view *replica.View, err error) {
 		err = n.engine.do(ctx, func() error {
-			view, err = n.replica.OpenView(ctx, sqldb.NewScanner(n.db.app, n.model))
+			view, err = n.replica.OpenView(ctx, n.db.Scanner(n.model))
 			return err
 		})
 		n.grown() // taking the view may have captured something

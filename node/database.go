@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"strings"
 
+	"baraza/capture"
 	"baraza/capture/trigger"
 	"baraza/clock"
 	"baraza/internal/sqlrow"
+	"baraza/merge"
 	"baraza/merge/sqldb"
 	"baraza/node/config"
 	"baraza/schema"
@@ -26,13 +28,43 @@ func (e *RefusedError) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// database is the site's connections to its server.
-type database struct {
+// Database is the server that one site's database is on, as the node needs it.
+// It is used by several goroutines; what Open returns by the engine's only.
+type Database interface {
+	// Load reads the tables.
+	Load(ctx context.Context, o schema.Options) (*schema.Model, error)
+	// Claim marks the server as this site's, so that two sites never share one,
+	// and refuses one that is another site's. database is the model's.
+	Claim(ctx context.Context, self clock.SiteID, database string) error
+	// Install sets up capture and apply for the tables of a model; it is called
+	// again when the model has changed.
+	Install(ctx context.Context, m *schema.Model) error
+	// Open returns what the core works through.
+	Open(ctx context.Context, m *schema.Model) (merge.Database, capture.Source, error)
+	// Scanner reads whole tables beside that.
+	Scanner(m *schema.Model) merge.Scanner
+	// Pending counts the changes that wait to be captured.
+	Pending(ctx context.Context) (uint64, error)
+	// Close ends all connections. Nothing of ours is unfinished there.
+	Close()
+}
+
+// server is a MySQL or MariaDB server.
+type server struct {
 	app   *sql.DB // as an application would: capture reads, triggers are made
 	apply *sql.DB // with @baraza_apply set
 }
 
-func openDatabase(ctx context.Context, dsn config.DSN) (*database, error) {
+// openServer is openDatabase for Ports.
+func openServer(ctx context.Context, dsn config.DSN) (Database, error) {
+	d, err := openDatabase(ctx, dsn)
+	if err != nil {
+		return nil, err // not a Database that holds a nil
+	}
+	return d, nil
+}
+
+func openDatabase(ctx context.Context, dsn config.DSN) (*server, error) {
 	name, err := sqlrow.Database(dsn.Reveal())
 	if err != nil {
 		return nil, err
@@ -40,25 +72,26 @@ func openDatabase(ctx context.Context, dsn config.DSN) (*database, error) {
 	if name == "" {
 		return nil, errors.New("the DSN names no database: end it with /DATABASE, as in user:password@tcp(127.0.0.1:3306)/openmrs")
 	}
-	d := &database{}
+	d := &server{}
 	if d.app, err = sqlrow.Open(dsn.Reveal(), false); err != nil {
 		return nil, err
 	}
 	if d.apply, err = sqlrow.Open(dsn.Reveal(), true); err != nil {
-		d.close()
+		d.Close()
 		return nil, err
 	}
 	if err := d.app.PingContext(ctx); err != nil {
-		d.close()
+		d.Close()
 		return nil, fmt.Errorf("connect to database %s: %w; check that the server runs and that the DSN is right", dsn, err)
 	}
 	return d, nil
 }
 
-func (d *database) close() {
+// Close implements Database.
+func (d *server) Close() {
 	for _, db := range []*sql.DB{d.app, d.apply} {
 		if db != nil {
-			_ = db.Close() // nothing of ours is unfinished there
+			_ = db.Close()
 		}
 	}
 }
@@ -68,8 +101,8 @@ func schemaOptions(c *config.Config) schema.Options {
 }
 
 // loadModel reads the tables and refuses those that cannot be replicated.
-func (d *database) loadModel(ctx context.Context, c *config.Config) (*schema.Model, []schema.Problem, error) {
-	m, err := schema.Load(ctx, d.app, schemaOptions(c))
+func loadModel(ctx context.Context, d Database, c *config.Config) (*schema.Model, []schema.Problem, error) {
+	m, err := d.Load(ctx, schemaOptions(c))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -92,9 +125,8 @@ func (d *database) loadModel(ctx context.Context, c *config.Config) (*schema.Mod
 	return m, warnings, fmt.Errorf("no table of database %s matches the patterns %q: give others with --tables", m.Database, c.Tables)
 }
 
-// claim marks the server as this site's, so that two sites never share one
-// server's baraza schema.
-func (d *database) claim(ctx context.Context, self clock.SiteID, database string) error {
+// Claim implements Database: the mark is a row of the schema baraza.
+func (d *server) Claim(ctx context.Context, self clock.SiteID, database string) error {
 	for _, q := range []string{
 		"CREATE DATABASE IF NOT EXISTS baraza CHARACTER SET utf8mb4",
 		"CREATE TABLE IF NOT EXISTS baraza.site (one TINYINT NOT NULL PRIMARY KEY, id CHAR(32) NOT NULL, db VARCHAR(64) NOT NULL)",
@@ -107,7 +139,7 @@ func (d *database) claim(ctx context.Context, self clock.SiteID, database string
 	return d.checkClaim(ctx, self)
 }
 
-func (d *database) checkClaim(ctx context.Context, self clock.SiteID) error {
+func (d *server) checkClaim(ctx context.Context, self clock.SiteID) error {
 	var id, db string
 	if err := d.app.QueryRowContext(ctx, "SELECT id, db FROM baraza.site").Scan(&id, &db); err != nil {
 		return fmt.Errorf("read baraza.site: %w", err)
@@ -118,12 +150,35 @@ func (d *database) checkClaim(ctx context.Context, self clock.SiteID) error {
 	return nil
 }
 
-// install sets up capture and apply.
-func (d *database) install(ctx context.Context, m *schema.Model) error {
+// Load implements Database.
+func (d *server) Load(ctx context.Context, o schema.Options) (*schema.Model, error) {
+	return schema.Load(ctx, d.app, o)
+}
+
+// Install implements Database.
+func (d *server) Install(ctx context.Context, m *schema.Model) error {
 	if err := trigger.Install(ctx, d.app, m); err != nil {
 		return fmt.Errorf("install the triggers: %w", err)
 	}
 	return sqldb.New(d.apply, m).Prepare(ctx)
+}
+
+// Open implements Database.
+func (d *server) Open(ctx context.Context, m *schema.Model) (merge.Database, capture.Source, error) {
+	source, err := trigger.New(ctx, d.app, m)
+	if err != nil {
+		return nil, nil, err
+	}
+	return sqldb.New(d.apply, m), source, nil
+}
+
+// Scanner implements Database.
+func (d *server) Scanner(m *schema.Model) merge.Scanner { return sqldb.NewScanner(d.app, m) }
+
+// Pending implements Database.
+func (d *server) Pending(ctx context.Context) (n uint64, err error) {
+	err = d.app.QueryRowContext(ctx, "SELECT COUNT(*) FROM baraza.log").Scan(&n)
+	return n, err
 }
 
 // Uninstall takes everything of baraza out of a database server: the triggers
@@ -133,7 +188,7 @@ func Uninstall(ctx context.Context, dsn config.DSN) error {
 	if err != nil {
 		return err
 	}
-	defer d.close()
+	defer d.Close()
 	if err := trigger.Uninstall(ctx, d.app); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@
 //
 //   - Init, Join and Uninstall set a site up and take it away; Open and Run run
 //     it.
+//   - ports.go: what a site stands on; tests put their own in its place.
 //   - engine.go: the one goroutine that works on the database.
 //   - network.go: the listener, the sessions with peers, the membership, and
 //     the peers that are dialled for ever.

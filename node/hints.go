@@ -27,7 +27,7 @@ const (
 // startHints begins to take part in the membership.
 func (w *network) startHints(ctx context.Context, kick func()) error {
 	n := w.n
-	packets, err := net.ListenPacket("udp", n.cfg.Listen)
+	packets, err := n.ports.Net.ListenPacket(n.cfg.Listen)
 	if err != nil {
 		return fmt.Errorf("listen on %s (UDP): %w; set `listen` in baraza.yaml to an address of this machine that is free", n.cfg.Listen, err)
 	}

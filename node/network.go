@@ -43,7 +43,7 @@ type network struct {
 
 // listen takes the listening address, so that a taken one is an error at once.
 func (n *Node) listen() (*network, error) {
-	l, err := net.Listen("tcp", n.cfg.Listen)
+	l, err := n.ports.Net.Listen(n.cfg.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w; set `listen` in baraza.yaml to an address of this machine that is free", n.cfg.Listen, err)
 	}
@@ -163,7 +163,7 @@ func (w *network) serveJoin(ctx context.Context, conn *tls.Conn) {
 // dial connects to a member at an address of its, with session or another
 // protocol.
 func (n *Node) dial(ctx context.Context, peer clock.SiteID, address, protocol string) (net.Conn, error) {
-	return trust.Dial(ctx, n.key, n.book, address, peer, protocol)
+	return trust.Dial(ctx, n.ports.Net, n.key, n.book, address, peer, protocol)
 }
 
 // dropPeer ends what there is with a site that is no member any more.

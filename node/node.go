@@ -10,9 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"baraza/capture/trigger"
-	"baraza/merge/sqldb"
-	"baraza/node/admin"
 	"baraza/node/config"
 	"baraza/node/replica"
 	"baraza/node/store"
@@ -27,6 +24,8 @@ const Version = "0.1.0"
 type Options struct {
 	// Log takes what an operator may want to read; nil throws it away.
 	Log *slog.Logger
+	// Ports are for tests; the zero value is this machine's own.
+	Ports Ports
 }
 
 // Node is one site.
@@ -34,6 +33,7 @@ type Node struct {
 	dir     string
 	cfg     config.Config
 	log     *slog.Logger
+	ports   Ports
 	started time.Time
 
 	lock    *config.Lock
@@ -43,7 +43,7 @@ type Node struct {
 	invites *trust.Invites
 	ring    []byte
 
-	db      *database
+	db      Database
 	model   *schema.Model
 	replica *replica.Replica
 	engine  *engine
@@ -58,10 +58,11 @@ type Node struct {
 // Open reads a site's settings and opens its store. It does not touch the
 // database or the network yet.
 func Open(dir string, o Options) (*Node, error) {
-	n := &Node{dir: dir, log: o.Log, started: time.Now(), stopped: make(chan struct{})}
+	n := &Node{dir: dir, log: o.Log, ports: o.Ports, started: time.Now(), stopped: make(chan struct{})}
 	if n.log == nil {
 		n.log = slog.New(slog.DiscardHandler)
 	}
+	n.ports.fill()
 	if err := n.open(); err != nil {
 		n.Close()
 		return nil, err
@@ -79,7 +80,7 @@ func (n *Node) open() (err error) {
 	if n.key, err = trust.LoadKey(n.dir); err != nil {
 		return err
 	}
-	if n.store, err = store.Open(store.Options{Dir: filepath.Join(n.dir, storeDir)}); err != nil {
+	if n.store, err = store.Open(store.Options{Dir: filepath.Join(n.dir, storeDir), FS: n.ports.Disk}); err != nil {
 		return err
 	}
 	if n.book, err = trust.OpenBook(n.store, bookPrefix); err != nil {
@@ -96,7 +97,7 @@ func (n *Node) open() (err error) {
 // Close gives everything back. The node must not be running.
 func (n *Node) Close() {
 	if n.db != nil {
-		n.db.close()
+		n.db.Close()
 	}
 	if n.store != nil {
 		if err := n.store.Close(); err != nil {
@@ -138,7 +139,7 @@ func (n *Node) Run(ctx context.Context) error {
 		}
 	}()
 	n.setPhase("starting")
-	api, err := admin.Serve(n.dir, service{n})
+	api, err := n.ports.Admin(n.dir, service{n})
 	if err != nil {
 		return err
 	}
@@ -198,31 +199,31 @@ func (n *Node) startDatabase(ctx context.Context) error {
 
 func (n *Node) tryDatabase(ctx context.Context) (err error) {
 	if n.db == nil {
-		if n.db, err = openDatabase(ctx, n.cfg.DSN); err != nil {
+		if n.db, err = n.ports.Database(ctx, n.cfg.DSN); err != nil {
 			return err
 		}
 	}
-	m, warnings, err := n.db.loadModel(ctx, &n.cfg)
+	m, warnings, err := loadModel(ctx, n.db, &n.cfg)
 	if err != nil {
 		return err
 	}
 	for _, w := range warnings {
 		n.log.Warn(w.String())
 	}
-	if err := n.db.claim(ctx, n.key.ID(), m.Database); err != nil {
+	if err := n.db.Claim(ctx, n.key.ID(), m.Database); err != nil {
 		return err
 	}
-	if err := n.db.install(ctx, m); err != nil {
+	if err := n.db.Install(ctx, m); err != nil {
 		return err
 	}
-	source, err := trigger.New(ctx, n.db.app, m)
+	db, source, err := n.db.Open(ctx, m)
 	if err != nil {
 		return err
 	}
 	n.model = m
 	n.replica, err = replica.Open(ctx, replica.Config{
 		Self: n.key.ID(), Store: n.store, Model: m,
-		Database: sqldb.New(n.db.apply, m), Source: source,
+		Database: db, Source: source,
 		NowMillis:      func() int64 { return time.Now().UnixMilli() },
 		MaxDriftMillis: time.Duration(n.cfg.MaxDrift).Milliseconds(),
 	})

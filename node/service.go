@@ -114,7 +114,7 @@ func (n *Node) count(ctx context.Context) (f figures, err error) {
 			f.tables++
 		}
 	}
-	err = n.db.app.QueryRowContext(ctx, "SELECT COUNT(*) FROM baraza.log").Scan(&f.pendingCapture)
+	f.pendingCapture, err = n.db.Pending(ctx)
 	return f, err
 }
 
@@ -192,7 +192,7 @@ func (s service) Forget(ctx context.Context, req admin.ForgetRequest) error {
 // Tables implements admin.Service.
 func (s service) Tables(ctx context.Context) (*admin.TableList, error) {
 	n := s.n
-	m, err := schema.Load(ctx, n.db.app, schemaOptions(&n.cfg))
+	m, err := n.db.Load(ctx, schemaOptions(&n.cfg))
 	if err != nil {
 		return nil, err
 	}

@@ -38,6 +38,8 @@ type InitOptions struct {
 	Config config.Config
 	// Warn is told what the administrator should know, one line at a time.
 	Warn func(string)
+	// Ports are for tests; the zero value is this machine's own.
+	Ports Ports
 }
 
 // Init founds a new network with this site as its only member.
@@ -79,11 +81,11 @@ func Join(ctx context.Context, o JoinOptions) error {
 	defer s.close()
 	// What can be refused here is refused before the token is used up.
 	if len(o.Config.Tables) > 0 {
-		if _, _, err := s.db.loadModel(ctx, &o.Config); err != nil {
+		if _, _, err := loadModel(ctx, s.db, &o.Config); err != nil {
 			return err
 		}
 	}
-	answer, err := trust.Join(ctx, s.key, o.Token, o.Config.Name, addresses(&o.Config))
+	answer, err := trust.Join(ctx, o.Ports.Net, s.key, o.Token, o.Config.Name, addresses(&o.Config))
 	if err != nil {
 		return err
 	}
@@ -120,7 +122,7 @@ type setup struct {
 	key   *trust.Key
 	store *store.Store
 	book  *trust.Book
-	db    *database
+	db    Database
 }
 
 // begin makes the data directory, the key and the store, or goes on with those
@@ -129,6 +131,7 @@ func begin(ctx context.Context, o *InitOptions) (*setup, error) {
 	if o.Warn == nil {
 		o.Warn = func(string) {}
 	}
+	o.Ports.fill()
 	if _, err := os.Stat(filepath.Join(o.Dir, config.File)); err == nil {
 		return nil, fmt.Errorf("%s is a site already: run it with `baraza run --data %s`, or give another --data", o.Dir, o.Dir)
 	}
@@ -150,13 +153,13 @@ func (s *setup) open(ctx context.Context) (err error) {
 	if s.lock, err = config.Acquire(s.o.Dir); err != nil {
 		return err
 	}
-	if s.db, err = openDatabase(ctx, s.o.Config.DSN); err != nil {
+	if s.db, err = s.o.Ports.Database(ctx, s.o.Config.DSN); err != nil {
 		return err
 	}
 	if s.key, err = loadOrCreateKey(s.o.Dir); err != nil {
 		return err
 	}
-	if s.store, err = store.Open(store.Options{Dir: filepath.Join(s.o.Dir, storeDir)}); err != nil {
+	if s.store, err = store.Open(store.Options{Dir: filepath.Join(s.o.Dir, storeDir), FS: s.o.Ports.Disk}); err != nil {
 		return err
 	}
 	s.book, err = trust.OpenBook(s.store, bookPrefix)
@@ -172,17 +175,17 @@ func loadOrCreateKey(dir string) (*trust.Key, error) {
 
 // prepare sets the database up.
 func (s *setup) prepare(ctx context.Context) error {
-	m, warnings, err := s.db.loadModel(ctx, &s.o.Config)
+	m, warnings, err := loadModel(ctx, s.db, &s.o.Config)
 	if err != nil {
 		return err
 	}
 	for _, w := range warnings {
 		s.o.Warn(w.String())
 	}
-	if err := s.db.claim(ctx, s.key.ID(), m.Database); err != nil {
+	if err := s.db.Claim(ctx, s.key.ID(), m.Database); err != nil {
 		return err
 	}
-	return s.db.install(ctx, m)
+	return s.db.Install(ctx, m)
 }
 
 func (s *setup) close() {
@@ -190,7 +193,7 @@ func (s *setup) close() {
 		_ = s.store.Close() // everything was written with sync
 	}
 	if s.db != nil {
-		s.db.close()
+		s.db.Close()
 	}
 	if s.lock != nil {
 		_ = s.lock.Release()

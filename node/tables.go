@@ -6,8 +6,6 @@ import (
 	"path"
 	"slices"
 
-	"baraza/capture/trigger"
-	"baraza/merge/sqldb"
 	"baraza/node/admin"
 	"baraza/schema"
 )
@@ -64,7 +62,7 @@ func (n *Node) changeTables(ctx context.Context, change func() error) error {
 // adoptTables makes the tables of the settings the replicated ones. Local
 // changes that were noted before are taken first. It runs on the engine.
 func (n *Node) adoptTables(ctx context.Context) error {
-	m, _, err := n.db.loadModel(ctx, &n.cfg)
+	m, _, err := loadModel(ctx, n.db, &n.cfg)
 	var refused *RefusedError
 	if errors.As(err, &refused) {
 		return admin.Nof("%s", refused.Problems[0])
@@ -76,7 +74,7 @@ func (n *Node) adoptTables(ctx context.Context) error {
 		return err
 	}
 	before := n.model
-	if err := n.db.install(ctx, m); err != nil {
+	if err := n.db.Install(ctx, m); err != nil {
 		return err
 	}
 	if err := n.useModel(ctx, m); err != nil {
@@ -92,7 +90,7 @@ func (n *Node) publish(ctx context.Context, before *schema.Model) error {
 		if old := before.Tables[t.Name]; !t.Replicated || (old != nil && old.Replicated) {
 			continue
 		}
-		scan, err := sqldb.NewScanner(n.db.app, n.model).Scan(ctx)
+		scan, err := n.db.Scanner(n.model).Scan(ctx)
 		if err != nil {
 			return err
 		}
@@ -112,7 +110,7 @@ func (n *Node) publish(ctx context.Context, before *schema.Model) error {
 // Tables that cannot be replicated any more are passed over with a warning:
 // one table never stops the others.
 func (n *Node) reloadTables(ctx context.Context) error {
-	m, err := schema.Load(ctx, n.db.app, schemaOptions(&n.cfg))
+	m, err := n.db.Load(ctx, schemaOptions(&n.cfg))
 	if err != nil {
 		return err
 	}
@@ -122,7 +120,7 @@ func (n *Node) reloadTables(ctx context.Context) error {
 		}
 		n.log.Warn(p.String())
 	}
-	if err := n.db.install(ctx, m); err != nil {
+	if err := n.db.Install(ctx, m); err != nil {
 		return err
 	}
 	n.log.Info("the schema changed: the tables were read again")
@@ -135,13 +133,13 @@ func (n *Node) reloadTables(ctx context.Context) error {
 
 // useModel hands the model to all that work with it.
 func (n *Node) useModel(ctx context.Context, m *schema.Model) error {
-	source, err := trigger.New(ctx, n.db.app, m)
+	db, source, err := n.db.Open(ctx, m)
 	if err != nil {
 		return err
 	}
 	n.model = m
 	n.replica.SetModel(m)
-	n.replica.SetPorts(sqldb.New(n.db.apply, m), source)
+	n.replica.SetPorts(db, source)
 	return nil
 }
 

@@ -145,3 +145,10 @@ func dialTLS(t *testing.T, address string, config *tls.Config) (*tls.Conn, error
 	conn := tls.Client(raw, config)
 	return conn, conn.Handshake()
 }
+
+// tcp is the Dialer of production.
+type tcp struct{}
+
+func (tcp) Dial(ctx context.Context, address string) (net.Conn, error) {
+	return (&net.Dialer{}).DialContext(ctx, "tcp", address)
+}

@@ -153,7 +153,7 @@ func (h *Host) answer(a Admission) []byte {
 
 // Join asks the inviter of a token to admit the key, at each of the token's
 // addresses until one answers.
-func Join(ctx context.Context, key *Key, token Token, name string, addresses []string) (*Answer, error) {
+func Join(ctx context.Context, d Dialer, key *Key, token Token, name string, addresses []string) (*Answer, error) {
 	if err := CheckName(name); err != nil {
 		return nil, err
 	}
@@ -162,7 +162,7 @@ func Join(ctx context.Context, key *Key, token Token, name string, addresses []s
 	}
 	var last error
 	for _, address := range token.Addresses {
-		answer, err := joinAt(ctx, key, token, address, name, addresses)
+		answer, err := joinAt(ctx, d, key, token, address, name, addresses)
 		var refusal Refusal
 		if err == nil || errors.As(err, &refusal) || ctx.Err() != nil {
 			return answer, err
@@ -172,10 +172,10 @@ func Join(ctx context.Context, key *Key, token Token, name string, addresses []s
 	return nil, last
 }
 
-func joinAt(ctx context.Context, key *Key, token Token, address, name string, addresses []string) (*Answer, error) {
+func joinAt(ctx context.Context, d Dialer, key *Key, token Token, address, name string, addresses []string) (*Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, joinConversationLimit)
 	defer cancel()
-	raw, err := (&net.Dialer{Timeout: HandshakeTimeout}).DialContext(ctx, "tcp", address)
+	raw, err := connect(ctx, d, address)
 	if err != nil {
 		return nil, fmt.Errorf("joining at %s: %w: is baraza running there, and may this machine connect?", address, err)
 	}

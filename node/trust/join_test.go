@@ -30,7 +30,7 @@ func invited(t *testing.T, now func() time.Time) (*site, *Host, Token) {
 }
 
 func (s *site) join(token Token, name string) (*Answer, error) {
-	return Join(context.Background(), s.key, token, name, []string{"10.0.0.9:7946"})
+	return Join(context.Background(), tcp{}, s.key, token, name, []string{"10.0.0.9:7946"})
 }
 
 func TestJoin(t *testing.T) {
@@ -50,7 +50,7 @@ func TestJoin(t *testing.T) {
 		t.Fatal(err)
 	}
 	// And the new member is let in.
-	got, err := greeted(Dial(context.Background(), n.key, n.book, token.Addresses[0], p.key.ID(), ProtocolSession))
+	got, err := greeted(Dial(context.Background(), tcp{}, n.key, n.book, token.Addresses[0], p.key.ID(), ProtocolSession))
 	if got != "hello" {
 		t.Fatalf("%q, %v", got, err)
 	}

@@ -104,11 +104,24 @@ func PeerOf(state tls.ConnectionState) (clock.SiteID, ed25519.PublicKey, error) 
 	return IDOf(public), public, nil
 }
 
+// Dialer opens the connections that this package makes; net.Dialer's tcp, or
+// what stands in for it. A dial ends when its context does.
+type Dialer interface {
+	Dial(ctx context.Context, address string) (net.Conn, error)
+}
+
+// connect dials within HandshakeTimeout.
+func connect(ctx context.Context, d Dialer, address string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, HandshakeTimeout)
+	defer cancel()
+	return d.Dial(ctx, address)
+}
+
 // Dial connects to the site expected at an address and introduces this site.
 // The conn's first Read explains itself when the other end hangs up because it
 // does not count this site as a member.
-func Dial(ctx context.Context, key *Key, book *Book, address string, expect clock.SiteID, protocol string) (net.Conn, error) {
-	raw, err := (&net.Dialer{Timeout: HandshakeTimeout}).DialContext(ctx, "tcp", address)
+func Dial(ctx context.Context, d Dialer, key *Key, book *Book, address string, expect clock.SiteID, protocol string) (net.Conn, error) {
+	raw, err := connect(ctx, d, address)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to %s: %w", address, err)
 	}

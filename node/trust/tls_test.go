@@ -24,7 +24,7 @@ func TestStrangerToOneIsAMemberByItsChain(t *testing.T) {
 	n := p.admit(t, "n", t0)
 	address := c.host(t, nil)
 	for _, protocol := range []string{ProtocolSession, ProtocolMembers} {
-		got, err := greeted(Dial(context.Background(), n.key, n.book, address, c.key.ID(), protocol))
+		got, err := greeted(Dial(context.Background(), tcp{}, n.key, n.book, address, c.key.ID(), protocol))
 		if got != "hello" {
 			t.Fatalf("%s: n got %q, %v", protocol, got, err)
 		}
@@ -82,7 +82,7 @@ func TestNotOneByteToTheUnverified(t *testing.T) {
 			t.Errorf("%s was sent %q", name, b)
 		}
 	}
-	_, err = greeted(Dial(context.Background(), x.key, x.book, address, c.key.ID(), ProtocolSession))
+	_, err = greeted(Dial(context.Background(), tcp{}, x.key, x.book, address, c.key.ID(), ProtocolSession))
 	if !errors.Is(err, ErrNotAccepted) {
 		t.Errorf("the expelled site reads %v", err)
 	}
@@ -102,7 +102,7 @@ func TestDiallerWantsTheRightServer(t *testing.T) {
 		n, _ := io.Copy(io.Discard, conn)
 		heard <- int(n)
 	})
-	_, err = Dial(context.Background(), c.key, c.book, address, f.key.ID(), ProtocolSession)
+	_, err = Dial(context.Background(), tcp{}, c.key, c.book, address, f.key.ID(), ProtocolSession)
 	refused(t, err, "the site there is "+Fingerprint(stranger.key.ID()))
 	if n := <-heard; n != 0 {
 		t.Errorf("an impostor was told %d bytes", n)
