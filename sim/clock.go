@@ -15,6 +15,13 @@ type wallClock struct {
 	stuck   bool
 }
 
+// ClockStart is how a clock is when a run begins.
+type ClockStart struct {
+	Off   time.Duration // ahead of a right clock
+	PPM   int64         // too fast, in parts in a million
+	Stuck bool
+}
+
 func (c *wallClock) micros(now time.Duration) int64 {
 	if c.stuck {
 		return c.reading

@@ -61,6 +61,7 @@ func (s *Site) committed() {
 // work does a step and plans the next.
 func (s *Site) work() {
 	worked, err := s.step()
+	s.stepped()
 	switch {
 	case errors.Is(err, replica.ErrCaptureFirst):
 		worked = true

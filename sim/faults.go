@@ -11,20 +11,29 @@ import (
 // Cut cuts every direction from a site to another that which names, counted
 // from 0.
 func (w *World) Cut(name string, which func(from, to int) bool) (heal func()) {
-	type way struct {
-		l         *Link
-		direction int
-	}
 	var ways []way
 	for _, l := range w.Links {
 		for d := range l.blocked {
 			if which(l.ends[d].n-1, l.ends[1-d].n-1) {
-				l.block(d)
 				ways = append(ways, way{l, d})
 			}
 		}
 	}
+	return w.cutWays(name, ways)
+}
+
+// way is one direction of a line.
+type way struct {
+	l         *Link
+	direction int
+}
+
+func (w *World) cutWays(name string, ways []way) (heal func()) {
+	for _, c := range ways {
+		c.l.block(c.direction)
+	}
 	w.note("cut %s: %d ways", name, len(ways))
+	ended := w.began(name)
 	healed := false
 	heal = func() {
 		if healed {
@@ -32,6 +41,7 @@ func (w *World) Cut(name string, which func(from, to int) bool) (heal func()) {
 		}
 		healed = true
 		w.note("heal %s", name)
+		ended()
 		for _, c := range ways {
 			c.l.unblock(c.direction)
 		}

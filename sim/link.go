@@ -31,6 +31,7 @@ type Link struct {
 	backoff time.Duration
 	dialing bool
 	busy    [2]time.Duration // until when the line sends
+	line    Line
 }
 
 // conn is one connection over a link: two reliable streams, until it breaks.
@@ -51,10 +52,20 @@ type side struct {
 type flight struct {
 	due   time.Duration
 	bytes []byte
+	flightNotes
 }
 
-func (w *World) connect(a, b *Site) {
-	l := &Link{w: w, n: len(w.Links), ends: [2]*Site{a, b}, backoff: redialMin}
+// flightNotes are for the observer only.
+type flightNotes struct {
+	n       uint64
+	kind    string
+	entries int
+	again   int // bytes sent again
+	sent    time.Duration
+}
+
+func (w *World) connect(a, b *Site, line Line) {
+	l := &Link{w: w, n: len(w.Links), ends: [2]*Site{a, b}, backoff: redialMin, line: line}
 	l.rnd = w.random("link", l.n)
 	w.Links = append(w.Links, l)
 	a.links = append(a.links, l)
@@ -120,7 +131,7 @@ func (l *Link) dialled() {
 		}
 		l.watch(c, i)
 	}
-	if every := l.w.opts.BreakEvery; every > 0 {
+	if every := l.line.BreakEvery; every > 0 {
 		l.w.after(time.Duration(l.rnd.ExpFloat64()*float64(every)), func() { l.broken(c) })
 	}
 	a.pump()
@@ -193,7 +204,7 @@ func (l *Link) watch(c *conn, at int) {
 	})
 }
 
-func (l *Link) latency() time.Duration { return l.w.opts.Latency.draw(l.rnd) }
+func (l *Link) latency() time.Duration { return l.line.Latency.draw(l.rnd) }
 
 // room reports whether a side may send.
 func (l *Link) room(at int) bool { return l.up(at) && l.conn.side[at].bytes < windowBytes }
@@ -211,14 +222,22 @@ func (l *Link) send(at int, m gossip.Message) {
 	w.note("%s>%s %v %d B%s", l.ends[at], l.ends[1-at], m, len(b), mark)
 	_, _ = w.hash.Write(b)
 	start := max(w.now, l.busy[at])
-	if bw := w.opts.BytesPerSecond; bw > 0 {
-		start += time.Duration(int64(len(b)) * int64(time.Second) / bw)
+	late, again := l.line.losses(l.rnd, len(b))
+	if bw := l.line.BytesPerSecond; bw > 0 {
+		start += time.Duration(int64(len(b)+again) * int64(time.Second) / bw)
 		l.busy[at] = start
 	}
-	due := max(start+l.latency(), from.lastAt)
+	due := max(start+l.latency()+late, from.lastAt)
 	from.lastAt = due
 	from.bytes += len(b)
-	from.out = append(from.out, flight{due, b})
+	f := flight{due: due, bytes: b}
+	if o := w.opts.Observer; o != nil {
+		w.messages++
+		f.flightNotes = flightNotes{n: w.messages, again: again, sent: w.now}
+		f.kind, f.entries = kindOf(m)
+		o.Sent(l.message(at, f))
+	}
+	from.out = append(from.out, f)
 	w.At(due, func() { l.drain(c, at) })
 }
 
@@ -236,6 +255,9 @@ func (l *Link) drain(c *conn, at int) {
 			continue
 		}
 		to.heard = l.w.now
+		if o := l.w.opts.Observer; o != nil {
+			o.Received(l.message(at, f))
+		}
 		if err := receiver.take(sender, f.bytes); err != nil {
 			l.w.fail(err)
 			return

@@ -50,5 +50,8 @@ func (w *World) Run(until time.Duration) error {
 	if w.err == nil {
 		w.now = max(w.now, until)
 	}
+	if o := w.opts.Observer; o != nil {
+		o.Ran(w.now)
+	}
 	return w.err
 }

@@ -45,6 +45,10 @@ type Site struct {
 	engine engine
 	storer storer
 	wakeAt time.Duration
+	// backUp tells the observer that the site runs again; writing is set while
+	// an application's transaction runs.
+	backUp  func()
+	writing bool
 
 	oracle     oracle
 	latestRead int64
@@ -53,10 +57,15 @@ type Site struct {
 func newSite(w *World, n int) *Site {
 	s := &Site{w: w, n: n, id: clock.SiteID{byte(n >> 8), byte(n)}, rnd: w.random("site", n), oracle: newOracle()}
 	s.clock.reading = epochMicros
+	if c := w.opts.Clock; c != nil {
+		start := c(n - 1)
+		s.clock = wallClock{reading: epochMicros + start.Off.Microseconds(), ppm: start.PPM, stuck: start.Stuck}
+	}
 	s.disk = &disk{Mem: kv.NewMem(), breaker: &s.breaker}
 	s.db = memdb.New(memdb.Config{
 		Model: clinic, First: int64(1 + 100*(n%2)), // some sites number alike, some do not
-		Now: func() int64 { return s.clock.micros(w.now) },
+		Now:       func() int64 { return s.clock.micros(w.now) },
+		Committed: s.showed,
 		Fault: func(step memdb.Step) error {
 			if step == memdb.StepBegin && !s.breaker.down {
 				s.slipIn()
@@ -96,6 +105,9 @@ func (s *Site) boot() error {
 	s.storer = storer{}
 	s.startEngine()
 	s.w.note("%s starts, life %d", s, s.life)
+	if s.backUp != nil {
+		s.backUp()
+	}
 	if err := s.check(); err != nil {
 		return err
 	}
@@ -117,6 +129,10 @@ func (s *Site) Crash(downFor time.Duration) {
 	s.up = false
 	kept, told := s.rnd.IntN(3), s.rnd.IntN(2) == 0
 	s.w.note("%s crashes for %v", s, downFor)
+	if s.backUp != nil {
+		s.backUp()
+	}
+	s.backUp = s.w.began("crash", s)
 	s.db.Disconnect()
 	if err := s.disk.crash(kept); err != nil {
 		s.w.fail(err)

@@ -41,6 +41,8 @@ type transaction struct {
 	writes []memdb.Write
 	values []crdt.Value // fresh ones
 	padded bool
+	mix    *Mix
+	verb   verb // of the statement in the making
 }
 
 // statementsMax is how many statements an application puts into a transaction;
@@ -60,16 +62,17 @@ const (
 // Write runs a transaction of an application.
 func (s *Site) Write(seed uint64) {
 	before := s.tables()
-	x := &transaction{s: s, rnd: rand.New(rand.NewPCG(seed, 1)), there: map[merge.RowID]bool{}}
+	x := &transaction{s: s, mix: &s.w.opts.Mix, rnd: rand.New(rand.NewPCG(seed, 1)), there: map[merge.RowID]bool{}}
 	for id := range before {
 		x.there[id] = true
 	}
-	slow := s.w.opts.BytesPerSecond > 0 && s.w.opts.BytesPerSecond < paddedLeast
-	x.padded = x.rnd.IntN(paddedOneIn) == 0 && !slow
-	for range 1 + x.rnd.IntN(statementsMax) {
+	x.padded = s.w.opts.Mix.large(x.rnd) && !s.w.slow
+	for range 1 + x.rnd.IntN(s.w.opts.Mix.statements()) {
 		x.statement()
 	}
+	s.writing = true
 	err := s.db.App(x.writes...)
+	s.writing = false
 	s.w.note("%s writes %s: %v", s, showWrites(x.writes), err)
 	if err != nil {
 		var bad merge.RowError
@@ -79,6 +82,9 @@ func (s *Site) Write(seed uint64) {
 		return
 	}
 	s.w.ledger.enter(s, x.values, before, s.tables())
+	if o := s.w.opts.Observer; o != nil {
+		o.Wrote(s.n-1, len(x.writes))
+	}
 	s.committed()
 }
 
@@ -99,15 +105,36 @@ func (x *transaction) fresh() crdt.Value {
 
 // Even rows may be referred to and are never deleted; odd ones may be deleted
 // and are never referred to. Rules R4 and R5 are so left aside.
-func (x *transaction) any() int    { return 1 + x.rnd.IntN(x.s.w.opts.Rows) }
-func (x *transaction) stable() int { return 2 * (1 + x.rnd.IntN(max(x.s.w.opts.Rows/2, 1))) }
+func (x *transaction) any() int {
+	if x.verb == insert {
+		return x.s.w.opts.Rows + 2 + x.rnd.IntN(newRows)
+	}
+	n := 1 + x.mix.pick(x.rnd, x.s.w.opts.Rows)
+	if x.verb == remove {
+		n |= 1
+	}
+	return n
+}
+
+// owner is the person of a new row that is one person's.
+func (x *transaction) owner() int {
+	if x.verb == insert {
+		return 2 * x.any()
+	}
+	return x.stable()
+}
+
+func (x *transaction) stable() int {
+	return 2 * (1 + x.mix.pick(x.rnd, max(x.s.w.opts.Rows/2, 1)))
+}
 
 func (x *transaction) statement() {
+	x.verb = x.mix.verb(x.rnd)
 	table, n, r := x.row()
 	switch {
 	case !x.there[merge.RowID{Table: table, Key: r.Key}]:
 		x.write(memdb.Insert, table, r)
-	case n%2 == 1 && x.rnd.IntN(3) == 0:
+	case n%2 == 1 && (x.verb == remove || x.verb == anything && x.rnd.IntN(3) == 0):
 		x.write(memdb.Delete, table, merge.Row{Key: r.Key})
 		if x.rnd.IntN(6) == 0 {
 			x.write(memdb.Insert, table, r)
@@ -119,18 +146,18 @@ func (x *transaction) statement() {
 
 // row makes a whole row of a random table, and its parents where missing.
 func (x *transaction) row() (table string, n int, r merge.Row) {
-	switch x.rnd.IntN(7) {
-	case 0, 1:
+	switch x.mix.kind(x.rnd) {
+	case "person":
 		n = x.any()
 		return "person", n, x.person(n)
-	case 2:
-		n = x.stable()
+	case "patient":
+		n = x.owner()
 		x.parent("person", keyOf(n), func() merge.Row { return x.person(n) })
 		return "patient", n, x.patient(n)
-	case 3, 4:
+	case "obs":
 		return x.obs()
-	case 5:
-		p, label := x.stable(), 1+x.rnd.IntN(2)
+	case "tag":
+		p, label := x.owner(), 1+x.rnd.IntN(2)
 		x.parent("person", keyOf(p), func() merge.Row { return x.person(p) })
 		l := crdt.Text(fmt.Sprintf("label%d", label))
 		r.Key = crdt.MakeKey(refTo(p), l)

@@ -31,6 +31,15 @@ type Options struct {
 	BreakEvery time.Duration
 	// Rows is how many rows each table may have; few make many conflicts.
 	Rows int
+	// Mix is what applications write.
+	Mix Mix
+	// Wire, when set, says which sites have a line, counted from 0, and what it
+	// is like, in place of Topology, Latency, BytesPerSecond and BreakEvery.
+	Wire func(a, b int) (Line, bool)
+	// Clock, when set, says how a site's clock is when the run begins.
+	Clock func(site int) ClockStart
+	// Observer is told what happens; nil for none.
+	Observer Observer
 	// Trace takes one line per event; nil for none.
 	Trace func(line string)
 }
@@ -45,6 +54,9 @@ type World struct {
 	queue  queue
 	order  uint64
 	events uint64
+	// messages and spans count what the observer is told.
+	messages uint64
+	spans    int
 
 	hash  hash.Hash64
 	trace []string
@@ -52,6 +64,7 @@ type World struct {
 
 	cuts     []func() // heal them
 	repaired bool     // no fault acts any more
+	slow     bool     // a line is too slow for large transactions
 
 	ledger ledger
 	logs   map[clock.SiteID]*originLog
@@ -67,13 +80,7 @@ func New(o Options) (*World, error) {
 			return nil, fmt.Errorf("start %s: %w", s, err)
 		}
 	}
-	for i, a := range w.Sites {
-		for j := i + 1; j < len(w.Sites); j++ {
-			if o.Topology.joins(i, j, o.Sites) {
-				w.connect(a, w.Sites[j])
-			}
-		}
-	}
+	w.wire()
 	return w, nil
 }
 

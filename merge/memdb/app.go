@@ -46,6 +46,11 @@ func (db *DB) App(writes ...Write) error {
 }
 
 func (db *DB) commit() {
+	if db.config.Committed != nil {
+		for i := range db.undo {
+			db.config.Committed(db.undo[i].t.def.Name, db.undo[i].r.key)
+		}
+	}
 	clear(db.undo)
 	db.undo = db.undo[:0]
 }

@@ -44,6 +44,9 @@ type Config struct {
 	// a deadlock, any other for a lost connection. At StepBegin and StepRead
 	// it may write as an application.
 	Fault func(Step) error
+	// Committed, when set, is called for each row that a commit changed, once
+	// for each change. It may read the database; it must not write.
+	Committed func(table string, key crdt.Key)
 }
 
 // DB is one site's database.
@@ -93,6 +96,14 @@ func (db *DB) Rows(name string) []merge.Row {
 		rows = append(rows, t.portable(r))
 	}
 	return rows
+}
+
+// Row returns one row in portable form; false when it is not there.
+func (db *DB) Row(name string, key crdt.Key) (merge.Row, bool) {
+	if t := db.tables[name]; t != nil && t.rows[key] != nil {
+		return t.portable(t.rows[key]), true
+	}
+	return merge.Row{}, false
 }
 
 // Len returns how many rows a table has.

@@ -1,0 +1,113 @@
+package sim
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+)
+
+// Mix is what applications write. The zero value is the mix of random plans.
+type Mix struct {
+	// Insert, Update and Delete are how often a statement adds a new row,
+	// changes one of Options.Rows rows, or deletes one; rows that are not there
+	// are added. All zero: rows are changed, and odd ones deleted at times.
+	Insert, Update, Delete int
+	// Tables are the tables that are written, parents apart; none for all.
+	Tables []string
+	// Skew is Zipf's exponent: how much the first rows are preferred. 0 is not.
+	Skew float64
+	// Statements is the greatest number in a transaction; 0 means 4.
+	Statements int
+	// LargeOneIn is how often a transaction takes several log entries; 0 is one
+	// in 40, less than 0 never.
+	LargeOneIn int
+}
+
+// Tables are the names of the tables there are.
+func Tables() []string { return slices.Clone(tableNames) }
+
+func (m *Mix) statements() int {
+	if m.Statements > 0 {
+		return m.Statements
+	}
+	return statementsMax
+}
+
+// large draws whether a transaction is a large one.
+func (m *Mix) large(rnd *rand.Rand) bool {
+	switch {
+	case m.LargeOneIn < 0:
+		return false
+	case m.LargeOneIn > 0:
+		return rnd.IntN(m.LargeOneIn) == 0
+	}
+	return rnd.IntN(paddedOneIn) == 0
+}
+
+// What a statement is to do.
+type verb int
+
+const (
+	anything verb = iota // what random plans do
+	insert
+	update
+	remove
+)
+
+// verb draws what a statement is to do.
+func (m *Mix) verb(rnd *rand.Rand) verb {
+	all := m.Insert + m.Update + m.Delete
+	if all == 0 {
+		return anything
+	}
+	switch n := rnd.IntN(all); {
+	case n < m.Insert:
+		return insert
+	case n < m.Insert+m.Update:
+		return update
+	}
+	return remove
+}
+
+// newRows is how many numbers there are to draw those of new rows from: so many
+// that none is drawn twice.
+const newRows = 1 << 36
+
+// pick draws one of n things, counted from 0: the first more often where the
+// mix is skewed. It inverts the integral of 1/x^s, which comes close to Zipf's
+// sum and needs no table.
+func (m *Mix) pick(rnd *rand.Rand, n int) int {
+	if m.Skew <= 0 {
+		return rnd.IntN(n)
+	}
+	u, most, s := rnd.Float64(), float64(n+1), m.Skew
+	var x float64
+	if math.Abs(s-1) < 1e-9 {
+		x = math.Pow(most, u)
+	} else {
+		x = math.Pow(1+u*(math.Pow(most, 1-s)-1), 1/(1-s))
+	}
+	return min(int(x)-1, n-1)
+}
+
+// kinds are the tables by what row draws, as often as each is written.
+var kinds = []string{"person", "person", "patient", "obs", "obs", "tag", "setting"}
+
+// kind draws the table of a statement.
+func (m *Mix) kind(rnd *rand.Rand) string {
+	if len(m.Tables) > 0 {
+		return m.Tables[rnd.IntN(len(m.Tables))]
+	}
+	return kinds[rnd.IntN(len(kinds))]
+}
+
+// Check tells what cannot be.
+func (m *Mix) Check() error {
+	for _, t := range m.Tables {
+		if !slices.Contains(tableNames, t) {
+			return fmt.Errorf("there is no table %q: use %v", t, tableNames)
+		}
+	}
+	return nil
+}

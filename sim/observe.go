@@ -1,0 +1,148 @@
+package sim
+
+import (
+	"time"
+
+	"baraza/crdt"
+	"baraza/gossip"
+	"baraza/merge"
+	"baraza/node/replica"
+)
+
+// Observer is told what happens in a world, so that it can be measured. Sites
+// and links are counted from 0. It must not change anything: a run is the same
+// with and without one.
+type Observer interface {
+	// Wrote: applications committed a transaction that wrote so many rows.
+	Wrote(site, rows int)
+	// Showed: what a site shows of a row is now another; nil values when the
+	// row is gone. local: its own applications did it.
+	Showed(site int, id merge.RowID, columns []string, values []crdt.Value, local bool)
+	// Stepped: a site captured or applied. Captured means that all that its
+	// applications wrote is in its log, up to logged.
+	Stepped(site int, captured bool, logged uint64)
+	// Sent and Received: a message. What a broken connection swallows is never
+	// received.
+	Sent(m Message)
+	Received(m Message)
+	// Began and Ended: a fault, or a time in which lines are closed. Sites is
+	// nil where it is about lines.
+	Began(id int, what string, sites []int)
+	Ended(id int)
+	// Ran: virtual time has been advanced so far.
+	Ran(now time.Duration)
+}
+
+// Message is one message on a line.
+type Message struct {
+	N              uint64 // counts the messages of a run
+	Link, From, To int
+	Kind           string
+	Bytes, Entries int
+	Sent, At       time.Duration // At: when it is received
+}
+
+func kindOf(m gossip.Message) (kind string, entries int) {
+	switch m := m.(type) {
+	case gossip.Hello:
+		return "hello", 0
+	case gossip.Have:
+		return "have", 0
+	case gossip.Subscribe, gossip.Unsubscribe:
+		return "subscribe", 0
+	case gossip.Entries:
+		return "entries", len(m.Payloads)
+	case gossip.Ping, gossip.Pong:
+		return "ping", 0
+	}
+	return "other", 0
+}
+
+// MessageKinds are the kinds of messages, those that carry changes first.
+var MessageKinds = []string{"entries", "have", "subscribe", "hello", "ping", "other"}
+
+func (l *Link) message(at int, f flight) Message {
+	return Message{
+		N: f.n, Link: l.n, From: l.ends[at].n - 1, To: l.ends[1-at].n - 1,
+		Kind: f.kind, Entries: f.entries, Bytes: len(f.bytes) + f.again, Sent: f.sent, At: l.w.now,
+	}
+}
+
+// showed tells the observer what a site shows of a row.
+func (s *Site) showed(table string, key crdt.Key) {
+	if o := s.w.opts.Observer; o != nil {
+		r, _ := s.db.Row(table, key)
+		o.Showed(s.n-1, merge.RowID{Table: table, Key: key}, r.Columns, r.Values, s.writing)
+	}
+}
+
+// stepped tells the observer that a site captured or applied.
+func (s *Site) stepped() {
+	if o := s.w.opts.Observer; o != nil && s.up {
+		o.Stepped(s.n-1, s.db.Pending() == 0, s.r.Log().Vector().Seq(s.id))
+	}
+}
+
+// began tells the observer of a fault, and returns what tells that it is over.
+func (w *World) began(what string, sites ...*Site) (ended func()) {
+	o := w.opts.Observer
+	if o == nil {
+		return func() {}
+	}
+	w.spans++
+	id := w.spans
+	var list []int
+	for _, s := range sites {
+		list = append(list, s.n-1)
+	}
+	o.Began(id, what, list)
+	over := false
+	return func() {
+		if !over {
+			over = true
+			o.Ended(id)
+		}
+	}
+}
+
+// AppliedSeq returns how far a site has applied the log of another, both
+// counted from 0.
+func (w *World) AppliedSeq(site, origin int) uint64 {
+	s := w.Sites[site]
+	if !s.up {
+		return 0
+	}
+	return s.r.Applied().Seq(w.Sites[origin].id)
+}
+
+// Applied calls each for every origin and how far a site has applied its log;
+// not while the site is down.
+func (w *World) Applied(site int, each func(origin int, seq uint64)) {
+	s := w.Sites[site]
+	if !s.up {
+		return
+	}
+	for _, e := range s.r.Applied() {
+		each(int(e.Site[0])<<8|int(e.Site[1])-1, e.Seq)
+	}
+}
+
+// Up reports whether a site runs.
+func (w *World) Up(site int) bool { return w.Sites[site].up }
+
+// Conflicts calls each for the conflicts that a site lists.
+func (w *World) Conflicts(site int, each func(replica.Conflict)) error {
+	return w.Sites[site].r.Conflicts(func(c replica.Conflict) bool {
+		each(c)
+		return true
+	})
+}
+
+// Do runs a transaction of an application now.
+func (w *World) Do(o Op) { w.do(o) }
+
+// Apply makes a fault happen now.
+func (w *World) Apply(f Fault) { w.apply(f) }
+
+// Repaired reports whether faults are over, because the sites are to settle.
+func (w *World) Repaired() bool { return w.repaired }
