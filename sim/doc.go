@@ -8,9 +8,10 @@
 //     events; every concern (each line, each disk, each operation) has a
 //     random source of its own. World.Hash sums up all that happened, down to
 //     the bytes on the wire: the same plan gives the same hash.
-//   - The checkers are always on. After every step of a site its tables are
-//     held against an oracle, which makes them out of the log by the rules R1
-//     and R2 alone; the run ends at the first bad event.
+//   - The checkers are always on. After every step of a site the rows that it
+//     touched are held against an oracle, which makes them out of the log by
+//     the rules R1 and R2 alone; now and then all rows are. The run ends at the
+//     first bad event.
 //   - A plan is data: operations and faults with a seed each. Leaving some out
 //     changes nothing about the others, so a plan that fails can be shrunk.
 //

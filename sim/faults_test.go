@@ -3,12 +3,14 @@ package sim
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"baraza/crdt"
 	"baraza/merge"
+	"baraza/schema"
 )
 
 func newTestWorld(t *testing.T, sites int) *World {
@@ -131,61 +133,53 @@ func TestCheckersBite(t *testing.T) {
 	if err := w.Settle(time.Minute); err != nil {
 		t.Fatal(err)
 	}
-	behind := func(what, want string, do func(tx merge.Tx) error) {
+	ctx := context.Background()
+	write := func(do func(tx merge.Tx) error) {
 		t.Helper()
-		tx, err := s.db.Begin(context.Background())
+		tx, err := s.db.Begin(ctx)
 		if err == nil {
 			err = do(tx)
+		}
+		if err == nil {
+			err = tx.Commit()
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
+	}
+	behind := func(what, want string, do, undo func(tx merge.Tx) error) {
+		t.Helper()
+		write(do)
 		if err := s.check(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", what, err)
 		}
-		_ = tx.Rollback()
+		write(undo)
 		if err := s.check(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	ctx := context.Background()
-	key := s.db.Rows("setting")[0].Key
-	behind("a row is deleted", "is missing", func(tx merge.Tx) error {
-		_, err := tx.Delete(ctx, setting, []crdt.Key{key})
-		return err
-	})
-	behind("a value is changed", "not", func(tx merge.Tx) error {
-		_, err := tx.Update(ctx, person, []merge.Row{{Key: s.db.Rows("person")[0].Key, Columns: []string{"note"}, Values: []crdt.Value{crdt.Text("x")}}})
-		return err
-	})
-	behind("a row is invented", "nobody logged", func(tx merge.Tx) error {
-		r := merge.Row{Key: keyOf(99)}
-		set(&r, "uuid", crdt.Text(uuid(99)), "name", crdt.Null, "weight", crdt.Null, "note", crdt.Null)
-		_, err := tx.Insert(ctx, person, []merge.Row{r})
-		return err
-	})
+	row := s.db.Rows("setting")[0]
+	insert := func(table *schema.Table, r merge.Row) func(merge.Tx) error {
+		return func(tx merge.Tx) error { _, err := tx.Insert(ctx, table, []merge.Row{r}); return err }
+	}
+	remove := func(table *schema.Table, key crdt.Key) func(merge.Tx) error {
+		return func(tx merge.Tx) error { _, err := tx.Delete(ctx, table, []crdt.Key{key}); return err }
+	}
+	note := func(r merge.Row, v crdt.Value) func(merge.Tx) error {
+		return func(tx merge.Tx) error {
+			_, err := tx.Update(ctx, person, []merge.Row{{Key: r.Key, Columns: []string{"note"}, Values: []crdt.Value{v}}})
+			return err
+		}
+	}
+	behind("a row is deleted", "is missing", remove(setting, row.Key), insert(setting, row))
+	one := s.db.Rows("person")[0]
+	behind("a value is changed", "not", note(one, crdt.Text("x")), note(one, one.Values[slices.Index(one.Columns, "note")]))
+	r := merge.Row{Key: keyOf(99)}
+	set(&r, "uuid", crdt.Text(uuid(99)), "name", crdt.Null, "weight", crdt.Null, "note", crdt.Null)
+	behind("a row is invented", "nobody logged", insert(person, r), remove(person, r.Key))
+	key := row.Key
 	w.ledger.cells[cell{merge.RowID{Table: "setting", Key: key}, "value", crdt.Text("v9.9")}] = false
 	if err := s.checkLedger(); err == nil || !strings.Contains(err.Error(), "lost without a trace") {
 		t.Errorf("a value that is nowhere: %v", err)
 	}
-}
-
-// BenchmarkFiveSites tells how fast virtual time goes: 5 sites, a write each
-// second at each, all checkers on.
-func BenchmarkFiveSites(b *testing.B) {
-	var simulated time.Duration
-	for b.Loop() {
-		w, err := New(Options{Seed: 1, Sites: 5, Rows: 40, Latency: Latency{Base: 50 * time.Millisecond}})
-		if err != nil {
-			b.Fatal(err)
-		}
-		for i := range 5 * 300 {
-			w.At(time.Duration(i)*200*time.Millisecond, func() { w.Sites[i%5].Write(uint64(i)) })
-		}
-		if err := w.Run(300 * time.Second); err != nil {
-			b.Fatal(err)
-		}
-		simulated += w.now
-	}
-	b.ReportMetric(simulated.Hours()/b.Elapsed().Minutes(), "sim-h/min")
 }

@@ -43,38 +43,27 @@ func isFresh(v crdt.Value) bool {
 	return v.Tag() == crdt.TagText && strings.HasPrefix(v.Payload(), "v")
 }
 
-// tables returns all rows of a site.
-func (s *Site) tables() map[merge.RowID]merge.Row {
-	all := map[merge.RowID]merge.Row{}
-	for _, name := range tableNames {
-		for _, r := range s.db.Rows(name) {
-			all[merge.RowID{Table: name, Key: r.Key}] = r
-		}
-	}
-	return all
-}
-
 // enter notes what a transaction did: values that it wrote, and values that
-// were there, and so seen, and are not any more.
-func (l *ledger) enter(s *Site, values []crdt.Value, before, after map[merge.RowID]merge.Row) {
+// were there, and so seen, and are not any more. before are the rows that it
+// touched, as they were.
+func (l *ledger) enter(s *Site, values []crdt.Value, before map[merge.RowID]merge.Row) {
 	l.txns++
 	for _, v := range values {
 		l.wrote[v] = written{s, l.txns}
 	}
-	for id, r := range after {
-		old, was := before[id]
-		for i, c := range r.Columns {
-			if isFresh(r.Values[i]) && (!was || old.Values[i] != r.Values[i]) {
-				l.cells[cell{id, c, r.Values[i]}] = false
-			}
-		}
+	for id, old := range before {
+		now, _ := s.db.Row(id.Table, id.Key)
+		l.compare(id, now, old, false)
+		l.compare(id, old, now, true)
 	}
-	for id, r := range before {
-		now, is := after[id]
-		for i, c := range r.Columns {
-			if isFresh(r.Values[i]) && (!is || now.Values[i] != r.Values[i]) {
-				l.cells[cell{id, c, r.Values[i]}] = true
-			}
+}
+
+// compare enters the fresh values that one image of a row has and another has
+// not.
+func (l *ledger) compare(id merge.RowID, has, lacks merge.Row, overwritten bool) {
+	for i, v := range has.Values {
+		if isFresh(v) && (len(lacks.Values) == 0 || lacks.Values[i] != v) {
+			l.cells[cell{id, has.Columns[i], v}] = overwritten
 		}
 	}
 }
@@ -85,7 +74,7 @@ func (l *ledger) enter(s *Site, values []crdt.Value, before, after map[merge.Row
 func (s *Site) checkLedger() error {
 	l := &s.w.ledger
 	found := map[cell]bool{}
-	for id, r := range s.tables() {
+	for id, r := range tables(s.db) {
 		for i, c := range r.Columns {
 			found[cell{id, c, r.Values[i]}] = true
 		}

@@ -214,13 +214,7 @@ func (l *Link) send(at int, m gossip.Message) {
 	c, w := l.conn, l.w
 	from := &c.side[at]
 	b := gossip.AppendMessage(nil, m)
-	mark := ""
-	switch m.(type) {
-	case gossip.Ping, gossip.Pong:
-		mark = quiet
-	}
-	w.note("%s>%s %v %d B%s", l.ends[at], l.ends[1-at], m, len(b), mark)
-	_, _ = w.hash.Write(b)
+	w.sent(l, at, m, b)
 	start := max(w.now, l.busy[at])
 	late, again := l.line.losses(l.rnd, len(b))
 	if bw := l.line.BytesPerSecond; bw > 0 {

@@ -68,8 +68,9 @@ func (l *Link) message(at int, f flight) Message {
 	}
 }
 
-// showed tells the observer what a site shows of a row.
+// showed tells the checkers and the observer that a site shows a row otherwise.
 func (s *Site) showed(table string, key crdt.Key) {
+	s.watch.touch(table, key)
 	if o := s.w.opts.Observer; o != nil {
 		r, _ := s.db.Row(table, key)
 		o.Showed(s.n-1, merge.RowID{Table: table, Key: key}, r.Columns, r.Values, s.writing)

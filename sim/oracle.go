@@ -23,23 +23,38 @@ type oracle struct {
 
 type oracleRow struct {
 	written, deleted clock.Stamp
-	columns          map[string]oracleCell
+	cells            []oracleCell
 }
 
 type oracleCell struct {
-	stamp clock.Stamp
-	value crdt.Value
+	column string
+	stamp  clock.Stamp
+	value  crdt.Value
 }
 
 func newOracle() oracle { return oracle{rows: map[merge.RowID]*oracleRow{}} }
 
-func (r *oracleRow) visible() bool { return len(r.columns) > 0 && r.deleted.Less(r.written) }
+func (r *oracleRow) visible() bool { return len(r.cells) > 0 && r.deleted.Less(r.written) }
+
+// cell returns the register of a column.
+func (r *oracleRow) cell(column string) *oracleCell {
+	for i := range r.cells {
+		if r.cells[i].column == column {
+			return &r.cells[i]
+		}
+	}
+	r.cells = append(r.cells, oracleCell{column: column})
+	return &r.cells[len(r.cells)-1]
+}
+
+// value is what a column shows.
+func (r *oracleRow) value(column string) crdt.Value { return r.cell(column).value }
 
 func (o *oracle) apply(origin clock.SiteID, ch *crdt.Change) {
 	id := merge.RowID{Table: ch.Table, Key: ch.Key}
 	r := o.rows[id]
 	if r == nil {
-		r = &oracleRow{columns: map[string]oracleCell{}}
+		r = &oracleRow{}
 		o.rows[id] = r
 	}
 	at := clock.Stamp{Time: ch.Time, Site: origin}
@@ -53,8 +68,8 @@ func (o *oracle) apply(origin clock.SiteID, ch *crdt.Change) {
 		r.written = at
 	}
 	for i, name := range ch.Columns {
-		if r.columns[name].stamp.Less(at) {
-			r.columns[name] = oracleCell{at, ch.Values[i]}
+		if c := r.cell(name); c.stamp.Less(at) {
+			c.stamp, c.value = at, ch.Values[i]
 		}
 	}
 }
@@ -113,6 +128,7 @@ func (s *Site) foldOrigin(origin *Site, upTo uint64, floor clock.Timestamp) erro
 			}
 			for i := range e.Changes {
 				s.oracle.apply(origin.id, &e.Changes[i])
+				s.watch.behind[merge.RowID{Table: e.Changes[i].Table, Key: e.Changes[i].Key}] = true
 			}
 			if ahead := e.Through.Millis() - s.latestRead; origin != s && ahead > replica.DefaultMaxDriftMillis {
 				return fmt.Errorf("%s applied entry %d of %s, stamped %d ms ahead of its clock", s, after, origin, ahead)
@@ -202,23 +218,6 @@ func (l *originLog) value(w *World, s *Site, v crdt.Value) error {
 	}
 	l.batchOf[by.txn] = l.batch
 	return nil
-}
-
-// lines are the visible rows, one line each, sorted.
-func (o *oracle) lines() []string {
-	var lines []string
-	for id, r := range o.rows {
-		if !r.visible() {
-			continue
-		}
-		out := merge.Row{Key: id.Key, Columns: clinic.Tables[id.Table].Shipped()}
-		for _, name := range out.Columns {
-			out.Values = append(out.Values, r.columns[name].value)
-		}
-		lines = append(lines, id.Table+" "+shortKey(id.Key)+": "+showRow(out))
-	}
-	slices.Sort(lines)
-	return lines
 }
 
 // some makes an error of a list, sorted and not too long; nil of none.

@@ -50,12 +50,14 @@ type Site struct {
 	backUp  func()
 	writing bool
 
+	watch      watch
 	oracle     oracle
 	latestRead int64
 }
 
 func newSite(w *World, n int) *Site {
 	s := &Site{w: w, n: n, id: clock.SiteID{byte(n >> 8), byte(n)}, rnd: w.random("site", n), oracle: newOracle()}
+	s.watch = newWatch(s)
 	s.clock.reading = epochMicros
 	if c := w.opts.Clock; c != nil {
 		start := c(n - 1)

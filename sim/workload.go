@@ -33,11 +33,29 @@ func (s *Site) slipIn() {
 	}
 }
 
+// WriteEvery lets every site commit a transaction each time that an interval
+// has passed, one site after the other, until all is repaired.
+func (w *World) WriteEvery(interval time.Duration) {
+	for i, s := range w.Sites {
+		seed := uint64(i)
+		var write func()
+		write = func() {
+			if w.repaired {
+				return
+			}
+			s.Write(seed)
+			seed += uint64(len(w.Sites))
+			w.after(interval, write)
+		}
+		w.after(interval*time.Duration(i)/time.Duration(len(w.Sites)), write)
+	}
+}
+
 // transaction is one in the making.
 type transaction struct {
 	s      *Site
 	rnd    *rand.Rand
-	there  map[merge.RowID]bool
+	there  map[merge.RowID]bool // rows that the transaction itself adds or deletes
 	writes []memdb.Write
 	values []crdt.Value // fresh ones
 	padded bool
@@ -61,19 +79,17 @@ const (
 
 // Write runs a transaction of an application.
 func (s *Site) Write(seed uint64) {
-	before := s.tables()
 	x := &transaction{s: s, mix: &s.w.opts.Mix, rnd: rand.New(rand.NewPCG(seed, 1)), there: map[merge.RowID]bool{}}
-	for id := range before {
-		x.there[id] = true
-	}
 	x.padded = s.w.opts.Mix.large(x.rnd) && !s.w.slow
 	for range 1 + x.rnd.IntN(s.w.opts.Mix.statements()) {
 		x.statement()
 	}
+	s.watch.begin()
 	s.writing = true
 	err := s.db.App(x.writes...)
 	s.writing = false
-	s.w.note("%s writes %s: %v", s, showWrites(x.writes), err)
+	before := s.watch.end()
+	s.w.note("%s writes %s: %v", s, writes(x.writes), err)
 	if err != nil {
 		var bad merge.RowError
 		if !errors.As(err, &bad) {
@@ -81,7 +97,9 @@ func (s *Site) Write(seed uint64) {
 		}
 		return
 	}
-	s.w.ledger.enter(s, x.values, before, s.tables())
+	if s.w.opts.Checks != CheckNone {
+		s.w.ledger.enter(s, x.values, before)
+	}
 	if o := s.w.opts.Observer; o != nil {
 		o.Wrote(s.n-1, len(x.writes))
 	}
@@ -91,6 +109,14 @@ func (s *Site) Write(seed uint64) {
 func (x *transaction) write(kind memdb.Kind, table string, r merge.Row) {
 	x.writes = append(x.writes, memdb.Write{Kind: kind, Table: table, Row: r})
 	x.there[merge.RowID{Table: table, Key: r.Key}] = kind != memdb.Delete
+}
+
+// has reports whether a row is there as the transaction sees it.
+func (x *transaction) has(table string, key crdt.Key) bool {
+	if there, ok := x.there[merge.RowID{Table: table, Key: key}]; ok {
+		return there
+	}
+	return x.s.db.Has(table, key)
 }
 
 // fresh returns a value that no application wrote before.
@@ -132,7 +158,7 @@ func (x *transaction) statement() {
 	x.verb = x.mix.verb(x.rnd)
 	table, n, r := x.row()
 	switch {
-	case !x.there[merge.RowID{Table: table, Key: r.Key}]:
+	case !x.has(table, r.Key):
 		x.write(memdb.Insert, table, r)
 	case n%2 == 1 && (x.verb == remove || x.verb == anything && x.rnd.IntN(3) == 0):
 		x.write(memdb.Delete, table, merge.Row{Key: r.Key})
@@ -176,7 +202,7 @@ func (x *transaction) obs() (string, int, merge.Row) {
 	x.parent("person", keyOf(p), func() merge.Row { return x.person(p) })
 	x.parent("patient", patientKey(p), func() merge.Row { return x.patient(p) })
 	group := crdt.Null
-	if g := x.stable(); g != n && x.there[merge.RowID{Table: "obs", Key: keyOf(g)}] {
+	if g := x.stable(); g != n && x.has("obs", keyOf(g)) {
 		group = refTo(g)
 	}
 	r := merge.Row{Key: keyOf(n)}
@@ -197,7 +223,7 @@ func (x *transaction) patient(n int) merge.Row {
 }
 
 func (x *transaction) parent(table string, key crdt.Key, row func() merge.Row) {
-	if !x.there[merge.RowID{Table: table, Key: key}] {
+	if !x.has(table, key) {
 		x.write(memdb.Insert, table, row())
 	}
 }
@@ -221,9 +247,12 @@ func set(r *merge.Row, pairs ...any) {
 	}
 }
 
-func showWrites(writes []memdb.Write) string {
+// writes are the statements of a transaction, to be shown.
+type writes []memdb.Write
+
+func (list writes) String() string {
 	var parts []string
-	for _, w := range writes {
+	for _, w := range list {
 		kind := [...]string{"", "insert", "update", "delete"}[w.Kind]
 		parts = append(parts, fmt.Sprintf("%s %s %s %s", kind, w.Table, shortKey(w.Row.Key), showRow(w.Row)))
 	}

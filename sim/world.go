@@ -2,20 +2,12 @@ package sim
 
 import (
 	"fmt"
-	"hash"
 	"hash/fnv"
 	"math/rand/v2"
-	"strings"
 	"time"
 
 	"baraza/clock"
 )
-
-// traceLines is how many of the last events are kept to be shown.
-const traceLines = 300
-
-// quiet ends the lines that go into the hash only, as those of pings.
-const quiet = "\x00"
 
 // Options are what a world is made of.
 type Options struct {
@@ -40,6 +32,8 @@ type Options struct {
 	Clock func(site int) ClockStart
 	// Observer is told what happens; nil for none.
 	Observer Observer
+	// Checks says how much is checked.
+	Checks Checks
 	// Trace takes one line per event; nil for none.
 	Trace func(line string)
 }
@@ -58,9 +52,8 @@ type World struct {
 	messages uint64
 	spans    int
 
-	hash  hash.Hash64
-	trace []string
-	err   error
+	record record
+	err    error
 
 	cuts     []func() // heal them
 	repaired bool     // no fault acts any more
@@ -72,7 +65,7 @@ type World struct {
 
 // New returns a world whose sites have empty tables and are about to connect.
 func New(o Options) (*World, error) {
-	w := &World{opts: o, hash: fnv.New64a(), ledger: newLedger(), logs: map[clock.SiteID]*originLog{}}
+	w := &World{opts: o, record: newRecord(), ledger: newLedger(), logs: map[clock.SiteID]*originLog{}}
 	for n := 1; n <= o.Sites; n++ {
 		s := newSite(w, n)
 		w.Sites = append(w.Sites, s)
@@ -90,34 +83,11 @@ func (w *World) Now() time.Duration { return w.now }
 // Events returns how many events have happened.
 func (w *World) Events() uint64 { return w.events }
 
-// Hash sums up everything that has happened.
-func (w *World) Hash() uint64 { return w.hash.Sum64() }
-
-// Tail returns the last events, one line each.
-func (w *World) Tail() []string { return w.trace }
-
 // random returns the random source of one concern.
 func (w *World) random(concern string, n int) *rand.Rand {
 	h := fnv.New64a()
 	fmt.Fprintf(h, "%s %d", concern, n)
 	return rand.New(rand.NewPCG(w.opts.Seed, h.Sum64()))
-}
-
-// note writes an event down.
-func (w *World) note(format string, args ...any) {
-	line := fmt.Sprintf("%12.6f ", w.now.Seconds()) + fmt.Sprintf(format, args...)
-	_, _ = w.hash.Write([]byte(line)) // a hash takes everything
-	if strings.HasSuffix(line, quiet) {
-		return
-	}
-	if len(w.trace) == traceLines {
-		copy(w.trace, w.trace[1:])
-		w.trace = w.trace[:traceLines-1]
-	}
-	w.trace = append(w.trace, line)
-	if w.opts.Trace != nil {
-		w.opts.Trace(line)
-	}
 }
 
 // fail ends the run with a broken promise; the first counts.

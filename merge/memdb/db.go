@@ -106,6 +106,12 @@ func (db *DB) Row(name string, key crdt.Key) (merge.Row, bool) {
 	return merge.Row{}, false
 }
 
+// Has reports whether a row is there.
+func (db *DB) Has(name string, key crdt.Key) bool {
+	t := db.tables[name]
+	return t != nil && t.rows[key] != nil
+}
+
 // Len returns how many rows a table has.
 func (db *DB) Len(name string) int {
 	if t := db.tables[name]; t != nil {

@@ -1,0 +1,226 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"baraza/crdt"
+	"baraza/merge"
+	"baraza/merge/memdb"
+)
+
+// Checks says how much is checked while a world runs.
+type Checks int
+
+// The levels.
+const (
+	// CheckIncremental checks what each step of a site touched, and everything
+	// every fullEvery steps, when a site starts, and at the end.
+	CheckIncremental Checks = iota
+	// CheckFull checks everything after every step.
+	CheckFull
+	// CheckNone checks only that the sites are equal at the end: for studies and
+	// benchmarks.
+	CheckNone
+)
+
+// fullEvery is how many checks of a site pass between two of everything.
+const fullEvery = 250
+
+// watch is a site's tables as the checkers last looked at them. The database
+// tells which rows are touched, so a look costs what a step touched; what it
+// knows besides, who refers to a row and who has a unique value, it works out
+// from the rows alone.
+type watch struct {
+	s       *Site
+	touched map[merge.RowID]bool // since the last look
+	rows    map[merge.RowID]merge.Row
+	refs    map[merge.RowID]int // how many rows refer to a row, be it there or not
+	unique  map[uniqueValue]merge.RowID
+	behind  map[merge.RowID]bool // not yet held against the log
+	// before are the rows that an application's transaction changes, as they
+	// were (no columns: not there); nil while there is none.
+	before map[merge.RowID]merge.Row
+	checks int
+}
+
+// uniqueValue is the value of a unique index, as the collation sees it.
+type uniqueValue struct {
+	table string
+	index int
+	value crdt.Key
+}
+
+func newWatch(s *Site) watch {
+	return watch{
+		s: s, touched: map[merge.RowID]bool{}, rows: map[merge.RowID]merge.Row{}, refs: map[merge.RowID]int{},
+		unique: map[uniqueValue]merge.RowID{}, behind: map[merge.RowID]bool{},
+	}
+}
+
+// touch takes note of a row that a transaction changed.
+func (w *watch) touch(table string, key crdt.Key) {
+	if w.s.w.opts.Checks == CheckNone {
+		return
+	}
+	id := merge.RowID{Table: table, Key: key}
+	w.touched[id] = true
+	if w.before == nil {
+		return
+	}
+	if _, known := w.before[id]; !known {
+		w.before[id] = w.rows[id]
+	}
+}
+
+// begin and end enclose an application's transaction; end returns the rows that
+// it changed, as they were.
+func (w *watch) begin() {
+	w.s.w.fail(w.look())
+	w.before = map[merge.RowID]merge.Row{}
+}
+
+func (w *watch) end() map[merge.RowID]merge.Row {
+	before := w.before
+	w.before = nil
+	return before
+}
+
+// look reads the rows that were touched, and checks that their references, and
+// those of others to them, lead to a row, and that unique values are.
+func (w *watch) look() error {
+	if len(w.touched) == 0 {
+		return nil
+	}
+	var bad []string
+	for id := range w.touched {
+		w.take(id)
+	}
+	for id := range w.touched {
+		if r, there := w.s.db.Row(id.Table, id.Key); there {
+			bad = append(bad, w.put(id, r)...)
+		}
+		w.behind[id] = true
+	}
+	for id := range w.touched {
+		bad = append(bad, w.badReferences(id)...)
+	}
+	clear(w.touched)
+	return some(bad, fmt.Sprintf("%s breaks references or unique values", w.s))
+}
+
+// take forgets a row.
+func (w *watch) take(id merge.RowID) {
+	r, known := w.rows[id]
+	if !known {
+		return
+	}
+	delete(w.rows, id)
+	w.each(id, r, func(target merge.RowID) {
+		if w.refs[target]--; w.refs[target] == 0 {
+			delete(w.refs, target)
+		}
+	}, func(u uniqueValue) {
+		if w.unique[u] == id {
+			delete(w.unique, u)
+		}
+	})
+}
+
+// put takes a row in, and tells whether another has its unique values.
+func (w *watch) put(id merge.RowID, r merge.Row) (bad []string) {
+	w.rows[id] = r
+	w.each(id, r, func(target merge.RowID) { w.refs[target]++ }, func(u uniqueValue) {
+		if other, taken := w.unique[u]; taken {
+			bad = append(bad, fmt.Sprintf("%s of %s and %s have the same %s", id.Table, shortKey(id.Key), shortKey(other.Key), clinic.Tables[id.Table].Unique[u.index].Name))
+		}
+		w.unique[u] = id
+	})
+	return bad
+}
+
+// each calls reference for the rows that a row refers to, and unique for its
+// unique values.
+func (w *watch) each(id merge.RowID, r merge.Row, reference func(merge.RowID), unique func(uniqueValue)) {
+	t := clinic.Tables[id.Table]
+	for i := range t.References {
+		ref := &t.References[i]
+		if key, is := r.Values[slices.Index(r.Columns, ref.Column)].Key(); is {
+			reference(merge.RowID{Table: ref.Table, Key: key})
+		}
+	}
+	for i := range t.Unique {
+		var values []crdt.Value
+		for _, name := range t.Unique[i].Columns {
+			if at := slices.Index(r.Columns, name); at >= 0 && !r.Values[at].IsNull() {
+				values = append(values, collated(r.Values[at], t.Column(name).Collation))
+			}
+		}
+		if len(values) == len(t.Unique[i].Columns) {
+			unique(uniqueValue{id.Table, i, crdt.MakeKey(values...)})
+		}
+	}
+}
+
+// collated is the value that stands for all that a collation takes as equal.
+func collated(v crdt.Value, collation string) crdt.Value {
+	if !strings.HasSuffix(collation, "_ci") {
+		return v
+	}
+	return crdt.Text(strings.ToLower(strings.TrimRight(v.Payload(), " ")))
+}
+
+// badReferences lists the references of a row that lead nowhere, and, of a row
+// that is gone, that some lead to it.
+func (w *watch) badReferences(id merge.RowID) (bad []string) {
+	r, there := w.rows[id]
+	if !there {
+		if n := w.refs[id]; n > 0 {
+			bad = append(bad, fmt.Sprintf("%s %s is gone and %d rows refer to it", id.Table, shortKey(id.Key), n))
+		}
+		return bad
+	}
+	t := clinic.Tables[id.Table]
+	for i := range t.References {
+		ref := &t.References[i]
+		v := r.Values[slices.Index(r.Columns, ref.Column)]
+		key, is := v.Key()
+		_, found := w.rows[merge.RowID{Table: ref.Table, Key: key}]
+		if v.IsNull() && !t.Column(ref.Column).Nullable || is && !found {
+			bad = append(bad, fmt.Sprintf("%s.%s of %s leads nowhere", id.Table, ref.Column, shortKey(id.Key)))
+		}
+	}
+	return bad
+}
+
+// anew looks at all rows, and tells when one changed without being touched: the
+// checkers would be blind then.
+func (w *watch) anew() error {
+	var bad []string
+	all := tables(w.s.db)
+	for id, r := range all {
+		if known, is := w.rows[id]; !is || !slices.Equal(known.Values, r.Values) {
+			bad = append(bad, fmt.Sprintf("%s %s: %s", id.Table, shortKey(id.Key), showRow(r)))
+		}
+	}
+	if len(bad) == 0 && len(all) != len(w.rows) {
+		bad = append(bad, fmt.Sprintf("%d rows are gone", len(w.rows)-len(all)))
+	}
+	for id := range w.rows {
+		bad = append(bad, w.badReferences(id)...)
+		w.behind[id] = true
+	}
+	return some(bad, fmt.Sprintf("%s has rows that changed unnoticed, or references that lead nowhere", w.s))
+}
+
+// tables returns all rows of a database.
+func tables(db *memdb.DB) map[merge.RowID]merge.Row {
+	all := map[merge.RowID]merge.Row{}
+	for _, name := range tableNames {
+		for _, r := range db.Rows(name) {
+			all[merge.RowID{Table: name, Key: r.Key}] = r
+		}
+	}
+	return all
+}
