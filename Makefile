@@ -13,10 +13,10 @@ TOOL    := go tool -modfile=tools/go.mod
 RACE := ^baraza/(clock|crdt|gossip|schema|merge|merge/memdb|internal/kv|internal/netcut|gossip/members|node/(session|session/dialer|store|trust|config))$$
 FUZZTIME ?= 30s
 
-.PHONY: help deps build test vet gofmt race e2e bench microbench lint fuzz demo clean
+.PHONY: help deps build test vet gofmt race servers test-servers e2e bench microbench lint fuzz demo clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 deps: ## install what the tests need beside Go: a MariaDB server and a C compiler
 	@.ci/deps
@@ -28,6 +28,17 @@ test: deps vet gofmt ## what CI runs: every check and test, in at most 15 minute
 	go test -race -timeout 10m $$(go list ./... | grep -E '$(RACE)')
 	go test -race -timeout 10m -short ./node/replica -runs 20
 	go test -timeout 10m $$(go list ./... | grep -vE '$(RACE)')
+
+servers: ## put a newer MariaDB and a MySQL into a cache directory, for test-servers
+	@.ci/servers
+
+# The packages whose tests talk to a server.
+SERVER_PACKAGES := ./schema ./internal/mariadb ./internal/sqlrow ./capture/trigger ./merge/sqldb ./node/doctor ./node/bringup ./cmd/baraza ./internal/demo ./internal/e2e
+
+test-servers: deps servers ## the tests that need a database, on a newer MariaDB, on MySQL and with sites on different ones
+	for server in mariadb-new mysql; do echo "== $$server"; BARAZA_SERVER=$$server go test -timeout 40m $(SERVER_PACKAGES); done
+	BARAZA_SERVER=mariadb,mysql go test -timeout 40m ./internal/e2e
+	BARAZA_SERVER=mysql,mariadb,mariadb-new go test -timeout 40m ./internal/demo
 
 vet:
 	go vet ./...

@@ -16,7 +16,7 @@ func TestLoad(t *testing.T) {
 	db := mariadbtest.New(t)
 	db.Must(t,
 		`CREATE TABLE parent (id INT UNSIGNED AUTO_INCREMENT PRIMARY KEY, uuid CHAR(36) NOT NULL, code VARCHAR(20) CHARACTER SET latin1 COLLATE latin1_bin,
-			note TEXT, bin VARBINARY(5), twice INT AS (id * 2) VIRTUAL, kept INT AS (req + 1) STORED,
+			note TEXT, bin VARBINARY(5), twice INT AS (req * 2) VIRTUAL, kept INT AS (req + 1) STORED,
 			changed TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, req INT NOT NULL,
 			UNIQUE KEY u (uuid), UNIQUE KEY two (code, bin), UNIQUE KEY prefix (note(10)), KEY plain (req))`,
 		`CREATE TABLE child (id BIGINT AUTO_INCREMENT PRIMARY KEY, uuid CHAR(36) NOT NULL UNIQUE, parent_id INT UNSIGNED,
@@ -47,6 +47,9 @@ func TestLoad(t *testing.T) {
 		{Name: "changed", Type: "timestamp", Base: "timestamp", HasDefault: true, OnUpdateNow: true},
 		{Name: "req", Type: "int(11)", Base: "int"},
 	} {
+		if db.Server.Flavour().IsMySQL() { // it shows no display widths
+			c.Type = strings.NewReplacer("int(10)", "int", "int(11)", "int").Replace(c.Type)
+		}
 		if got := p.Column(c.Name); got == nil || *got != c {
 			t.Errorf("column %s:\n got %+v\nwant %+v", c.Name, got, c)
 		}

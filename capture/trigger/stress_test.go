@@ -123,7 +123,7 @@ func TestLargeTransaction(t *testing.T) {
 	}
 	const memoryMax = 64 << 20
 	s := newSite(t, schema.Options{}, "CREATE TABLE big (id INT PRIMARY KEY, a VARCHAR(50), b INT)")
-	s.Must(t, fmt.Sprintf("INSERT INTO big SELECT seq, CONCAT('row ', seq), seq FROM seq_1_to_%d", n))
+	s.Must(t, "INSERT INTO big SELECT seq, CONCAT('row ', seq), seq FROM "+mariadbtest.Sequence(1, n))
 	r, err := s.src.Read(ctx)
 	if err != nil {
 		t.Fatal(err)
@@ -185,7 +185,7 @@ func TestServerDies(t *testing.T) {
 	s.Must(t, item)
 	s.own = s.open("root", false)
 	s.install()
-	s.Must(t, "INSERT INTO item (uuid, b) SELECT seq, seq FROM seq_1_to_100")
+	s.Must(t, "INSERT INTO item (uuid, b) SELECT seq, seq FROM "+mariadbtest.Sequence(1, 100))
 	r, err := s.src.Read(ctx)
 	if err != nil {
 		t.Fatal(err)
@@ -229,8 +229,8 @@ func BenchmarkRead(b *testing.B) {
 	const n = 100_000
 	s := newSite(b, schema.Options{}, "CREATE TABLE p (id INT AUTO_INCREMENT PRIMARY KEY, uuid CHAR(36) NOT NULL UNIQUE)",
 		"CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, uuid CHAR(36) NOT NULL UNIQUE, p INT, a INT, b BIGINT, c DOUBLE, d DATETIME, e VARCHAR(50), f VARCHAR(50), g TINYINT, h DECIMAL(10,2), FOREIGN KEY (p) REFERENCES p (id))",
-		"INSERT INTO p SELECT seq, UUID() FROM seq_1_to_1000")
-	s.Must(b, fmt.Sprintf("INSERT INTO t SELECT seq, UUID(), 1 + seq %% 1000, seq, seq * 1000, seq / 7, NOW(), CONCAT('name ', seq), 'some text', 1, seq / 100 FROM seq_1_to_%d", n))
+		"INSERT INTO p SELECT seq, UUID() FROM "+mariadbtest.Sequence(1, 1000))
+	s.Must(b, "INSERT INTO t SELECT seq, UUID(), 1 + seq % 1000, seq, seq * 1000, seq / 7, NOW(), CONCAT('name ', seq), 'some text', 1, seq / 100 FROM "+mariadbtest.Sequence(1, n))
 	b.ReportAllocs()
 	for b.Loop() {
 		began := time.Now()

@@ -40,7 +40,7 @@ type clinic struct {
 }
 
 // newClinic starts the clinic's server and loads its empty tables.
-func newClinic(ctx context.Context, binary, root, name string) (c *clinic, err error) {
+func newClinic(ctx context.Context, binary, root, name string, flavour mariadb.Flavour) (c *clinic, err error) {
 	dir := filepath.Join(root, strings.ToLower(name))
 	c = &clinic{name: name, binary: binary, dir: filepath.Join(dir, "baraza"), log: filepath.Join(dir, "baraza.log")}
 	defer func() {
@@ -49,7 +49,7 @@ func newClinic(ctx context.Context, binary, root, name string) (c *clinic, err e
 			err = fmt.Errorf("%s: %w", name, err)
 		}
 	}()
-	if c.server, err = mariadb.Start(filepath.Join(dir, "mariadb")); err != nil {
+	if c.server, err = mariadb.Start(filepath.Join(dir, "mariadb"), mariadb.WithFlavour(flavour)); err != nil {
 		return c, err
 	}
 	if c.listen, err = freeAddress(); err != nil {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"baraza/internal/mariadb"
 	"baraza/internal/netcut"
 )
 
@@ -92,7 +93,7 @@ func (s *story) foundClinics(ctx context.Context) error {
 	names := []string{"Kisumu", "Nakuru", "Lodwar"}
 	s.clinics = make([]*clinic, len(names))
 	err := s.each(func(i int) (err error) {
-		if s.clinics[i], err = newClinic(ctx, s.binary, s.root, names[i]); err != nil {
+		if s.clinics[i], err = newClinic(ctx, s.binary, s.root, names[i], mariadb.Turn(i)); err != nil {
 			return err
 		}
 		for _, p := range known[i] {

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"baraza/internal/mariadb/mariadbtest"
 )
 
 var (
@@ -129,7 +131,7 @@ func (s *site) application() *sql.DB {
 // bulk writes many rows in one transaction. Whether that succeeds is up to the
 // kills.
 func bulk(t *testing.T, s *site, base string) {
-	_, err := s.application().Exec(fmt.Sprintf(`INSERT INTO badge (uuid) SELECT CONCAT(?, LPAD(seq, 12, '0')) FROM seq_1_to_%d`, bulkRows), base)
+	_, err := s.application().Exec(`INSERT INTO badge (uuid) SELECT CONCAT(?, LPAD(seq, 12, '0')) FROM `+mariadbtest.Sequence(1, bulkRows), base)
 	t.Logf("%d rows in one transaction at %s: %v", bulkRows, s.name, err)
 }
 

@@ -41,21 +41,28 @@ var buildOnce = sync.OnceValues(func() (string, error) {
 	return bin, nil
 })
 
+// sites counts those made, so that they take turns at the flavours of servers.
+var sites int
+
 // emptyServer makes the data directory that all servers of the tests start
 // with a copy of: to make one anew takes seconds.
-var emptyServer = sync.OnceValues(func() (string, error) {
+func emptyServer(flavour mariadb.Flavour) (string, error) {
 	bin, err := buildOnce()
 	if err != nil {
 		return "", err
 	}
-	dir := filepath.Join(filepath.Dir(bin), "server")
-	server, err := mariadb.Start(dir)
+	dir := filepath.Join(filepath.Dir(bin), "server-"+string(flavour))
+	data := filepath.Join(dir, "data")
+	if _, err := os.Stat(data); err == nil {
+		return data, nil
+	}
+	server, err := mariadb.Start(dir, mariadb.WithFlavour(flavour))
 	if err != nil {
 		return "", err
 	}
 	server.Stop()
-	return filepath.Join(dir, "data"), nil
-})
+	return data, nil
+}
 
 func TestMain(m *testing.M) {
 	_ = mysql.SetLogger(&mysql.NopLogger{}) // servers are killed here all the time
@@ -84,18 +91,20 @@ type site struct {
 // newSite starts a server with an empty database.
 func newSite(t *testing.T, name string, options ...mariadb.Option) *site {
 	t.Helper()
-	if err := mariadb.Installed(); err != nil {
+	flavour := mariadb.Turn(sites)
+	sites++
+	if err := flavour.Installed(); err != nil {
 		t.Skip(err)
 	}
 	root := t.TempDir()
-	empty, err := emptyServer()
+	empty, err := emptyServer(flavour)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := os.CopyFS(filepath.Join(root, "server", "data"), os.DirFS(empty)); err != nil {
 		t.Fatal(err)
 	}
-	server, err := mariadb.Start(filepath.Join(root, "server"), options...)
+	server, err := mariadb.Start(filepath.Join(root, "server"), append([]mariadb.Option{mariadb.WithFlavour(flavour)}, options...)...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -23,16 +22,17 @@ const (
 	socketName   = "s.sock"
 )
 
-// ErrNotInstalled says that this machine has no MariaDB server.
-var ErrNotInstalled = errors.New("mariadbd is not installed on this machine; install it with: make deps")
+// ErrNotInstalled says that this machine does not have a server.
+var ErrNotInstalled = errors.New("the server is not installed on this machine; make deps installs MariaDB, make servers the other ones")
 
-// Server is one private MariaDB server.
+// Server is one private server.
 type Server struct {
-	dir    string
-	port   int
-	args   []string
-	binlog bool
-	proc   *process
+	flavour Flavour
+	dir     string
+	port    int
+	args    []string
+	binlog  bool
+	proc    *process
 }
 
 // Option changes how a server is started.
@@ -41,7 +41,10 @@ type Option func(*Server)
 // WithBinlog turns the binary log on, in ROW format.
 func WithBinlog() Option { return func(s *Server) { s.binlog = true } }
 
-// WithArgs adds arguments for mariadbd; they win over the defaults.
+// WithFlavour chooses the kind of server, in place of Default.
+func WithFlavour(f Flavour) Option { return func(s *Server) { s.flavour = f } }
+
+// WithArgs adds arguments for the server; they win over the defaults.
 func WithArgs(args ...string) Option {
 	return func(s *Server) { s.args = append(s.args, args...) }
 }
@@ -53,7 +56,7 @@ func Start(dir string, opts ...Option) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{dir: abs}
+	s := &Server{dir: abs, flavour: Default()}
 	for _, o := range opts {
 		o(s)
 	}
@@ -68,6 +71,9 @@ func Start(dir string, opts ...Option) (*Server, error) {
 	}
 	return s, nil
 }
+
+// Flavour is the kind of server.
+func (s *Server) Flavour() Flavour { return s.flavour }
 
 // Dir is where the server keeps its files.
 func (s *Server) Dir() string { return s.dir }
@@ -118,35 +124,6 @@ func (s *Server) Restart() error {
 func (s *Server) data() string     { return filepath.Join(s.dir, "data") }
 func (s *Server) errorLog() string { return filepath.Join(s.dir, "error.log") }
 
-// create fills the data directory if it is not there. It is made beside its
-// place and renamed, so that an interrupted attempt leaves nothing half done.
-func (s *Server) create() error {
-	if _, err := os.Stat(s.data()); err == nil {
-		return nil
-	}
-	install, err := find("mariadb-install-db")
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(s.dir, 0o755); err != nil {
-		return err
-	}
-	fresh := s.data() + ".new"
-	if err := os.RemoveAll(fresh); err != nil {
-		return err
-	}
-	args := append([]string{"--no-defaults", "--datadir=" + fresh, "--skip-test-db",
-		"--auth-root-authentication-method=normal"}, userArgs()...)
-	cmd := exec.Command(install, args...)
-	if cmd.Env, err = s.tempEnv(); err != nil {
-		return err
-	}
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("mariadb-install-db for %s: %w: %s", s.dir, err, tail(out))
-	}
-	return os.Rename(fresh, s.data())
-}
-
 // tempEnv gives the server a directory of its own for temporary tables. A
 // server that starts removes all that it finds in that directory, those of
 // other running servers too.
@@ -159,23 +136,21 @@ func (s *Server) tempEnv() ([]string, error) {
 }
 
 func (s *Server) launch() error {
-	daemon, err := find("mariadbd")
+	daemon, err := s.flavour.server()
 	if err != nil {
 		return err
 	}
-	args := append([]string{"--no-defaults", "--datadir=" + s.data(), "--socket=../" + socketName, // short: a socket's path has about 100 bytes
-		"--port=" + strconv.Itoa(s.port), "--bind-address=127.0.0.1", "--skip-name-resolve",
+	args := append([]string{"--datadir=" + s.data(), "--socket=../" + socketName, // short: a socket's path has about 100 bytes
+		"--port=" + strconv.Itoa(s.port), "--bind-address=127.0.0.1",
 		"--pid-file=" + filepath.Join(s.dir, "pid"), "--log-error=" + s.errorLog()}, userArgs()...)
-	if s.binlog {
-		args = append(args, "--log-bin=binlog", "--binlog-format=ROW", "--server-id=1")
-	}
-	cmd := exec.Command(daemon, append(args, s.args...)...)
+	args = append(args, s.serverArgs()...)
+	cmd := daemon.command(append(args, s.args...)...)
 	if cmd.Env, err = s.tempEnv(); err != nil {
 		return err
 	}
 	proc, err := spawn(cmd)
 	if err != nil {
-		return fmt.Errorf("start mariadbd in %s: %w", s.dir, err)
+		return fmt.Errorf("start a %s server in %s: %w", s.flavour, s.dir, err)
 	}
 	if err := s.await(proc); err != nil {
 		proc.kill()
@@ -208,37 +183,12 @@ func (s *Server) await(proc *process) error {
 		select {
 		case <-proc.done:
 			log, _ := os.ReadFile(s.errorLog())
-			return fmt.Errorf("mariadbd in %s ended while starting: %s", s.dir, tail(log))
+			return fmt.Errorf("the %s server in %s ended while starting: %s", s.flavour, s.dir, tail(log))
 		case <-ctx.Done():
-			return fmt.Errorf("mariadbd in %s does not answer after %v: %w", s.dir, startTimeout, err)
+			return fmt.Errorf("the %s server in %s does not answer after %v: %w", s.flavour, s.dir, startTimeout, err)
 		case <-time.After(pollInterval):
 		}
 	}
-}
-
-// find returns the path of a MariaDB program: on PATH, or where distributions
-// put servers, which is not on every user's PATH.
-func find(name string) (string, error) {
-	if path, err := exec.LookPath(name); err == nil {
-		return path, nil
-	}
-	for _, dir := range []string{"/usr/sbin", "/usr/local/sbin", "/usr/local/mysql/bin", "/usr/local/mysql/scripts"} {
-		path := filepath.Join(dir, name)
-		if info, err := os.Stat(path); err == nil && !info.IsDir() {
-			return path, nil
-		}
-	}
-	return "", ErrNotInstalled
-}
-
-// Installed returns ErrNotInstalled when this machine cannot run a server.
-func Installed() error {
-	for _, name := range []string{"mariadbd", "mariadb-install-db"} {
-		if _, err := find(name); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // userArgs lets root run the server, which it refuses otherwise.

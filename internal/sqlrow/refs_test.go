@@ -121,7 +121,8 @@ func TestLocals(t *testing.T) {
 func TestManyReferences(t *testing.T) {
 	d, ts := clinicTables(t)
 	db, ctx := open(t, d, false), context.Background()
-	d.Must(t, "SET foreign_key_checks=0; INSERT INTO concept SELECT seq, CONCAT('C', seq) FROM seq_1000_to_3000; INSERT INTO loose SELECT seq, seq FROM seq_1000_to_3001")
+	d.Must(t, "SET foreign_key_checks=0; INSERT INTO concept SELECT seq, CONCAT('C', seq) FROM "+mariadbtest.Sequence(1000, 3000)+
+		"; INSERT INTO loose SELECT seq, seq FROM "+mariadbtest.Sequence(1000, 3001))
 	refs, table := NewRefs(), ts.Table("loose")
 	refs.Missing = func(_ context.Context, to *Table, target string, values []crdt.Value) (map[crdt.Value]crdt.Key, error) {
 		if to.Def.Name != "concept" || target != "concept_id" || len(values) != 1 || values[0] != crdt.Int(3001) {
@@ -151,8 +152,8 @@ func BenchmarkRead(b *testing.B) {
 	d := mariadbtest.New(b)
 	d.Must(b, "CREATE TABLE p (id INT AUTO_INCREMENT PRIMARY KEY, uuid CHAR(36) NOT NULL UNIQUE)",
 		"CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, uuid CHAR(36) NOT NULL UNIQUE, p INT, a INT, b BIGINT, c DOUBLE, d DATETIME, e VARCHAR(50), f VARCHAR(50), g TINYINT, h DECIMAL(10,2), FOREIGN KEY (p) REFERENCES p (id))",
-		"INSERT INTO p SELECT seq, UUID() FROM seq_1_to_1000",
-		"INSERT INTO t SELECT seq, UUID(), 1 + seq % 1000, seq, seq * 1000, seq / 7, NOW(), CONCAT('name ', seq), 'some text', 1, seq / 100 FROM seq_1_to_100000")
+		"INSERT INTO p SELECT seq, UUID() FROM "+mariadbtest.Sequence(1, 1000),
+		"INSERT INTO t SELECT seq, UUID(), 1 + seq % 1000, seq, seq * 1000, seq / 7, NOW(), CONCAT('name ', seq), 'some text', 1, seq / 100 FROM "+mariadbtest.Sequence(1, 100000))
 	db := open(b, d, false)
 	_, ts := load(b, db, schema.Options{})
 	t := ts.Table("t")

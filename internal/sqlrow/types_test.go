@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -40,12 +41,14 @@ func load(t testing.TB, db *sql.DB, opts schema.Options) (*schema.Model, *Tables
 	return m, ts
 }
 
-// types lists SQL types with literals that are at their limits, as an
-// application would write them.
-var types = []struct {
+type typ struct {
 	name, sql string
 	values    []string
-}{
+}
+
+// types lists SQL types with literals that are at their limits, as an
+// application would write them.
+var types = []typ{
 	{"ti", "TINYINT", []string{"-128", "127", "0"}},
 	{"tu", "TINYINT UNSIGNED", []string{"0", "255"}},
 	{"si", "SMALLINT", []string{"-32768", "32767"}},
@@ -107,6 +110,10 @@ func TestRoundTrip(t *testing.T) {
 	t.Cleanup(func() { d.Must(t, "SET GLOBAL sql_mode=DEFAULT") })
 	db := open(t, d, false)
 	ctx := context.Background()
+	types := types
+	if d.Server.Flavour().IsMySQL() { // it does not have these
+		types = slices.DeleteFunc(slices.Clone(types), func(typ typ) bool { return typ.sql == "UUID" || typ.sql == "INET6" })
+	}
 	var defs []string
 	for _, typ := range types {
 		defs = append(defs, typ.name+" "+typ.sql)
@@ -120,6 +127,9 @@ func TestRoundTrip(t *testing.T) {
 	for _, typ := range types {
 		for _, v := range typ.values {
 			id++
+			if d.Server.Flavour().IsMySQL() { // its longest TIME has no fraction
+				v = strings.Replace(v, "838:59:59.", "838:59:58.", 1)
+			}
 			if _, err := db.Exec(fmt.Sprintf("INSERT INTO a (id, %s) VALUES (%d, %s)", typ.name, id, v)); err != nil {
 				t.Fatalf("%s %.60s: %v", typ.sql, v, err)
 			}

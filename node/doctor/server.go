@@ -22,6 +22,8 @@ func (v version) less(o version) bool {
 var (
 	mariadbLeast = version{10, 5, 0}
 	mysqlLeast   = version{8, 0, 19}
+	// mysqlTested is the oldest MySQL that the tests run on.
+	mysqlTested = version{9, 7, 0}
 )
 
 var versionText = regexp.MustCompile(`(\d+)\.(\d+)\.(\d+)`)
@@ -62,8 +64,8 @@ func (p *patient) server(ctx context.Context) error {
 	switch {
 	case p.version.less(least):
 		p.report.add(Problem, "server", fmt.Sprintf("%s %s is too old", kind, p.version), fmt.Sprintf("upgrade it to %s %s or later", kind, least))
-	case !p.mariadb:
-		p.report.add(Warning, "server", fmt.Sprintf("MySQL %s: this version of baraza was tested with MariaDB 10.11 only", p.version), "try it with a copy of the database first")
+	case !p.mariadb && p.version.less(mysqlTested):
+		p.report.add(Warning, "server", fmt.Sprintf("MySQL %s: this version of baraza was tested with MySQL 9.7 and MariaDB 10.11 and 11.8", p.version), "try it with a copy of the database first")
 	default:
 		p.report.ok("server", "%s %s, user %s", kind, p.version, p.user)
 	}
