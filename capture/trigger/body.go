@@ -21,20 +21,19 @@ const (
 	maskBits = 64
 	goneID   = "baraza_id"      // in a gone table: the id of the log row
 	goneLeaf = "baraza_leaf_%d" // in a gone table: a leaf of the identity
-	// masks reads the bitmaps of a log row: an insert's are NULL and mean every
-	// column, a delete's are NULL and mean none.
-	masks = "IFNULL(c0,IF(op=1,18446744073709551615,0)),IFNULL(c1,IF(op=1,18446744073709551615,0))"
 )
 
 // plan is everything that Install makes for one table: a pure function of the
 // model.
 type plan struct {
 	table *sqlrow.Table
-	// columns have the bits 0, 1, 2 … in this order.
+	// columns have the places 0, 1, 2 … in this order.
 	columns []sqlrow.Column
 	names   []string
 	leaves  []sqlrow.Leaf
 	keyed   []string // columns of the gone table with an index
+	// signedZero: the server tells 0 from -0.
+	signedZero bool
 }
 
 func newPlan(m *schema.Model, ts *sqlrow.Tables, name string) (*plan, error) {
@@ -72,37 +71,39 @@ var events = []event{
 func triggerName(id int, suffix string) string { return fmt.Sprintf("%s_%d_%s", home, id, suffix) }
 
 func (p *plan) onInsert(id int) string {
-	return guard(p.note(id, opInsert, "NEW"))
+	return begin("IF " + local + " THEN\n" + p.note(id, opInsert, "NEW", ""))
 }
 
-func (p *plan) onDelete(id int) string { return guard(p.noteDelete(id)) }
+func (p *plan) onDelete(id int) string { return begin("IF " + local + " THEN\n" + p.noteDelete(id)) }
 
-// onUpdate: a row whose key changes is another row.
+// onUpdate: a row whose key changes is another row. What an update costs is
+// mostly the preparing of every expression anew for every row: no IF within
+// another, and no expression that is not needed.
 func (p *plan) onUpdate(id int) string {
-	var same []string
+	same := []string{local}
 	for i := range p.columns {
 		c := &p.columns[i]
 		if slices.Contains(p.table.Def.PrimaryKey, c.Name) || slices.Contains(p.table.Def.Identity.Columns, c.Name) {
 			same = append(same, c.SameKeySQL("NEW", "OLD"))
 		}
 	}
-	return guard("IF " + strings.Join(same, " AND ") + " THEN\n" +
-		p.note(id, opUpdate, "NEW", p.changed()...) +
-		"ELSE\n" +
+	return begin("IF " + strings.Join(same, " AND ") + " THEN\n" +
+		p.note(id, opUpdate, "NEW", p.same()) +
+		"ELSEIF " + local + " THEN\n" +
 		p.noteDelete(id) +
-		p.note(id, opInsert, "NEW") +
-		"END IF;\n")
+		p.note(id, opInsert, "NEW", ""))
 }
 
-// guard keeps what baraza itself writes out of the log.
-func guard(body string) string {
-	return "BEGIN\nIF @baraza_apply IS NULL THEN\n" + body + "END IF;\nEND"
-}
+// local keeps what baraza itself writes out of the log.
+const local = "@baraza_apply IS NULL"
 
-// note is the statement that adds a log row; bitmaps are those of an update.
-// What a log row costs is mostly its bytes, in the table, in the undo and in the
-// redo log, so what need not be written is NULL.
-func (p *plan) note(id, op int, row string, bitmaps ...string) string {
+func begin(body string) string { return "BEGIN\n" + body + "END IF;\nEND" }
+
+// note is the statement that adds a log row; same are the columns of an update
+// that it left as they were. What a log row costs is the statement and its
+// bytes, in the table, in the undo and in the redo log, so what need not be
+// written is NULL, and the time is the column's default.
+func (p *plan) note(id, op int, row, same string) string {
 	var key []string
 	for _, c := range p.table.PrimaryKey() {
 		key = append(key, c.KeySQL(row))
@@ -111,23 +112,21 @@ func (p *plan) note(id, op int, row string, bitmaps ...string) string {
 	if len(key) > 1 {
 		k = "CONCAT_WS(','," + strings.Join(key, ",") + ")"
 	}
-	columns := []string{"tbl,op,at,k", "c0", "c1"}[:1+len(bitmaps)]
-	values := append([]string{fmt.Sprintf("%d,%d,UTC_TIMESTAMP(6),%s", id, op, k)}, bitmaps...)
-	return fmt.Sprintf("INSERT INTO %s.log (%s) VALUES (%s);\n", home, strings.Join(columns, ","), strings.Join(values, ","))
+	if same == "" {
+		return fmt.Sprintf("INSERT INTO %s.log (tbl,op,k) VALUES (%d,%d,%s);\n", home, id, op, k)
+	}
+	return fmt.Sprintf("INSERT INTO %s.log (tbl,op,k,same) VALUES (%d,%d,%s,%s);\n", home, id, op, k, same)
 }
 
-// changed are expressions for the bitmaps of the columns that an update changed,
-// one for each 64 columns.
-func (p *plan) changed() []string {
-	var masks []string
-	for from := 0; from < len(p.columns); from += maskBits {
-		var bits []string
-		for i := from; i < min(len(p.columns), from+maskBits); i++ {
-			bits = append(bits, fmt.Sprintf("IF(%s,0,%d)", p.columns[i].SameSQL("NEW", "OLD"), uint64(1)<<(i-from)))
-		}
-		masks = append(masks, strings.Join(bits, "|"))
+// same is an expression that gives a byte for each column, 1 where the update
+// left it as it was and 0 where not. A bitmap would be shorter and costs an
+// operation more for each column: on a table of ten columns twice the time.
+func (p *plan) same() string {
+	var columns []string
+	for i := range p.columns {
+		columns = append(columns, p.columns[i].SameSQL("NEW", "OLD", p.signedZero))
 	}
-	return masks
+	return "CHAR(" + strings.Join(columns, ",") + ")"
 }
 
 func (p *plan) noteDelete(id int) string {
@@ -140,7 +139,7 @@ func (p *plan) noteDelete(id int) string {
 		names = append(names, fmt.Sprintf(goneLeaf, i))
 		values = append(values, leaf.SQL)
 	}
-	return p.note(id, opDelete, "OLD") +
+	return p.note(id, opDelete, "OLD", "") +
 		fmt.Sprintf("INSERT INTO %s.%s (%s) VALUES (%s);\n", home, goneTable(id), strings.Join(names, ","), strings.Join(values, ","))
 }
 

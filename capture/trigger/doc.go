@@ -4,11 +4,11 @@
 // The triggers write into the schema baraza, never into the application's:
 //
 //   - baraza.log gets one row for each row changed: which table, which row by
-//     its primary key, which columns as a bitmap, when. No values: they are read
+//     its primary key, which columns, when. No values: they are read
 //     from the rows themselves, in one consistent snapshot with the log.
 //   - baraza.gone_N gets a deleted row of table N as it last was, with types
 //     and bits untouched, and what names it at other sites.
-//   - baraza.tables says what N and the bits of its bitmaps mean. A table whose
+//   - baraza.tables says what N and the places of its columns mean. A table whose
 //     columns change gets a new N and new triggers, while log rows written by the
 //     old ones keep their meaning: a generation.
 //

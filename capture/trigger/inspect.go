@@ -20,7 +20,7 @@ import (
 type generation struct {
 	id        int
 	db, table string
-	columns   []string // of bit 0, 1, 2 …
+	columns   []string // at place 0, 1, 2 … of log.same
 	gone      string   // createGone(0) at the time
 	lost      bool     // its table of deleted rows is not there
 }
@@ -36,6 +36,8 @@ type installed struct {
 	generations map[int]*generation
 	triggers    []installedTrigger
 	homeTables  []string
+	// signedZero: the server prints -0 and 0 differently. MariaDB does not.
+	signedZero bool
 }
 
 var ourTrigger = regexp.MustCompile(`^` + home + `_([0-9]+)_[iud]$`)
@@ -48,6 +50,9 @@ func inspect(ctx context.Context, conn *sql.Conn) (*installed, error) {
 	}
 	if err := have.loadTriggers(ctx, conn); err != nil {
 		return nil, fmt.Errorf("read the triggers: %w", err)
+	}
+	if err := conn.QueryRowContext(ctx, "SELECT CONCAT(-1e-300*1e-300) = '-0'").Scan(&have.signedZero); err != nil {
+		return nil, err
 	}
 	rows, err := conn.QueryContext(ctx, "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = ?", home)
 	if err != nil {

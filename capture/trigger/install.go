@@ -25,15 +25,14 @@ var createHome = []string{
 		id BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KEY,
 		tbl SMALLINT UNSIGNED NOT NULL,
 		op TINYINT NOT NULL,
-		at DATETIME(6) NOT NULL,
-		c0 BIGINT UNSIGNED,
-		c1 BIGINT UNSIGNED,
+		at TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+		same VARBINARY(128) COMMENT 'of an update, a byte for each column: 1 where it left the value as it was',
 		k VARBINARY(16000) NOT NULL) ENGINE=InnoDB`,
 	`CREATE TABLE IF NOT EXISTS ` + home + `.tables (
 		id SMALLINT UNSIGNED PRIMARY KEY,
 		db VARCHAR(64) NOT NULL,
 		name VARCHAR(64) NOT NULL,
-		columns LONGTEXT NOT NULL COMMENT 'JSON: the columns of bit 0, 1, 2 ...',
+		columns LONGTEXT NOT NULL COMMENT 'JSON: the columns at place 0, 1, 2 ... of log.same',
 		gone LONGTEXT NOT NULL COMMENT 'how the table of deleted rows was made') ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin`,
 }
 
@@ -52,11 +51,14 @@ func Install(ctx context.Context, db *sql.DB, m *schema.Model) error {
 			return err
 		}
 	}
+	if err := exec(ctx, conn, "SELECT same FROM "+home+".log LIMIT 0"); err != nil {
+		return fmt.Errorf("%s.log is not of this version, and triggers that do not fit it would stop the application; remove them with the version that made them: %w", home, err)
+	}
 	have, err := inspect(ctx, conn)
 	if err != nil {
 		return err
 	}
-	plans, err := makePlans(m)
+	plans, err := makePlans(m, have)
 	if err != nil {
 		return err
 	}
@@ -83,7 +85,7 @@ func State(ctx context.Context, db *sql.DB, m *schema.Model) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	plans, err := makePlans(m)
+	plans, err := makePlans(m, have)
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +139,7 @@ func Uninstall(ctx context.Context, db *sql.DB) error {
 	return nil
 }
 
-func makePlans(m *schema.Model) ([]*plan, error) {
+func makePlans(m *schema.Model, have *installed) ([]*plan, error) {
 	ts, err := sqlrow.NewTables(m)
 	if err != nil {
 		return nil, err
@@ -151,6 +153,7 @@ func makePlans(m *schema.Model) ([]*plan, error) {
 		if err != nil {
 			return nil, err
 		}
+		p.signedZero = have.signedZero
 		plans = append(plans, p)
 	}
 	return plans, nil

@@ -1,6 +1,7 @@
 package trigger
 
 import (
+	"fmt"
 	"math/bits"
 
 	"baraza/internal/sqlrow"
@@ -35,15 +36,19 @@ func (m mask) each(f func(i int)) {
 	}
 }
 
-// written translates a bitmap of the log to the columns as they are now.
-func (n *numbered) written(bitmap mask) mask {
+// written translates what a log row says of an update (see plan.same) to the
+// columns as they are now.
+func (n *numbered) written(same []byte) (mask, error) {
 	m := n.unknown
-	bitmap.each(func(bit int) {
-		if bit < len(n.shipped) && n.shipped[bit] >= 0 {
-			m.set(n.shipped[bit])
+	if len(same) != len(n.shipped) {
+		return m, fmt.Errorf("it tells of %d columns of table %s, not %d", len(same), n.table, len(n.shipped))
+	}
+	for i, s := range same {
+		if s == 0 && n.shipped[i] >= 0 {
+			m.set(n.shipped[i])
 		}
-	})
-	return m
+	}
+	return m, nil
 }
 
 // columnSets gives rows of one shape one slice of column names.

@@ -31,12 +31,13 @@ type reading struct {
 
 // entry is one row of the log.
 type entry struct {
-	id     uint64
-	gen    *numbered
-	op     int
-	at     int64
-	bitmap mask
-	pk     []crdt.Value
+	id  uint64
+	gen *numbered
+	op  int
+	at  int64
+	// written are the columns that an update changed.
+	written mask
+	pk      []crdt.Value
 }
 
 // Close implements capture.Reading. A connection whose state is not sure is not
@@ -107,59 +108,69 @@ func (r *reading) next(ctx context.Context, limit int) (*capture.Part, error) {
 
 // page reads the next log rows.
 func (r *reading) page(ctx context.Context, limit int) ([]entry, error) {
-	rows, err := r.conn.QueryContext(ctx, fmt.Sprintf("SELECT id, tbl, op, at, %s, k FROM %s.log WHERE id > %d ORDER BY id LIMIT %d", masks, home, r.last, limit))
+	rows, err := r.conn.QueryContext(ctx, fmt.Sprintf("SELECT id, tbl, op, at, same, k FROM %s.log WHERE id > %d ORDER BY id LIMIT %d", home, r.last, limit))
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 	var entries []entry
-	var at, key sql.RawBytes
-	var numbers []int // generations not known yet are looked up after the rows
-	var raw [][]byte
+	var at, same, key sql.RawBytes
+	var raw []rawEntry // generations not known yet are looked up after the rows
 	for rows.Next() {
 		var e entry
 		var number int
-		if err := rows.Scan(&e.id, &number, &e.op, &at, &e.bitmap[0], &e.bitmap[1], &key); err != nil {
+		if err := rows.Scan(&e.id, &number, &e.op, &at, &same, &key); err != nil {
 			return nil, err
 		}
 		if e.at, err = micros(at); err != nil {
 			return nil, fmt.Errorf("row %d: %w", e.id, err)
 		}
-		entries, numbers, raw = append(entries, e), append(numbers, number), append(raw, bytes.Clone(key))
+		entries, raw = append(entries, e), append(raw, rawEntry{number, bytes.Clone(same), bytes.Clone(key)})
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err
 	}
 	for i := range entries {
-		if err := r.complete(ctx, &entries[i], numbers[i], raw[i]); err != nil {
+		if err := r.complete(ctx, &entries[i], raw[i]); err != nil {
 			return nil, fmt.Errorf("row %d: %w", entries[i].id, err)
 		}
 	}
 	return entries, nil
 }
 
+// rawEntry is what the log says that only the generation explains.
+type rawEntry struct {
+	number    int
+	same, key []byte
+}
+
 // complete fills in what a log row means.
-func (r *reading) complete(ctx context.Context, e *entry, number int, key []byte) error {
-	e.gen = r.s.generations[number]
+func (r *reading) complete(ctx context.Context, e *entry, raw rawEntry) error {
+	e.gen = r.s.generations[raw.number]
 	if e.gen == nil {
 		if err := r.s.loadGenerations(ctx, r.s.db); err != nil {
 			return err
 		}
-		if e.gen = r.s.generations[number]; e.gen == nil {
-			return fmt.Errorf("table number %d is not in %s.tables", number, home)
+		if e.gen = r.s.generations[raw.number]; e.gen == nil {
+			return fmt.Errorf("table number %d is not in %s.tables", raw.number, home)
 		}
 	}
 	if e.gen.now == nil || e.op == opDelete {
 		return nil
 	}
+	var err error
+	if e.op == opUpdate {
+		if e.written, err = e.gen.written(raw.same); err != nil {
+			return err
+		}
+	}
 	columns := e.gen.now.PrimaryKey()
-	parts := bytes.Split(key, []byte{','})
+	parts := bytes.Split(raw.key, []byte{','})
 	if len(parts) != len(columns) {
 		return fmt.Errorf("the primary key of table %s has changed since: %w", e.gen.table, ErrSchemaChanged)
 	}
 	e.pk = make([]crdt.Value, len(parts))
 	for i := range columns {
-		var err error
 		if e.pk[i], err = columns[i].ParseKey(parts[i]); err != nil {
 			return err
 		}
@@ -242,7 +253,7 @@ func (w *work) add(e *entry) {
 func (tw *tableWork) add(e *entry) {
 	m := full(len(tw.table.Columns))
 	if e.op == opUpdate {
-		m = e.gen.written(e.bitmap)
+		m = e.written
 	}
 	id := tw.table.LocalKey(e.pk)
 	row := tw.byPK[id]

@@ -51,7 +51,9 @@ type Column struct {
 	kind kind
 	fold folding
 	// stamp: a TIMESTAMP, which the server shows in the session's time zone.
-	stamp   bool
+	stamp bool
+	// plain: CHAR, VARCHAR or TEXT.
+	plain   bool
 	charset string
 }
 
@@ -62,7 +64,7 @@ func NewColumn(c *schema.Column) (Column, error) {
 		return Column{}, fmt.Errorf("column %s: the type %s is not known; exclude the table", c.Name, c.Type)
 	}
 	return Column{Name: c.Name, Expr: selectExpr(QuoteName(c.Name), k, c.Type), kind: k, fold: foldingOf(c.Collation),
-		stamp: c.Base == "timestamp", charset: c.Charset}, nil
+		stamp: c.Base == "timestamp", plain: strings.HasSuffix(c.Base, "char") || strings.HasSuffix(c.Base, "text"), charset: c.Charset}, nil
 }
 
 // selectExpr: the server prints a FLOAT with 6 digits and a DOUBLE(M,D) with D
