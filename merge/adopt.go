@@ -16,6 +16,7 @@ func Logical(inTable *Row, s *State, losses []crdt.Loss) *crdt.Row {
 // another site rather than changed: Lock, then Adopt.
 func (m *Merger) NewAdoption(ids []RowID) *Piece {
 	p := m.NewPiece(nil)
+	p.adopting = true
 	for _, id := range ids {
 		p.work(id)
 	}
@@ -32,7 +33,8 @@ func (p *Piece) InTable(id RowID) *Row {
 
 // Adopt makes the rows what they are given as, whatever their states were, and
 // places them as Merge does. A row that is not to exist is taken from its
-// table; its stamps say whether that is for good.
+// table, unless rows refer to it, which other sites may not know yet; its stamps
+// say whether that is for good.
 func (p *Piece) Adopt(ctx context.Context, tx Tx, states States, rows map[RowID]*crdt.Row) error {
 	for _, name := range p.strangers {
 		for _, w := range p.tables[name].order {

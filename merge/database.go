@@ -32,6 +32,10 @@ type Tx interface {
 	// rows found from being deleted until the end. t need not be replicated.
 	// Rows inserted earlier in this transaction are found.
 	Resolve(ctx context.Context, t *schema.Table, keys []crdt.Key) ([]bool, error)
+	// Referrers returns the rows that refer to rows of parent with these keys,
+	// as they are now, without locking them: ErrTooMany if there are more than
+	// limit. Rows that cannot be named have no key.
+	Referrers(ctx context.Context, parent *schema.Table, by *schema.Referrer, keys []crdt.Key, limit int) ([]Link, error)
 	// Insert adds rows that Lock did not find. Columns missing from a row get
 	// the database's default. References must resolve. Rows that the
 	// database refuses are returned as errors; the others are in.
@@ -58,6 +62,12 @@ type Row struct {
 	Columns []string
 	Values  []crdt.Value
 }
+
+// Link is a row that refers to another.
+type Link struct{ Parent, Child crdt.Key }
+
+// ErrTooMany: more rows than asked for.
+var ErrTooMany = errors.New("too many rows")
 
 // ErrRetry says: try the transaction again from Begin, perhaps with fewer rows.
 var ErrRetry = errors.New("the database asks to try the transaction again")

@@ -24,11 +24,13 @@ type Merger struct {
 	Model *schema.Model
 	// Order lists the replicated tables, parents before children.
 	Order []string
+	// referrers are what refers to each table.
+	referrers map[string][]schema.Referrer
 }
 
 // NewMerger returns a merger for the replicated tables of a model.
 func NewMerger(m *schema.Model) *Merger {
-	mg := &Merger{Model: m}
+	mg := &Merger{Model: m, referrers: schema.Referrers(m)}
 	for _, t := range schema.Order(m) {
 		if t.Replicated {
 			mg.Order = append(mg.Order, t.Name)
@@ -47,6 +49,8 @@ type Piece struct {
 	// Deferred, after Merge, are rows that can perhaps be placed now, in a piece
 	// of their own (PieceOf).
 	Deferred []RowID
+	// adopting: rows are taken over by state.
+	adopting bool
 }
 
 // tablePiece is the part of a piece that concerns one table.
@@ -67,6 +71,18 @@ type work struct {
 	state   *State
 	row     *crdt.Row
 	changes []change
+	// revive: the row is dead or gone, but is to be in its table, as a row to be
+	// placed refers to it (R4).
+	revive bool
+	// doomed are removed rows that the row, which is in its table, refers to from
+	// now on, with ON DELETE CASCADE.
+	doomed []target
+}
+
+// target is a reference of a row to a row that is not there.
+type target struct {
+	column string
+	id     RowID
 }
 
 type change struct {
@@ -121,22 +137,31 @@ func (p *Piece) inOrder(each func(*tablePiece) error) error {
 	return nil
 }
 
-// Lock locks the rows that the changes are about. After it the caller takes
-// the local changes that capture has not taken yet, so that no local write is
-// overwritten unseen, and only then calls Merge.
-func (p *Piece) Lock(ctx context.Context, tx Tx) error {
-	return p.inOrder(func(tp *tablePiece) error {
-		rows, err := tx.Lock(ctx, tp.t, tp.keys)
-		if err != nil {
-			return fmt.Errorf("lock rows of table %s: %w", tp.t.Name, err)
+// Lock locks the rows that the changes are about, and those that the database,
+// or R4, may change or remove with them. After it the caller takes the local
+// changes that capture has not taken yet, so that no local write is overwritten
+// unseen, and only then calls Merge.
+func (p *Piece) Lock(ctx context.Context, tx Tx, states States) error {
+	if err := p.inOrder(func(tp *tablePiece) error { return p.lockRows(ctx, tx, tp, tp.keys) }); err != nil {
+		return err
+	}
+	if p.adopting {
+		return nil // what has referrers stays
+	}
+	return p.lockReferrers(ctx, tx, states)
+}
+
+func (p *Piece) lockRows(ctx context.Context, tx Tx, tp *tablePiece, keys []crdt.Key) error {
+	rows, err := tx.Lock(ctx, tp.t, keys)
+	if err != nil {
+		return fmt.Errorf("lock rows of table %s: %w", tp.t.Name, err)
+	}
+	for i := range rows {
+		if w := tp.rows[rows[i].Key]; w != nil {
+			w.inTable = &rows[i]
 		}
-		for i := range rows {
-			if w := tp.rows[rows[i].Key]; w != nil {
-				w.inTable = &rows[i]
-			}
-		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // Merge applies the changes by the rules and writes the outcome: rows to the
@@ -179,6 +204,8 @@ func (p *Piece) applyRules(tp *tablePiece, w *work, states States) error {
 		g := &p.groups[c.group]
 		w.row.Apply(tp.here(c.ch), g.Origin, g.Context)
 	}
+	// A dead row that is not in its table, and waits, was to come back.
+	w.revive = w.inTable == nil && !w.row.Exists && s != nil && s.Dead() && s.Place != InDatabase
 	return nil
 }
 

@@ -12,16 +12,18 @@ import (
 // place writes the rows of a piece to the database. Three passes keep
 // references whole at every statement: inserts and updates with parents before
 // children; references that had to be left NULL because their row came later;
-// deletes with children before parents. Rows that were waiting for a row that
-// came in are placed in further rounds.
+// removals with children before parents. Rows that waited for what a round did
+// are placed in further rounds.
 func (p *Piece) place(ctx context.Context, tx Tx, states States) error {
-	seen := map[RowID]bool{}
+	var rounds []*Piece
+	seen := map[RowID]int{}
 	for round := p; round != nil; {
-		pl := &placing{Piece: round, root: p, tx: tx, states: states, seen: seen}
+		rounds = append(rounds, round)
+		pl := &placing{Piece: round, rounds: rounds, tx: tx, states: states, seen: seen}
 		if err := pl.run(ctx); err != nil {
 			return err
 		}
-		next, err := pl.wake(ctx)
+		next, err := pl.next(ctx)
 		if err != nil {
 			return err
 		}
@@ -33,7 +35,7 @@ func (p *Piece) place(ctx context.Context, tx Tx, states States) error {
 // placing is one round of place.
 type placing struct {
 	*Piece
-	root   *Piece // that of the first round
+	rounds []*Piece // up to this one
 	tx     Tx
 	states States
 	// patches are references written as NULL until their row is in.
@@ -41,9 +43,12 @@ type placing struct {
 	// arrived are rows that were inserted; changed tables freed unique values.
 	arrived []RowID
 	freed   map[string]bool
-	// seen are held rows tried again in this transaction: each is once. A row
-	// that waits for several is woken by each of them.
-	seen map[RowID]bool
+	// departed are rows that are removed from now on, revive those that are to
+	// come back, released those that a row no longer refers to.
+	departed, revive, released []RowID
+	// seen counts how often a row was tried again in this transaction, but for
+	// what arrived: a row that waits for several is woken by each of them.
+	seen map[RowID]int
 }
 
 type patch struct {
@@ -59,14 +64,7 @@ func (pl *placing) run(ctx context.Context) error {
 	if err := pl.writePatches(ctx); err != nil {
 		return err
 	}
-	for _, name := range slices.Backward(pl.m.Order) {
-		if tp := pl.tables[name]; tp != nil {
-			if err := pl.deleteRows(ctx, tp); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	return pl.removeRows(ctx)
 }
 
 // writeTable inserts and updates the rows of one table.
@@ -78,8 +76,8 @@ func (pl *placing) writeTable(ctx context.Context, tp *tablePiece) error {
 	inserts, updates := &batch{}, &batch{}
 	for _, w := range tp.order {
 		switch {
-		case !w.row.Exists:
-			continue // deleteRows
+		case !w.row.Exists && !w.revive:
+			continue // removeRows
 		case w.inTable == nil:
 			if err := pl.planInsert(tp, w, found, inserts); err != nil {
 				return err
@@ -124,6 +122,15 @@ func (k *keptColumns) wait(column string, v crdt.Value, target RowID) {
 	k.reason = waitsFor(k.missing)
 }
 
+// null keeps a reference to a removed row.
+func (k *keptColumns) null(column string, v crdt.Value, target RowID) {
+	k.add(column, v)
+	k.missing = append(k.missing, target)
+	if k.place == InDatabase {
+		k.place, k.reason = Nulled, goneWith(target)
+	}
+}
+
 func (b *batch) add(w *work, r Row, k keptColumns) {
 	b.rows, b.work, b.kept = append(b.rows, r), append(b.work, w), append(b.kept, k)
 }
@@ -136,47 +143,87 @@ func (pl *placing) planInsert(tp *tablePiece, w *work, found resolved, out *batc
 			return pl.keepWhole(w, Aside, "the row's insert was never seen here, only later changes of it", nil)
 		}
 	}
-	var kept keptColumns
-	columns, values := r.Columns, r.Values
-	var missing []RowID
-	var lacking []string
-	patched := false
-	for i, name := range r.Columns {
+	in, err := pl.references(tp, w, found)
+	if err != nil {
+		return err
+	}
+	if len(in.gone) > 0 {
+		pl.departed = append(pl.departed, w.id)
+		return pl.keepWhole(w, Gone, goneWith(in.gone[0]), append(in.gone, in.missing...))
+	}
+	if allIn(in.missing, in.revive) { // else it must wait anyway
+		pl.revive = append(pl.revive, in.revive...)
+	}
+	if len(in.missing) > 0 {
+		return pl.keepWhole(w, Waiting, waitsFor(in.missing), in.missing)
+	}
+	columns, values := r.Columns, in.values
+	if len(in.lacking) > 0 {
+		columns, values = without(columns, values, in.lacking)
+	}
+	if in.patched {
+		pl.patches = append(pl.patches, patch{w, tp})
+	}
+	out.add(w, Row{Key: w.id.Key, Columns: columns, Values: values}, in.kept)
+	return nil
+}
+
+// insertion is what becomes of the references of a row to be inserted.
+type insertion struct {
+	values  []crdt.Value // to write
+	kept    keptColumns
+	lacking []string // columns that the table does not have
+	patched bool     // references are written when their rows are in
+	// missing are rows without which it cannot go in; of those that it refers to,
+	// gone take it with them, and revive come back for it.
+	missing, gone, revive []RowID
+}
+
+func (pl *placing) references(tp *tablePiece, w *work, found resolved) (in insertion, err error) {
+	all := w.row.Values
+	in.values = all
+	for i, name := range w.row.Columns {
 		col := tp.t.Column(name)
 		if col == nil || col.Generated {
-			kept.add(name, values[i])
-			lacking = append(lacking, name)
+			in.kept.add(name, all[i])
+			in.lacking = append(in.lacking, name)
 			continue
 		}
 		ref := tp.t.Reference(name)
-		if ref == nil || found.has(ref.Table, values[i]) {
+		if ref == nil || found.has(ref.Table, all[i]) {
 			continue
 		}
-		key, _ := values[i].Key()
-		target := RowID{ref.Table, key}
-		if col.Nullable && pl.comesLater(tp, target) {
-			values = replace(values, r.Values, i, crdt.Null)
-			patched = true
+		key, _ := all[i].Key()
+		to := RowID{ref.Table, key}
+		if to == w.id {
+			continue // it goes in with the row, when nothing else is missing
+		}
+		if col.Nullable && pl.comesLater(tp, to) {
+			in.values = replace(in.values, all, i, crdt.Null)
+			in.patched = true
 			continue
 		}
-		if col.Nullable && pl.backward(tp, ref) {
-			values = replace(values, r.Values, i, crdt.Null)
-			kept.wait(name, r.Values[i], target)
-			continue
+		why, err := pl.absence(w, col, ref, to)
+		if err != nil {
+			return in, err
 		}
-		missing = append(missing, target)
+		if why == revives {
+			in.revive = append(in.revive, to)
+		}
+		switch {
+		case why == goes:
+			in.gone = append(in.gone, to)
+		case why == nulls:
+			in.values = replace(in.values, all, i, crdt.Null)
+			in.kept.null(name, all[i], to)
+		case col.Nullable && pl.backward(tp, ref):
+			in.values = replace(in.values, all, i, crdt.Null)
+			in.kept.wait(name, all[i], to)
+		default:
+			in.missing = append(in.missing, to)
+		}
 	}
-	if len(missing) > 0 {
-		return pl.keepWhole(w, Waiting, waitsFor(missing), missing)
-	}
-	if len(lacking) > 0 {
-		columns, values = without(columns, values, lacking)
-	}
-	if patched {
-		pl.patches = append(pl.patches, patch{w, tp})
-	}
-	out.add(w, Row{Key: w.id.Key, Columns: columns, Values: values}, kept)
-	return nil
+	return in, nil
 }
 
 // planUpdate decides which columns of a row that is in the table to write.
@@ -197,12 +244,20 @@ func (pl *placing) planUpdate(tp *tablePiece, w *work, found resolved, out *batc
 		if w.inTable.Values[j] == r.Values[i] {
 			continue
 		}
-		if ref := tp.t.Reference(name); ref != nil && !found.has(ref.Table, r.Values[i]) {
-			key, _ := r.Values[i].Key()
-			kept.wait(name, r.Values[i], RowID{ref.Table, key})
-			continue
+		v := r.Values[i]
+		if ref := tp.t.Reference(name); ref != nil && !found.has(ref.Table, v) {
+			null, err := pl.updateAbsent(tp, w, ref, v, &kept)
+			if err != nil {
+				return err
+			}
+			if v = crdt.Null; !null || w.inTable.Values[j].IsNull() {
+				continue
+			}
 		}
-		columns, values = append(columns, name), append(values, r.Values[i])
+		columns, values = append(columns, name), append(values, v)
+	}
+	if len(w.doomed) > 0 {
+		return nil // removeRows
 	}
 	if len(columns) == 0 {
 		return pl.keepColumns(w, kept)
@@ -219,7 +274,7 @@ func (pl *placing) comesLater(tp *tablePiece, target RowID) bool {
 		return false
 	}
 	w := later.rows[target.Key]
-	return w != nil && w.row.Exists && w.inTable == nil &&
+	return w != nil && w.comesIn() &&
 		slices.Index(pl.m.Order, target.Table) > slices.Index(pl.m.Order, tp.name)
 }
 
@@ -241,11 +296,15 @@ func (pl *placing) insert(ctx context.Context, tp *tablePiece, b *batch) error {
 	}
 	bad := byKey(refused)
 	for i, w := range b.work {
-		if e, ok := bad[w.id.Key]; ok {
-			err = pl.refusedInsert(w, e)
-		} else {
+		e, refused := bad[w.id.Key]
+		if !refused {
 			pl.arrived = append(pl.arrived, w.id)
 			w.inTable = &b.rows[i]
+		}
+		switch {
+		case refused:
+			err = pl.refusedInsert(w, e)
+		default:
 			err = pl.keepColumns(w, b.kept[i])
 		}
 		if err != nil {
@@ -276,6 +335,7 @@ func (pl *placing) update(ctx context.Context, tp *tablePiece, b *batch) error {
 	bad := byKey(refused)
 	for i, w := range b.work {
 		kept := b.kept[i]
+		pl.releases(tp.t, w, b.rows[i].Columns)
 		if e, ok := bad[w.id.Key]; ok {
 			kept.columns = append(kept.columns, b.rows[i].Columns...)
 			kept.values = append(kept.values, b.rows[i].Values...)
@@ -314,38 +374,6 @@ func (pl *placing) writePatches(ctx context.Context) error {
 	return nil
 }
 
-// deleteRows removes the rows that the rules say are gone.
-func (pl *placing) deleteRows(ctx context.Context, tp *tablePiece) error {
-	var keys []crdt.Key
-	for _, w := range tp.order {
-		if !w.row.Exists && w.inTable != nil {
-			keys = append(keys, w.id.Key)
-		}
-	}
-	var refused []RowError
-	if len(keys) > 0 {
-		var err error
-		if refused, err = pl.tx.Delete(ctx, tp.t, keys); err != nil {
-			return fmt.Errorf("delete from table %s: %w", tp.name, err)
-		}
-		pl.freed[tp.name] = pl.freed[tp.name] || len(refused) < len(keys)
-	}
-	bad := byKey(refused)
-	for _, w := range tp.order {
-		if w.row.Exists {
-			continue
-		}
-		s := newState(w, InDatabase, "", w.row.Columns, w.row.Values)
-		if e, ok := bad[w.id.Key]; ok {
-			s.Place, s.Reason = Aside, e.Detail
-		}
-		if err := put(pl.states, w, s); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // keepWhole keeps a row that is not in the table with its state.
 func (pl *placing) keepWhole(w *work, place Place, reason string, missing []RowID) error {
 	s := newState(w, place, reason, w.row.Columns, w.row.Values)
@@ -354,126 +382,19 @@ func (pl *placing) keepWhole(w *work, place Place, reason string, missing []RowI
 }
 
 // keepColumns keeps the state of a row that is in the table, with the values
-// that the table does not hold.
+// that the table does not hold; of a dead one, with all of them.
 func (pl *placing) keepColumns(w *work, k keptColumns) error {
+	if !w.row.Exists {
+		return pl.keepWhole(w, Kept, keptReason, k.missing)
+	}
 	s := newState(w, k.place, k.reason, k.columns, k.values)
 	s.Missing = k.missing
 	return put(pl.states, w, s)
 }
 
-// wake returns the next round: rows that waited for a row that arrived, and
-// rows of tables where a unique value may have been freed. nil when none.
-func (pl *placing) wake(ctx context.Context) (*Piece, error) {
-	var ids []RowID
-	for _, id := range pl.arrived { // each arrives once, so this ends
-		waiting, err := pl.states.WaitingFor(id)
-		if err != nil {
-			return nil, err
-		}
-		ids = append(ids, waiting...)
-	}
-	for _, name := range pl.m.Order {
-		if pl.freed[name] {
-			held, err := pl.states.NotPlaced(name, retryRowsMax)
-			if err != nil {
-				return nil, err
-			}
-			for _, id := range held {
-				if !pl.seen[id] {
-					pl.seen[id] = true
-					ids = append(ids, id)
-				}
-			}
-		}
-	}
-	next := pl.m.NewPiece(nil)
-	for _, id := range ids {
-		if !pl.m.replicated(id.Table) {
-			continue
-		}
-		later, err := pl.inTableUnlocked(id)
-		if err != nil {
-			return nil, err
-		}
-		if later {
-			pl.root.Deferred = append(pl.root.Deferred, id)
-			continue
-		}
-		next.work(id)
-	}
-	if len(next.tables) == 0 {
-		return nil, nil
-	}
-	if err := next.reload(ctx, pl.tx, pl.states); err != nil {
-		return nil, err
-	}
-	next.deferTo(pl.root)
-	return next, nil
-}
-
-// inTableUnlocked reports whether a row is in its table by its state, and not
-// locked by the first round: then it is not locked only to be deferred, since
-// there may be very many.
-func (pl *placing) inTableUnlocked(id RowID) (bool, error) {
-	if tp := pl.root.tables[id.Table]; tp != nil && tp.rows[id.Key] != nil {
-		return false, nil
-	}
-	s, err := pl.states.State(id)
-	if err != nil || s == nil {
-		return false, err
-	}
-	for _, c := range pl.m.Model.Tables[id.Table].Identity.Columns {
-		if find(s.Columns, c) < 0 {
-			return true, nil
-		}
-	}
-	return false, nil
-}
-
-// deferTo leaves out rows that are in their table and that root did not lock:
-// an application may have changed them since the local changes were taken, and
-// no local write may be overwritten unseen. A row that is not in its table has
-// no such danger; should it be there by now, the insert says so.
-func (p *Piece) deferTo(root *Piece) {
-	for _, name := range p.m.Order {
-		tp := p.tables[name]
-		if tp == nil {
-			continue
-		}
-		tp.order = slices.DeleteFunc(tp.order, func(w *work) bool {
-			locked := root.tables[name] != nil && root.tables[name].rows[w.id.Key] != nil
-			if w.inTable == nil || locked {
-				return false
-			}
-			root.Deferred = append(root.Deferred, w.id)
-			delete(tp.rows, w.id.Key)
-			return true
-		})
-	}
-}
-
-// retryRowsMax bounds how many held rows of a table one transaction tries
-// again, in rows.
-const retryRowsMax = 200
-
 func (m *Merger) replicated(table string) bool {
 	t := m.Model.Tables[table]
 	return t != nil && t.Replicated
-}
-
-// reload locks and loads rows that have no new change.
-func (p *Piece) reload(ctx context.Context, tx Tx, states States) error {
-	if err := p.Lock(ctx, tx); err != nil {
-		return err
-	}
-	return p.inOrder(func(tp *tablePiece) error {
-		for _, w := range tp.order {
-			if err := p.applyRules(tp, w, states); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
 }
 
 func byKey(errs []RowError) map[crdt.Key]RowError {
@@ -507,19 +428,4 @@ func without(columns []string, values []crdt.Value, names []string) ([]string, [
 		}
 	}
 	return cs, vs
-}
-
-// PieceOf returns a piece of rows that have no new change, to be placed once
-// more; nil when none of them is in a replicated table.
-func (m *Merger) PieceOf(ids []RowID) *Piece {
-	p := m.NewPiece(nil)
-	for _, id := range ids {
-		if m.replicated(id.Table) {
-			p.work(id)
-		}
-	}
-	if len(p.tables) == 0 {
-		return nil
-	}
-	return p
 }

@@ -40,7 +40,7 @@ func (pl *placing) ask(ctx context.Context, tp *tablePiece, column, table string
 	known := found[table]
 	var keys []crdt.Key
 	for i, w := range tp.order {
-		if !w.row.Exists {
+		if !w.row.Exists && !w.revive {
 			continue
 		}
 		v, _ := w.row.Value(column)
@@ -83,20 +83,23 @@ func (pl *placing) resolveSelf(tp *tablePiece, found resolved) {
 		return
 	}
 	for _, w := range tp.order {
-		if there, asked := self[w.id.Key]; asked && !there && w.row.Exists && w.inTable == nil {
+		if there, asked := self[w.id.Key]; asked && !there && w.comesIn() {
 			self[w.id.Key] = true
 		}
 	}
 	for again := true; again; {
 		again = false
 		for _, w := range tp.order {
-			if w.inTable == nil && w.row.Exists && self[w.id.Key] && pl.mustWait(tp, w, found) {
+			if w.comesIn() && self[w.id.Key] && pl.mustWait(tp, w, found) {
 				self[w.id.Key] = false
 				again = true
 			}
 		}
 	}
 }
+
+// comesIn reports whether a row is to be inserted.
+func (w *work) comesIn() bool { return w.inTable == nil && (w.row.Exists || w.revive) }
 
 // mustWait reports whether a row that is to be inserted refers to a row that
 // is not there and does not come later.

@@ -18,11 +18,20 @@ const (
 	Held
 	// Aside: the database cannot take it as it is; State.Reason says why.
 	Aside
+	// Kept: the row was deleted, but stays in its table as rows refer to it
+	// (R4, RESTRICT).
+	Kept
+	// Gone: the row was not deleted, but is not in its table since a row that it
+	// refers to was (R4, CASCADE).
+	Gone
+	// Nulled: the row is in its table, with NULL where it refers to a row that
+	// was deleted (R4, SET NULL).
+	Nulled
 )
 
 // String returns the place's name as status shows it.
 func (p Place) String() string {
-	return [...]string{"in database", "waiting", "held", "set aside"}[p]
+	return [...]string{"in database", "waiting", "held", "set aside", "kept", "gone", "nulled"}[p]
 }
 
 // State is what is kept of a row beside the database: its stamps, and the
@@ -37,7 +46,8 @@ type State struct {
 	Place   Place
 	// Reason says in one line why the row is not in its place.
 	Reason string
-	// Missing are the rows that a waiting row waits for.
+	// Missing are the rows that a waiting row waits for, and those whose removal
+	// keeps a row, or references of it, out of the table.
 	Missing []RowID
 	// Columns and Values are what the database does not hold: the whole row
 	// when it is deleted or not placed, else single columns that the table
@@ -71,10 +81,13 @@ type States interface {
 	Put(id RowID, s *State, losses []crdt.Loss) error
 	// WaitingFor returns rows that wait for the given row.
 	WaitingFor(id RowID) ([]RowID, error)
-	// NotPlaced returns up to limit rows of a table that are held or set
-	// aside.
+	// NotPlaced returns up to limit rows of a table that are held, set aside or
+	// kept.
 	NotPlaced(table string, limit int) ([]RowID, error)
 }
+
+// Stays reports whether a dead row is in its table all the same.
+func (s *State) Stays() bool { return s.Dead() && (s.Place == Kept || s.Place == Aside) }
 
 // load makes the row that the rules work on from the database's row (nil when
 // the table has none) and the row's state.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"baraza/clock"
+	"baraza/merge"
 	"baraza/node/admin"
 	"baraza/node/replica"
 	"baraza/node/trust"
@@ -308,6 +309,22 @@ func (n *Node) conflict(c *replica.Conflict) admin.Conflict {
 	won := c.WinnerValue.String()
 	if c.Column == "" {
 		won = "(row written)"
+	}
+	switch c.Place {
+	case merge.Kept:
+		return admin.Conflict{
+			ID: conflictID(c), Table: c.ID.Table, Key: c.ID.Key.String(), Rule: "R4",
+			Won: admin.Write{Time: c.Stamp.Time.Time(), Value: "(kept: rows refer to it)"}, Lost: side(c.Stamp, "", true),
+		}
+	case merge.Gone, merge.Nulled:
+		value := c.Value.String()
+		if c.Place == merge.Gone {
+			value = "(row written)"
+		}
+		return admin.Conflict{
+			ID: conflictID(c), Table: c.ID.Table, Key: c.ID.Key.String(), Column: c.Column, Rule: "R4",
+			Won: side(c.Winner, "", true), Lost: side(c.Stamp, value, false),
+		}
 	}
 	return admin.Conflict{
 		ID: conflictID(c), Table: c.ID.Table, Key: c.ID.Key.String(), Column: c.Column, Rule: rule,

@@ -51,6 +51,7 @@ func Run(t *testing.T, make func(t *testing.T) Harness) {
 		{"UpdateRefused", testUpdateRefused},
 		{"Delete", testDelete},
 		{"DeleteActions", testDeleteActions},
+		{"Referrers", testReferrers},
 		{"DeleteRefused", testDeleteRefused},
 		{"Mark", testMark},
 		{"Rollback", testRollback},

@@ -1,10 +1,13 @@
 package dbtest
 
 import (
+	"errors"
+	"slices"
 	"strings"
 
 	"baraza/crdt"
 	"baraza/merge"
+	"baraza/schema"
 )
 
 func testUpdate(s *suite) {
@@ -131,6 +134,57 @@ func testDeleteActions(s *suite) {
 	s.sees("person", "uuid")
 	s.sees("tag", "person_id label")
 	s.sees("remark", "uuid person_id", "#9 NULL")
+}
+
+func testReferrers(s *suite) {
+	s.app(insert("person", person(1, "Ada")), insert("person", person(2, "Bo")), insert("person", person(3, "Cy")),
+		insert("tag", tag(1, "a")), insert("tag", tag(1, "b")), insert("tag", tag(2, "a")), insert("remark", withUUID(9, "person_id", refTo(1))),
+		insert("patient", patient(2)), insert("obs", obs(10, 2)), insert("obs", obs(11, 2, "obs_group_id", refTo(10))))
+	all := schema.Referrers(s.Model)
+	tagKey := func(n int, label string) crdt.Key { return tag(n, label).Key }
+	s.transact(func(tx merge.Tx) {
+		find := func(parent, child, column string, limit int, keys ...crdt.Key) ([]merge.Link, error) {
+			s.Helper()
+			for i := range all[parent] {
+				if by := &all[parent][i]; by.Child.Name == child && by.Columns[0] == column {
+					return tx.Referrers(s.ctx, s.table(parent), by, keys, limit)
+				}
+			}
+			s.Fatalf("nothing refers to %s with %s.%s", parent, child, column)
+			return nil, nil
+		}
+		for _, c := range []struct {
+			parent, child, column string
+			keys                  []crdt.Key
+			want                  []merge.Link
+		}{
+			{"person", "tag", "person_id", []crdt.Key{keyOf(1), keyOf(3), keyOf(77)}, []merge.Link{{Parent: keyOf(1), Child: tagKey(1, "a")}, {Parent: keyOf(1), Child: tagKey(1, "b")}}},
+			{"person", "tag", "person_id", []crdt.Key{keyOf(2), keyOf(1)}, []merge.Link{{Parent: keyOf(1), Child: tagKey(1, "a")}, {Parent: keyOf(1), Child: tagKey(1, "b")}, {Parent: keyOf(2), Child: tagKey(2, "a")}}},
+			{"person", "remark", "person_id", []crdt.Key{keyOf(1)}, []merge.Link{{Parent: keyOf(1), Child: keyOf(9)}}},
+			{"person", "patient", "patient_id", []crdt.Key{keyOf(1), keyOf(2)}, []merge.Link{{Parent: keyOf(2), Child: patientKey(2)}}},
+			{"patient", "obs", "patient_id", []crdt.Key{patientKey(2)}, []merge.Link{{Parent: patientKey(2), Child: keyOf(10)}, {Parent: patientKey(2), Child: keyOf(11)}}},
+			{"obs", "obs", "obs_group_id", []crdt.Key{keyOf(10), keyOf(11)}, []merge.Link{{Parent: keyOf(10), Child: keyOf(11)}}},
+			{"person", "tag", "person_id", nil, nil},
+		} {
+			got, err := find(c.parent, c.child, c.column, 100, c.keys...)
+			s.ok(err)
+			slices.SortFunc(got, func(a, b merge.Link) int { return strings.Compare(string(a.Child), string(b.Child)) })
+			if !slices.Equal(got, c.want) {
+				s.Errorf("%s.%s refers to %s %v: %v, want %v", c.child, c.column, c.parent, c.keys, got, c.want)
+			}
+		}
+		if _, err := find("person", "tag", "person_id", 2, keyOf(1)); err != nil {
+			s.Errorf("as many rows as asked for: %v", err)
+		}
+		if _, err := find("person", "tag", "person_id", 2, keyOf(1), keyOf(2)); !errors.Is(err, merge.ErrTooMany) {
+			s.Errorf("more rows than asked for: %v, want ErrTooMany", err)
+		}
+		// What this transaction did counts.
+		s.insert(tx, "tag", tag(3, "c"))
+		if got, err := find("person", "tag", "person_id", 10, keyOf(3)); err != nil || len(got) != 1 {
+			s.Errorf("a row inserted just now: %v, %v", got, err)
+		}
+	})
 }
 
 func testDeleteRefused(s *suite) {

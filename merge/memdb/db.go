@@ -19,11 +19,13 @@ const (
 	StepBegin   Step = "begin"
 	StepLock    Step = "lock"
 	StepResolve Step = "resolve"
-	StepInsert  Step = "insert"
-	StepUpdate  Step = "update"
-	StepDelete  Step = "delete"
-	StepRelease Step = "release"
-	StepMark    Step = "mark"
+	// StepReferrers looks for rows that refer to others.
+	StepReferrers Step = "referrers"
+	StepInsert    Step = "insert"
+	StepUpdate    Step = "update"
+	StepDelete    Step = "delete"
+	StepRelease   Step = "release"
+	StepMark      Step = "mark"
 	// StepCommit fails a commit that does not take effect.
 	StepCommit Step = "commit"
 	// StepCommitted fails a commit that has taken effect: the answer is lost.

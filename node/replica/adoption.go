@@ -42,7 +42,9 @@ func (b *BringUp) Finish(ctx context.Context, scan merge.Scan, alive func(table 
 	if err := a.fill(ctx, scan, alive); err != nil {
 		return r.abandon(t, fmt.Errorf("write the adoption batch: %w", err))
 	}
-	a.finish()
+	if err := a.finish(); err != nil {
+		return r.abandon(t, fmt.Errorf("write the adoption batch: %w", err))
+	}
 	seen, err := a.seen()
 	if err != nil {
 		return r.abandon(t, fmt.Errorf("write local changes: %w", err))
@@ -388,6 +390,5 @@ func (a *adoption) seen() (*local, error) {
 			}
 		}
 	}
-	l.finish()
-	return l, nil
+	return l, l.finish()
 }

@@ -107,7 +107,7 @@ func (r *Replica) adoptGroup(g *group, l *local) {
 func (r *Replica) fill(ctx context.Context, g *group, tx merge.Tx, t *txn, l *local) (Result, error) {
 	var res Result
 	if g.large {
-		if err := r.lockAll(ctx, g, tx); err != nil {
+		if err := r.lockAll(ctx, g, tx, t); err != nil {
 			return res, err
 		}
 		if err := r.takePending(ctx, tx, l); err != nil {
@@ -123,7 +123,7 @@ func (r *Replica) fill(ctx context.Context, g *group, tx merge.Tx, t *txn, l *lo
 			break
 		}
 		p := r.merger.NewPiece(in)
-		if err := p.Lock(ctx, tx); err != nil {
+		if err := p.Lock(ctx, tx, t); err != nil {
 			return res, err
 		}
 		if !g.large {
@@ -148,7 +148,9 @@ func (r *Replica) fill(ctx context.Context, g *group, tx merge.Tx, t *txn, l *lo
 		}
 	}
 	res.Batches, res.Woken, res.Local = len(g.batches), len(g.retry), l.changes
-	l.finish()
+	if err := l.finish(); err != nil {
+		return res, err
+	}
 	contexts := maps.Clone(g.contexts)
 	if l.changes > 0 {
 		maps.Copy(contexts, l.contexts())
@@ -161,13 +163,13 @@ func (r *Replica) fill(ctx context.Context, g *group, tx merge.Tx, t *txn, l *lo
 // lockAll locks the rows of all pieces. Local changes can be taken only once in
 // a transaction, as the source gives them again until it is committed; and they
 // are taken when every row is locked.
-func (r *Replica) lockAll(ctx context.Context, g *group, tx merge.Tx) error {
+func (r *Replica) lockAll(ctx context.Context, g *group, tx merge.Tx, t *txn) error {
 	for i := 0; ; i++ {
 		in, err := g.piece(r, i)
 		if err != nil || in == nil {
 			return err
 		}
-		if err := r.merger.NewPiece(in).Lock(ctx, tx); err != nil {
+		if err := r.merger.NewPiece(in).Lock(ctx, tx, t); err != nil {
 			return err
 		}
 	}
@@ -175,7 +177,7 @@ func (r *Replica) lockAll(ctx context.Context, g *group, tx merge.Tx) error {
 
 // retryPiece places rows once more that wait, are held or set aside.
 func (r *Replica) retryPiece(ctx context.Context, p *merge.Piece, tx merge.Tx, t *txn, l *local) error {
-	if err := p.Lock(ctx, tx); err != nil {
+	if err := p.Lock(ctx, tx, t); err != nil {
 		return err
 	}
 	if err := r.takePending(ctx, tx, l); err != nil {

@@ -16,7 +16,7 @@ import (
 // local changes that it has not captured, some to the same rows.
 func crashScenario(t *testing.T, tiny bool) *world {
 	t.Helper()
-	w, err := newWorld(2, false, tiny)
+	w, err := newWorld(2, plain, tiny)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +166,7 @@ func crashAt(t *testing.T, tiny, captureFirst bool, kind faultKind, n int, want 
 
 // A store of one site is not opened as another's.
 func TestStoreHasOneOwner(t *testing.T) {
-	w, err := newWorld(2, false, false)
+	w, err := newWorld(2, plain, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +180,7 @@ func TestStoreHasOneOwner(t *testing.T) {
 // transaction; batches of others that need it wait, those that do not go on.
 func TestBatchArrivesInPieces(t *testing.T) {
 	ctx := context.Background()
-	w, err := newWorld(3, false, true)
+	w, err := newWorld(3, plain, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -243,7 +243,7 @@ func TestBatchArrivesInPieces(t *testing.T) {
 func TestQuarantine(t *testing.T) {
 	ctx := context.Background()
 	for _, tiny := range []bool{false, true} {
-		w, err := newWorld(3, false, tiny)
+		w, err := newWorld(3, plain, tiny)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -297,7 +297,7 @@ func TestQuarantine(t *testing.T) {
 // A tombstone keeps the values: a write newer than the delete brings the whole
 // row back, at sites that never saw it alive too.
 func TestRevival(t *testing.T) {
-	w, err := newWorld(3, false, false)
+	w, err := newWorld(3, plain, false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -46,7 +46,9 @@ func (r *Replica) Capture(ctx context.Context) (int, error) {
 	if l.ids.Len() == 0 {
 		return 0, nil
 	}
-	l.finish()
+	if err := l.finish(); err != nil {
+		return 0, r.abandon(t, err)
+	}
 	r.saveVectors(t, l.applied, l.contexts(), l.clock.Last())
 	t.set(metaTaken, encodeIDs(l.ids))
 	if err := t.commit(); err != nil {
@@ -107,6 +109,8 @@ type local struct {
 	// tombstone: the later pieces are written over it too.
 	revived map[merge.RowID]clock.Stamp
 	wake    []merge.RowID
+	// unreferred are tables to whose rows a change may have ended a reference.
+	unreferred []string
 
 	pending  []crdt.Change
 	size     int
@@ -155,7 +159,7 @@ func (l *local) row(row *capture.Row) error {
 		return err
 	}
 	if s != nil && s.Dead() && row.Delete {
-		return nil // deleted again, or inserted and deleted within one view
+		return l.deletedAgain(id, s)
 	}
 	ch := crdt.Change{Table: row.Table, Key: row.Key, Delete: row.Delete, Time: l.stamp(row)}
 	if !row.Delete {
@@ -166,8 +170,23 @@ func (l *local) row(row *capture.Row) error {
 	if err := l.merge(id, s, &ch, row); err != nil {
 		return err
 	}
+	l.notesReferences(&ch)
 	l.append(ch)
 	return nil
+}
+
+// deletedAgain notes a delete of a dead row: one that was in its table all the
+// same, or that was inserted and deleted within one view.
+func (l *local) deletedAgain(id merge.RowID, s *merge.State) error {
+	if !s.Stays() {
+		return nil
+	}
+	losses, err := l.t.Losses(id)
+	if err != nil {
+		return err
+	}
+	s.Place, s.Reason, s.Missing = merge.InDatabase, "", nil
+	return l.t.Put(id, s, losses)
 }
 
 // append adds a change to the batch and writes a full entry.
@@ -273,8 +292,7 @@ func (l *local) keptAfter(s *merge.State, ch *crdt.Change) []string {
 	}
 	t := l.r.cfg.Model.Tables[ch.Table]
 	var kept []string
-	// A dead row that is set aside is in its table: the delete was refused.
-	inTable := (!s.Dead() || s.Place == merge.Aside) && !ch.Whole
+	inTable := (!s.Dead() || s.Stays()) && !ch.Whole
 	for _, c := range s.Columns {
 		if t == nil || t.Column(c) == nil || (inTable && !slices.Contains(ch.Columns, c)) {
 			kept = append(kept, c)
@@ -311,14 +329,18 @@ func contextDelta(before, now clock.VersionVector, self clock.SiteID) clock.Vers
 
 // finish ends the batch; where every change turned out to be nothing, there is
 // no batch.
-func (l *local) finish() {
+func (l *local) finish() error {
 	if len(l.pending) == 0 && l.seq+1 == l.first {
-		return
+		return nil
+	}
+	if err := l.wakeKept(); err != nil {
+		return err
 	}
 	l.write(true)
 	self := l.r.cfg.Self
 	l.applied.Set(clock.Entry{Site: self, Seq: l.seq, Through: l.clock.Last()})
 	l.t.set(siteKey(metaHave, self), binary.BigEndian.AppendUint64(nil, l.seq))
+	return nil
 }
 
 // contexts returns what to store as the context of this site's last batch;

@@ -110,7 +110,7 @@ func (r *Replica) fillPublished(ctx context.Context, table string, keys []crdt.K
 		}
 	}
 	p := r.merger.NewPiece([]merge.Incoming{{Origin: r.cfg.Self, Context: l.context, Changes: changes}})
-	if err := p.Lock(ctx, tx); err != nil {
+	if err := p.Lock(ctx, tx, t); err != nil {
 		return err
 	}
 	if err := p.Merge(ctx, tx, t); err != nil {
@@ -119,7 +119,9 @@ func (r *Replica) fillPublished(ctx context.Context, table string, keys []crdt.K
 	for _, ch := range changes {
 		l.append(ch)
 	}
-	l.finish()
+	if err := l.finish(); err != nil {
+		return err
+	}
 	r.saveVectors(t, l.applied, l.contexts(), l.clock.Last())
 	return tx.SetMark(ctx, r.mark+1)
 }

@@ -21,7 +21,9 @@ func (r *Replica) WriteSystem(ctx context.Context, rows []capture.Row) error {
 	if err := l.add(&capture.Part{Rows: rows}); err != nil {
 		return r.abandon(t, err)
 	}
-	l.finish()
+	if err := l.finish(); err != nil {
+		return r.abandon(t, err)
+	}
 	r.saveVectors(t, l.applied, l.contexts(), l.clock.Last())
 	if err := t.commit(); err != nil {
 		return r.abandon(t, fmt.Errorf("write %s: %w", rows[0].Table, err))
@@ -61,13 +63,20 @@ func (r *Replica) SystemRows(table string, each func(merge.Row) error) error {
 type Conflict struct {
 	ID merge.RowID
 	crdt.Loss
+	// Place is InDatabase for what R1 and R2 decided. What R4 did has Kept: the
+	// delete with the stamp has no effect, as rows refer to the row, and there is
+	// no winner; Gone: the row went with one that was deleted; Nulled: so did the
+	// reference.
+	Place merge.Place
 }
 
-// Conflicts calls each for every conflict in key order until it returns false.
+// Conflicts calls each for every conflict in key order, those of R4 last, until
+// it returns false.
 // Losses whose value is visible all the same are left out, and those whose
 // winner wrote the very same value: nothing was lost.
 func (r *Replica) Conflicts(each func(Conflict) bool) error {
 	var bad error
+	stopped := false
 	err := r.cfg.Store.Scan([]byte{keyLoss}, []byte{keyLoss + 1}, func(k, v []byte) bool {
 		l, err := r.names.decodeLoss(v)
 		if err != nil {
@@ -78,12 +87,16 @@ func (r *Replica) Conflicts(each func(Conflict) bool) error {
 			return true
 		}
 		rd := reader{s: string(k[1:])}
-		return each(Conflict{ID: merge.RowID{Table: rd.string(), Key: unpackKey(rd.string())}, Loss: l})
+		stopped = !each(Conflict{ID: merge.RowID{Table: rd.string(), Key: unpackKey(rd.string())}, Loss: l})
+		return !stopped
 	})
 	if err == nil {
 		err = bad
 	}
-	return err
+	if err != nil || stopped {
+		return err
+	}
+	return r.eachRule4(each)
 }
 
 // NotPlaced is a row that is not, or not wholly, in its table.
@@ -104,8 +117,8 @@ func (r *Replica) Counts() (Counts, error) {
 	var c Counts
 	s := r.cfg.Store
 	waiting := map[merge.RowID]bool{}
-	err := s.Scan([]byte{keyWaiting}, []byte{keyWaiting + 1}, func(k, _ []byte) bool {
-		if ids := rowIDs(k); len(ids) == 2 {
+	err := s.Scan([]byte{keyWaiting}, []byte{keyWaiting + 1}, func(k, v []byte) bool {
+		if ids := rowIDs(k); len(ids) == 2 && placeOf(v) == merge.Waiting {
 			waiting[ids[1]] = true
 		}
 		return true
@@ -115,9 +128,10 @@ func (r *Replica) Counts() (Counts, error) {
 	}
 	c.Waiting = len(waiting)
 	err = s.Scan([]byte{keyAside}, []byte{keyAside + 1}, func(_, v []byte) bool {
-		if len(v) > 0 && merge.Place(v[0]) == merge.Held {
+		switch placeOf(v) {
+		case merge.Held:
 			c.Held++
-		} else {
+		case merge.Aside:
 			c.Aside++
 		}
 		return true

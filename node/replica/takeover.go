@@ -215,7 +215,7 @@ func (b *BringUp) put(ctx context.Context, tx merge.Tx, t *txn, c *Chunk) error 
 		return nil
 	}
 	p := b.r.merger.NewAdoption(ids)
-	if err := p.Lock(ctx, tx); err != nil {
+	if err := p.Lock(ctx, tx, t); err != nil {
 		return err
 	}
 	pending, err := b.r.pendingOf(ctx, items)

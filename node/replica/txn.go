@@ -171,7 +171,7 @@ func (t *txn) indexPlace(id merge.RowID, before, after *merge.State) {
 		for _, m := range before.Missing {
 			t.set(waitingKey(m, id), nil)
 		}
-		if before.Place == merge.Held || before.Place == merge.Aside {
+		if indexed(before.Place) {
 			t.set(rowKey(keyAside, id), nil)
 		}
 	}
@@ -180,12 +180,16 @@ func (t *txn) indexPlace(id merge.RowID, before, after *merge.State) {
 	}
 	for _, m := range after.Missing {
 		t.waiting = true
-		t.set(waitingKey(m, id), []byte{})
+		t.set(waitingKey(m, id), []byte{byte(after.Place)})
 	}
-	if after.Place == merge.Held || after.Place == merge.Aside {
+	if indexed(after.Place) {
 		t.set(rowKey(keyAside, id), []byte{byte(after.Place)})
 	}
 }
+
+// indexed reports whether rows in the place are in the index that NotPlaced
+// reads.
+func indexed(p merge.Place) bool { return p == merge.Held || p == merge.Aside || p == merge.Kept }
 
 func waitingKey(missing, id merge.RowID) []byte {
 	b := appendString(rowKey(keyWaiting, missing), id.Table)

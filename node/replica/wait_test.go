@@ -20,7 +20,7 @@ func patient(s *site, n int) memdb.Write {
 // waits for its person, whom the first deleted.
 func waitingPatient(t *testing.T) (a, b *site) {
 	t.Helper()
-	w, err := newWorld(2, true, false)
+	w, err := newWorld(2, clashes, false)
 	if err != nil {
 		t.Fatal(err)
 	}

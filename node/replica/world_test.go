@@ -21,14 +21,21 @@ import (
 type world struct {
 	sites  []*site
 	micros int64
-	// loose: applications also delete rows that others refer to and write
-	// unique values that clash (rules R4 and R5).
-	loose  bool
+	mode   mode
 	ledger map[cell]bool // true: knowingly overwritten
 	trace  []string
 	serial int
 	tiny   bool // the replicas' limits
 }
+
+// mode is what applications do besides what they always do.
+type mode int
+
+const (
+	plain      mode = iota
+	references      // delete rows that others refer to (R4)
+	clashes         // that, and write unique values that clash (R5)
+)
 
 // cell is one value that an application wrote. Such values are unique.
 type cell struct {
@@ -53,8 +60,8 @@ type site struct {
 
 var clinic = dbtest.Model()
 
-func newWorld(sites int, loose, tiny bool) (*world, error) {
-	w := &world{loose: loose, tiny: tiny, ledger: map[cell]bool{}, micros: 1_700_000_000_000_000}
+func newWorld(sites int, m mode, tiny bool) (*world, error) {
+	w := &world{mode: m, tiny: tiny, ledger: map[cell]bool{}, micros: 1_700_000_000_000_000}
 	for n := 1; n <= sites; n++ {
 		s := &site{w: w, n: n, id: clock.SiteID{byte(n)}, faults: &faults{}}
 		s.store = newCrashStore(s.faults)
@@ -274,8 +281,8 @@ func keyOf(n int) crdt.Key      { return crdt.MakeKey(crdt.Text(uuid(n))) }
 func refTo(n int) crdt.Value    { return crdt.Ref(keyOf(n)) }
 func patientKey(n int) crdt.Key { return crdt.MakeKey(refTo(n)) }
 
-// rowsMax is how many rows a table has at most. Where the world is not loose,
-// even ones are never deleted and odd ones never referred to.
+// rowsMax is how many rows a table has at most. In a plain world, even ones are
+// never deleted and odd ones never referred to.
 const rowsMax = 6
 
 // fresh returns a value that no application wrote before.
@@ -285,15 +292,11 @@ func (s *site) fresh() crdt.Value {
 }
 
 func (s *site) parent(rnd *rand.Rand) int {
-	if s.w.loose {
+	if s.w.mode != plain {
 		return 1 + rnd.IntN(rowsMax)
 	}
-	return s.stable(rnd)
+	return 2 * (1 + rnd.IntN(rowsMax/2))
 }
-
-// stable is a row that nobody deletes. Persons that rows refer to ON DELETE
-// CASCADE or SET NULL are of that kind in a loose world too.
-func (s *site) stable(rnd *rand.Rand) int { return 2 * (1 + rnd.IntN(rowsMax/2)) }
 
 func (s *site) maybe(rnd *rand.Rand, v crdt.Value) crdt.Value {
 	if rnd.IntN(3) == 0 {
@@ -318,7 +321,7 @@ func (s *site) row(rnd *rand.Rand) (table string, n int, r merge.Row) {
 		set("note", s.fresh())
 	case 2:
 		table = "patient"
-		if !s.w.loose {
+		if s.w.mode == plain {
 			n = s.parent(rnd)
 		}
 		r.Key = patientKey(n)
@@ -332,7 +335,7 @@ func (s *site) row(rnd *rand.Rand) (table string, n int, r merge.Row) {
 		set("value_text", s.fresh())
 	case 5:
 		table = "tag"
-		p, label := s.stable(rnd), []string{"a", "b"}[rnd.IntN(2)]
+		p, label := s.parent(rnd), []string{"a", "b"}[rnd.IntN(2)]
 		n = 1
 		r.Key = crdt.MakeKey(refTo(p), crdt.Text(label))
 		set("person_id", refTo(p))
@@ -345,17 +348,21 @@ func (s *site) row(rnd *rand.Rand) (table string, n int, r merge.Row) {
 		set("property", property)
 		set("value", s.fresh())
 	case 7:
-		if s.w.loose && rnd.IntN(2) == 0 {
+		if s.w.mode != plain && rnd.IntN(2) == 0 {
 			table = "users"
+			name := n
+			if s.w.mode == clashes {
+				name = rnd.IntN(3)
+			}
 			set("uuid", crdt.Text(uuid(n)))
-			set("username", crdt.Text(fmt.Sprintf("u%d", rnd.IntN(3))))
+			set("username", crdt.Text(fmt.Sprintf("u%d", name)))
 			set("person_id", refTo(s.parent(rnd)))
 			set("creator", refTo([]int{n, s.parent(rnd)}[rnd.IntN(2)]))
 			break
 		}
 		table = "remark"
 		set("uuid", crdt.Text(uuid(n)))
-		set("person_id", s.maybe(rnd, refTo(s.stable(rnd))))
+		set("person_id", s.maybe(rnd, refTo(s.parent(rnd))))
 		set("body", s.fresh())
 	}
 	return table, n, r
@@ -379,7 +386,7 @@ func (s *site) application(rnd *rand.Rand) error {
 			switch {
 			case !there[at]:
 				there[at] = true
-			case (n%2 == 1 || s.w.loose && table != "person") && rnd.IntN(3) == 0:
+			case (n%2 == 1 || s.w.mode != plain) && rnd.IntN(3) == 0:
 				w = memdb.Write{Kind: memdb.Delete, Table: table, Row: merge.Row{Key: r.Key}}
 				there[at] = false
 			default:

@@ -1,0 +1,130 @@
+package merge
+
+import (
+	"fmt"
+	"slices"
+
+	"baraza/crdt"
+	"baraza/schema"
+)
+
+// keptReason is the reason of rows that R4 keeps.
+const keptReason = "it was deleted, but rows refer to it"
+
+func goneWith(id RowID) string {
+	return fmt.Sprintf("row %s of table %s, to which it refers, was deleted", id.Key, id.Table)
+}
+
+// absence is why a referenced row is not in its table, and what R4 makes of it.
+type absence uint8
+
+const (
+	notArrived absence = iota // the reference waits
+	goes                      // it was deleted, and what refers to it goes too
+	nulls                     // it was deleted, and the reference reads NULL
+	revives                   // it was deleted, and comes back
+)
+
+// absence tells it for a reference of w. What is to come back itself brings
+// back all that it needs.
+func (pl *placing) absence(w *work, col *schema.Column, ref *schema.Reference, to RowID) (absence, error) {
+	removed, err := pl.removed(to)
+	if err != nil || !removed {
+		return notArrived, err
+	}
+	action := schema.ActionOf(ref.OnDelete)
+	switch {
+	case action == schema.Cascade && !w.revive:
+		return goes, nil
+	case action == schema.SetNull && col.Nullable:
+		return nulls, nil
+	}
+	return revives, nil
+}
+
+// removed reports whether a row that is not in its table was deleted, or went
+// with one that was, rather than has not arrived.
+func (pl *placing) removed(id RowID) (bool, error) {
+	if w := pl.find(id); w != nil && !w.row.Exists {
+		return w.row.Dead(), nil
+	}
+	s, err := pl.states.State(id)
+	return err == nil && s != nil && (s.Dead() || s.Place == Gone), err
+}
+
+// updateAbsent decides about a reference that a row in its table gets, to a row
+// that is not there; null reports that it becomes NULL.
+func (pl *placing) updateAbsent(tp *tablePiece, w *work, ref *schema.Reference, v crdt.Value, kept *keptColumns) (null bool, err error) {
+	key, _ := v.Key()
+	to := RowID{ref.Table, key}
+	why, err := pl.absence(w, tp.t.Column(ref.Column), ref, to)
+	switch {
+	case err != nil:
+	case why == goes:
+		w.doomed = append(w.doomed, target{ref.Column, to})
+	case why == nulls:
+		kept.null(ref.Column, v, to)
+		return true, nil
+	default:
+		kept.wait(ref.Column, v, to)
+		if why == revives {
+			pl.revive = append(pl.revive, to)
+		}
+	}
+	return false, err
+}
+
+// releases notes that a row in its table no longer refers to what it referred
+// to through these columns: kept rows may go then.
+func (pl *placing) releases(t *schema.Table, w *work, columns []string) {
+	if w.inTable == nil {
+		return
+	}
+	for i, c := range w.inTable.Columns {
+		ref := t.Reference(c)
+		if ref == nil || !slices.Contains(columns, c) {
+			continue
+		}
+		if key, ok := w.inTable.Values[i].Key(); ok {
+			pl.released = append(pl.released, RowID{ref.Table, key})
+		}
+	}
+}
+
+// keptOnly leaves of the released rows those that are kept.
+func (pl *placing) keptOnly() error {
+	any := map[string]bool{}
+	var kept []RowID
+	for _, id := range pl.released {
+		some, asked := any[id.Table]
+		if !asked {
+			rows, err := pl.states.NotPlaced(id.Table, 1)
+			if err != nil {
+				return err
+			}
+			some = len(rows) > 0
+			any[id.Table] = some
+		}
+		if !some {
+			continue
+		}
+		s, err := pl.states.State(id)
+		if err != nil {
+			return err
+		}
+		if s != nil && s.Place == Kept {
+			kept = append(kept, id)
+		}
+	}
+	pl.released = kept
+	return nil
+}
+
+func allIn(ids, all []RowID) bool {
+	for _, id := range ids {
+		if !slices.Contains(all, id) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,509 @@
+package merge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"baraza/crdt"
+	"baraza/schema"
+)
+
+// referrersMax bounds how many rows that refer to one row are looked at, in
+// rows. A row with more stays.
+const referrersMax = 100_000
+
+// removal decides which rows leave their tables (R2, R4). A dead row goes, and
+// with it what refers to it with ON DELETE CASCADE; but not as long as another
+// row, which stays, refers to any of them: then that one stays and all that it
+// refers to. The outcome depends only on which rows are dead and who refers to
+// whom.
+type removal struct {
+	pl         *placing
+	candidates map[RowID]*candidate
+	order      []*candidate
+	checks     []check
+}
+
+// candidate is a row in its table that is dead, or goes with one that is.
+type candidate struct {
+	w     *work
+	stays bool
+	// parents are candidates that it refers to, without SET NULL; with are those
+	// with CASCADE, and children the other way round.
+	parents, with, children []*candidate
+	// nulled are references to it that become NULL when it goes.
+	nulled []nulled
+}
+
+type nulled struct {
+	child  RowID
+	column string
+}
+
+// check is a row that refers to a candidate with RESTRICT.
+type check struct {
+	child  RowID
+	parent *candidate
+}
+
+func (c *candidate) id() RowID { return c.w.id }
+
+// removeRows removes the rows that the rules say are gone, children before
+// parents.
+func (pl *placing) removeRows(ctx context.Context) error {
+	rm := &removal{pl: pl, candidates: map[RowID]*candidate{}}
+	err := pl.inOrder(func(tp *tablePiece) error {
+		for _, w := range tp.order {
+			switch {
+			case w.inTable == nil && !w.row.Exists && !w.revive:
+				if len(w.changes) > 0 {
+					pl.departed = append(pl.departed, w.id)
+				}
+				if err := pl.keepWhole(w, InDatabase, "", nil); err != nil {
+					return err
+				}
+			case w.inTable != nil && !w.revive && (!w.row.Exists || len(w.doomed) > 0):
+				rm.add(w)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if err := rm.plan(ctx); err != nil {
+		return err
+	}
+	if err := rm.apart(ctx); err != nil {
+		return err
+	}
+	for _, name := range slices.Backward(pl.m.Order) {
+		if err := rm.remove(ctx, name); err != nil {
+			return err
+		}
+	}
+	return pl.keptOnly()
+}
+
+func (rm *removal) add(w *work) *candidate {
+	c := rm.candidates[w.id]
+	if c == nil {
+		c = &candidate{w: w}
+		rm.candidates[w.id] = c
+		rm.order = append(rm.order, c)
+	}
+	return c
+}
+
+// plan finds what goes with the candidates, and what stays.
+func (rm *removal) plan(ctx context.Context) error {
+	for done := 0; done < len(rm.order); {
+		front := rm.order[done:]
+		done = len(rm.order)
+		for _, name := range rm.pl.m.Order {
+			if err := rm.follow(ctx, name, front); err != nil {
+				return err
+			}
+		}
+	}
+	for _, k := range rm.checks {
+		child := rm.candidates[k.child]
+		if child == nil {
+			k.parent.stay()
+			continue
+		}
+		child.refersTo(k.parent)
+	}
+	return nil
+}
+
+// refersTo notes that a candidate refers to another, which stays if it does.
+func (c *candidate) refersTo(parent *candidate) {
+	c.parents = append(c.parents, parent)
+	if c.stays {
+		parent.stay()
+	}
+}
+
+// stay keeps a candidate and all that it needs; and what would only have gone
+// with it.
+func (c *candidate) stay() {
+	if c.stays {
+		return
+	}
+	c.stays = true
+	for _, p := range c.parents {
+		p.stay()
+	}
+	for _, child := range c.children {
+		alone := child.w.row.Exists && len(child.w.doomed) == 0
+		if alone && !slices.ContainsFunc(child.with, func(p *candidate) bool { return !p.stays }) {
+			child.stay()
+		}
+	}
+}
+
+// follow looks at what refers to the candidates of one table.
+func (rm *removal) follow(ctx context.Context, table string, front []*candidate) error {
+	var keys []crdt.Key
+	for _, c := range front {
+		if c.w.id.Table == table {
+			keys = append(keys, c.w.id.Key)
+		}
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	m := rm.pl.m
+	for i := range m.referrers[table] {
+		by := &m.referrers[table][i]
+		links, many, err := referrers(ctx, rm.pl.tx, m.Model.Tables[table], by, keys)
+		if err != nil {
+			return err
+		}
+		for _, key := range many {
+			rm.candidates[RowID{table, key}].stay()
+		}
+		for _, l := range links {
+			rm.link(rm.candidates[RowID{table, l.Parent}], by, RowID{by.Child.Name, l.Child})
+		}
+	}
+	return nil
+}
+
+func (rm *removal) link(parent *candidate, by *schema.Referrer, child RowID) {
+	if child == parent.id() {
+		return
+	}
+	w := rm.pl.workOn(child)
+	switch {
+	case rm.pl.adopting || by.OnDelete != schema.Restrict && w == nil:
+		// It was not locked, or other sites may not know it yet.
+		parent.stay()
+	case by.OnDelete == schema.Cascade:
+		c := rm.add(w)
+		c.with, parent.children = append(c.with, parent), append(parent.children, c)
+		c.refersTo(parent)
+	case by.OnDelete == schema.SetNull:
+		parent.nulled = append(parent.nulled, nulled{child, by.Columns[0]})
+	default:
+		rm.checks = append(rm.checks, check{child, parent})
+	}
+}
+
+// workOn returns the latest work of this transaction on a row; nil when it has
+// none.
+func (pl *placing) workOn(id RowID) *work {
+	for _, p := range slices.Backward(pl.rounds) {
+		if w := p.find(id); w != nil && w.row != nil {
+			return w
+		}
+	}
+	return nil
+}
+
+// apart takes away the references by which rows of different tables that go
+// form a circle.
+func (rm *removal) apart(ctx context.Context) error {
+	pl := rm.pl
+	for _, name := range pl.m.Order {
+		t := pl.m.Model.Tables[name]
+		tp := &tablePiece{t: t, name: name}
+		var rows []Row
+		for _, c := range rm.order {
+			if c.stays || c.id().Table != name {
+				continue
+			}
+			if columns := rm.backward(tp, c); len(columns) > 0 {
+				rows = append(rows, Row{Key: c.id().Key, Columns: columns, Values: make([]crdt.Value, len(columns))})
+			}
+		}
+		if len(rows) == 0 {
+			continue
+		}
+		for i := range rows {
+			for j := range rows[i].Values {
+				rows[i].Values[j] = crdt.Null
+			}
+		}
+		if _, err := pl.tx.Update(ctx, t, rows); err != nil {
+			return fmt.Errorf("update table %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// backward lists the columns through which a row that goes refers to one that
+// goes after it.
+func (rm *removal) backward(tp *tablePiece, c *candidate) (columns []string) {
+	for i := range tp.t.References {
+		ref := &tp.t.References[i]
+		if !tp.t.Column(ref.Column).Nullable || !rm.pl.backward(tp, ref) {
+			continue
+		}
+		at := find(c.w.inTable.Columns, ref.Column)
+		if at < 0 {
+			continue
+		}
+		key, _ := c.w.inTable.Values[at].Key()
+		if to := rm.candidates[RowID{ref.Table, key}]; to != nil && !to.stays {
+			columns = append(columns, ref.Column)
+		}
+	}
+	return columns
+}
+
+// remove removes the candidates of one table that go, and settles the states of
+// all of them.
+func (rm *removal) remove(ctx context.Context, table string) error {
+	pl := rm.pl
+	t := pl.m.Model.Tables[table]
+	var all []*candidate
+	var keys []crdt.Key
+	for _, c := range rm.order {
+		if c.id().Table != table {
+			continue
+		}
+		all = append(all, c)
+		if !c.stays {
+			keys = append(keys, c.id().Key)
+		}
+	}
+	var refused []RowError
+	if len(keys) > 0 {
+		var err error
+		if refused, err = pl.tx.Delete(ctx, t, keys); err != nil {
+			return fmt.Errorf("delete from table %s: %w", table, err)
+		}
+		pl.freed[table] = pl.freed[table] || len(refused) < len(keys)
+	}
+	bad := byKey(refused)
+	for _, c := range all {
+		e, isBad := bad[c.id().Key]
+		var err error
+		switch {
+		case isBad:
+			err = rm.refused(c, e)
+		case c.stays:
+			err = rm.stayed(c)
+		default:
+			err = rm.removed(t, c)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// refused settles a row that the database keeps, as with a table that refers to
+// it and is not replicated.
+func (rm *removal) refused(c *candidate, e RowError) error {
+	rm.pl.arrived = append(rm.pl.arrived, c.id()) // for what went with it
+	if c.w.row.Exists {
+		return nil
+	}
+	return rm.pl.keepWhole(c.w, Aside, e.Detail, nil)
+}
+
+func (rm *removal) stayed(c *candidate) error {
+	switch {
+	case !c.w.row.Exists:
+		if !c.w.asInTable() {
+			rm.pl.revive = append(rm.pl.revive, c.id()) // to write the rest
+		}
+		return rm.pl.keepWhole(c.w, Kept, keptReason, nil)
+	case len(c.w.doomed) == 0:
+		return nil
+	}
+	// It is needed, and needs what it refers to.
+	var kept keptColumns
+	for _, d := range c.w.doomed {
+		v, _ := c.w.row.Value(d.column)
+		kept.wait(d.column, v, d.id)
+		rm.pl.revive = append(rm.pl.revive, d.id)
+	}
+	for i, name := range c.w.row.Columns { // its other columns were not written
+		if at := find(c.w.inTable.Columns, name); at < 0 || c.w.inTable.Values[at] != c.w.row.Values[i] {
+			if find(kept.columns, name) < 0 {
+				kept.add(name, c.w.row.Values[i])
+			}
+		}
+	}
+	return rm.pl.keepColumns(c.w, kept)
+}
+
+// asInTable reports whether the table holds the row's values.
+func (w *work) asInTable() bool {
+	for i, name := range w.row.Columns {
+		if at := find(w.inTable.Columns, name); at >= 0 && w.inTable.Values[at] != w.row.Values[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func (rm *removal) removed(t *schema.Table, c *candidate) error {
+	pl := rm.pl
+	pl.departed = append(pl.departed, c.id())
+	pl.releases(t, c.w, c.w.inTable.Columns)
+	for _, n := range c.nulled {
+		if child := rm.candidates[n.child]; child != nil && !child.stays {
+			continue
+		}
+		if err := pl.nullify(n, c.id()); err != nil {
+			return err
+		}
+	}
+	if !c.w.row.Exists {
+		return pl.keepWhole(c.w, InDatabase, "", nil)
+	}
+	var with []RowID
+	for _, d := range c.w.doomed {
+		with = append(with, d.id)
+	}
+	for _, p := range c.with {
+		if !p.stays {
+			with = append(with, p.id())
+		}
+	}
+	return pl.keepWhole(c.w, Gone, goneWith(with[0]), with)
+}
+
+// nullify keeps a reference that the database has made NULL.
+func (pl *placing) nullify(n nulled, to RowID) error {
+	w := pl.workOn(n.child)
+	s, err := pl.states.State(n.child)
+	if err != nil {
+		return err
+	}
+	if s == nil {
+		s = newState(w, InDatabase, "", nil, nil)
+	}
+	if at := find(s.Columns, n.column); at >= 0 {
+		return nil // the whole row is with the state, or the column is
+	}
+	s.Columns, s.Values = append(clip(s.Columns), n.column), append(s.Values[:len(s.Values):len(s.Values)], crdt.Ref(to.Key))
+	s.Missing = append(s.Missing[:len(s.Missing):len(s.Missing)], to)
+	if s.Place == InDatabase {
+		s.Place, s.Reason = Nulled, goneWith(to)
+	}
+	return put(pl.states, w, s)
+}
+
+// lockReferrers locks what may go, or change, with the rows that the piece may
+// remove, however deep.
+func (p *Piece) lockReferrers(ctx context.Context, tx Tx, states States) error {
+	front := map[string][]crdt.Key{}
+	seen := map[RowID]bool{}
+	err := p.inOrder(func(tp *tablePiece) error {
+		for _, w := range tp.order {
+			may, err := w.mayGo(states)
+			if err != nil {
+				return err
+			}
+			if may {
+				seen[w.id] = true
+				front[tp.name] = append(front[tp.name], w.id.Key)
+			}
+		}
+		return nil
+	})
+	for err == nil && len(front) > 0 {
+		front, err = p.lockNext(ctx, tx, front, seen)
+	}
+	return err
+}
+
+// mayGo reports whether a locked row may be removed by its changes.
+func (w *work) mayGo(states States) (bool, error) {
+	if w.inTable == nil {
+		return false, nil
+	}
+	if slices.ContainsFunc(w.changes, func(c change) bool { return c.ch.Delete }) {
+		return true, nil
+	}
+	s, err := states.State(w.id)
+	return err == nil && s != nil && s.Dead(), err
+}
+
+func (p *Piece) lockNext(ctx context.Context, tx Tx, front map[string][]crdt.Key, seen map[RowID]bool) (map[string][]crdt.Key, error) {
+	next := map[string][]crdt.Key{}
+	for _, name := range p.m.Order {
+		if len(front[name]) == 0 {
+			continue
+		}
+		for i := range p.m.referrers[name] {
+			by := &p.m.referrers[name][i]
+			if by.OnDelete == schema.Restrict {
+				continue
+			}
+			links, _, err := referrers(ctx, tx, p.m.Model.Tables[name], by, front[name])
+			if err != nil {
+				return nil, err
+			}
+			keys, err := p.lockChildren(ctx, tx, by.Child.Name, links)
+			if err != nil {
+				return nil, err
+			}
+			for _, key := range keys {
+				id := RowID{by.Child.Name, key}
+				if by.OnDelete == schema.Cascade && !seen[id] {
+					seen[id] = true
+					next[id.Table] = append(next[id.Table], key)
+				}
+			}
+		}
+	}
+	return next, nil
+}
+
+// lockChildren locks the children that are not in the piece yet, and returns
+// those that are there.
+func (p *Piece) lockChildren(ctx context.Context, tx Tx, table string, links []Link) (there []crdt.Key, err error) {
+	var fresh []crdt.Key
+	for _, l := range links {
+		id := RowID{table, l.Child}
+		if l.Child == "" {
+			continue
+		}
+		if p.find(id) == nil {
+			p.work(id)
+			fresh = append(fresh, l.Child)
+		}
+	}
+	if len(fresh) > 0 {
+		if err := p.lockRows(ctx, tx, p.tables[table], fresh); err != nil {
+			return nil, err
+		}
+	}
+	for _, l := range links {
+		if w := p.find(RowID{table, l.Child}); w != nil && w.inTable != nil {
+			there = append(there, l.Child)
+		}
+	}
+	return there, nil
+}
+
+// referrers returns what refers to the rows; many are those to which more rows
+// refer than one looks at.
+func referrers(ctx context.Context, tx Tx, t *schema.Table, by *schema.Referrer, keys []crdt.Key) (links []Link, many []crdt.Key, err error) {
+	links, err = tx.Referrers(ctx, t, by, keys, referrersMax)
+	switch {
+	case errors.Is(err, ErrTooMany) && len(keys) == 1:
+		return nil, keys, nil
+	case errors.Is(err, ErrTooMany):
+		half := len(keys) / 2
+		links, many, err = referrers(ctx, tx, t, by, keys[:half])
+		if err != nil {
+			return nil, nil, err
+		}
+		more, moreMany, err := referrers(ctx, tx, t, by, keys[half:])
+		return append(links, more...), append(many, moreMany...), err
+	case err != nil:
+		return nil, nil, fmt.Errorf("look for rows of table %s that refer to table %s: %w", by.Child.Name, t.Name, err)
+	}
+	return links, nil, nil
+}

@@ -1,0 +1,170 @@
+package merge
+
+import (
+	"context"
+	"slices"
+)
+
+// retryRowsMax bounds how many held rows of a table one transaction tries
+// again, in rows.
+const retryRowsMax = 200
+
+// tryMax bounds how often a row is tried again in one transaction, but for the
+// arrival of what it waits for. What is left is tried later.
+const tryMax = 3
+
+// wake returns the next round: rows that waited for what came in or was
+// removed, rows of tables where a unique value may have been freed, and rows
+// that R4 brings back or lets go. nil when none.
+func (pl *placing) wake() (ids []RowID, err error) {
+	for _, id := range pl.arrived { // each arrives once, so this ends
+		waiting, err := pl.states.WaitingFor(id)
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, waiting...)
+	}
+	var again []RowID
+	for _, id := range pl.departed {
+		waiting, err := pl.states.WaitingFor(id)
+		if err != nil {
+			return nil, err
+		}
+		again = append(again, waiting...)
+	}
+	for _, name := range pl.m.Order {
+		if pl.freed[name] {
+			held, err := pl.states.NotPlaced(name, retryRowsMax)
+			if err != nil {
+				return nil, err
+			}
+			for _, id := range held {
+				if pl.seen[id] == 0 {
+					again = append(again, id)
+				}
+			}
+		}
+	}
+	for _, id := range slices.Concat(again, pl.released, pl.revive) {
+		if pl.seen[id]++; pl.seen[id] <= tryMax {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
+}
+
+// next returns the round after this one; nil when there is nothing to do.
+func (pl *placing) next(ctx context.Context) (*Piece, error) {
+	ids, err := pl.wake()
+	if err != nil {
+		return nil, err
+	}
+	root := pl.rounds[0]
+	next := pl.m.NewPiece(nil)
+	next.adopting = root.adopting
+	for _, id := range ids {
+		if !pl.m.replicated(id.Table) {
+			continue
+		}
+		later, err := pl.inTableUnlocked(id)
+		if err != nil {
+			return nil, err
+		}
+		if later {
+			root.Deferred = append(root.Deferred, id)
+			continue
+		}
+		next.work(id)
+	}
+	if len(next.tables) == 0 {
+		return nil, nil
+	}
+	if err := next.reload(ctx, pl.tx, pl.states); err != nil {
+		return nil, err
+	}
+	for _, id := range pl.revive {
+		if w := next.find(id); w != nil {
+			w.revive = true
+		}
+	}
+	next.deferTo(root)
+	return next, nil
+}
+
+// find returns the piece's work on a row; nil when it has none.
+func (p *Piece) find(id RowID) *work {
+	if tp := p.tables[id.Table]; tp != nil {
+		return tp.rows[id.Key]
+	}
+	return nil
+}
+
+// inTableUnlocked reports whether a row is in its table by its state, and not
+// locked by the first round: then it is not locked only to be deferred, since
+// there may be very many.
+func (pl *placing) inTableUnlocked(id RowID) (bool, error) {
+	if pl.rounds[0].find(id) != nil {
+		return false, nil
+	}
+	s, err := pl.states.State(id)
+	if err != nil || s == nil {
+		return false, err
+	}
+	for _, c := range pl.m.Model.Tables[id.Table].Identity.Columns {
+		if find(s.Columns, c) < 0 {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// deferTo leaves out rows that are in their table and that root did not lock:
+// an application may have changed them since the local changes were taken, and
+// no local write may be overwritten unseen. A row that is not in its table has
+// no such danger; should it be there by now, the insert says so.
+func (p *Piece) deferTo(root *Piece) {
+	for _, name := range p.m.Order {
+		tp := p.tables[name]
+		if tp == nil {
+			continue
+		}
+		tp.order = slices.DeleteFunc(tp.order, func(w *work) bool {
+			if w.inTable == nil || root.find(w.id) != nil {
+				return false
+			}
+			root.Deferred = append(root.Deferred, w.id)
+			delete(tp.rows, w.id.Key)
+			return true
+		})
+	}
+}
+
+// reload locks and loads rows that have no new change.
+func (p *Piece) reload(ctx context.Context, tx Tx, states States) error {
+	if err := p.inOrder(func(tp *tablePiece) error { return p.lockRows(ctx, tx, tp, tp.keys) }); err != nil {
+		return err
+	}
+	return p.inOrder(func(tp *tablePiece) error {
+		for _, w := range tp.order {
+			if err := p.applyRules(tp, w, states); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// PieceOf returns a piece of rows that have no new change, to be placed once
+// more; nil when none of them is in a replicated table.
+func (m *Merger) PieceOf(ids []RowID) *Piece {
+	p := m.NewPiece(nil)
+	for _, id := range ids {
+		if m.replicated(id.Table) {
+			p.work(id)
+		}
+	}
+	if len(p.tables) == 0 {
+		return nil
+	}
+	return p
+}
