@@ -1,7 +1,8 @@
 package clock
 
 import (
-	"bytes"
+	"cmp"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 )
@@ -15,7 +16,13 @@ type SiteID [16]byte
 func (id SiteID) IsZero() bool { return id == SiteID{} }
 
 // Compare orders site ids by their bytes: -1, 0 or +1.
-func (id SiteID) Compare(other SiteID) int { return bytes.Compare(id[:], other[:]) }
+func (id SiteID) Compare(other SiteID) int {
+	a, b := binary.BigEndian.Uint64(id[:8]), binary.BigEndian.Uint64(other[:8])
+	if a == b {
+		a, b = binary.BigEndian.Uint64(id[8:]), binary.BigEndian.Uint64(other[8:])
+	}
+	return cmp.Compare(a, b)
+}
 
 // String returns the id as 32 hexadecimal digits.
 func (id SiteID) String() string { return hex.EncodeToString(id[:]) }

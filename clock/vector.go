@@ -21,7 +21,19 @@ type Entry struct {
 type VersionVector []Entry
 
 func (v VersionVector) find(site SiteID) (int, bool) {
-	return slices.BinarySearchFunc(v, site, func(e Entry, s SiteID) int { return e.Site.Compare(s) })
+	lo, hi := 0, len(v)
+	for lo < hi { // slices.BinarySearchFunc calls and copies; this is on every hot path
+		mid := int(uint(lo+hi) >> 1)
+		switch c := v[mid].Site.Compare(site); {
+		case c == 0:
+			return mid, true
+		case c < 0:
+			lo = mid + 1
+		default:
+			hi = mid
+		}
+	}
+	return lo, false
 }
 
 // Get returns the entry of a site; a site that v does not name has the zero

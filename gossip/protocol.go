@@ -71,6 +71,9 @@ type session struct {
 	// origin that was served last.
 	cursors []cursor
 	turn    clock.SiteID
+	// behind: Next may find something. It saves a look at every subscription
+	// each time that anything happens.
+	behind bool
 	// commands are subscriptions to be asked for or taken back; gone are
 	// answers owed. Both sorted by origin.
 	commands []command
@@ -215,6 +218,21 @@ func (p *Protocol) Wake(now Instant) (at time.Duration, ok bool) {
 		later(pe.pingAt)
 	}
 	return at, at != never
+}
+
+// Ready calls each for the connected peers for which Outgoing or Next may have
+// something now; for the others they have not.
+func (p *Protocol) Ready(now Instant, each func(peer clock.SiteID)) {
+	for _, pe := range p.peers {
+		if pe.connected && pe.ready(now.Elapsed) {
+			each(pe.id)
+		}
+	}
+}
+
+func (pe *peer) ready(now time.Duration) bool {
+	return !pe.helloSent || pe.behind || pe.pong != nil || len(pe.commands) > 0 || len(pe.gone) > 0 ||
+		now >= pe.pingAt || now >= pe.haveAt
 }
 
 // Vector returns what is durable here. The caller must not change it.

@@ -40,7 +40,10 @@ func (p *Protocol) announced(pe *peer, changed clock.VersionVector, now time.Dur
 		return err
 	}
 	for _, e := range changed {
-		p.review(p.origin(e.Site), now)
+		// What is here already changes no choice, but for the origin's own site.
+		if o := p.origin(e.Site); e.Seq > o.accepted || e.Site == pe.id {
+			p.review(o, now)
+		}
 		p.announceLater(pe, e.Site, now)
 	}
 	return nil

@@ -59,7 +59,11 @@ func (p *Protocol) Outgoing(id clock.SiteID, now Instant) (Message, bool) {
 // not at all when they will be pushed to it.
 func (p *Protocol) announceLater(pe *peer, origin clock.SiteID, now time.Duration) {
 	have := p.have.Seq(origin)
-	if !pe.connected || !pe.greeted || have <= pe.told.Seq(origin) || pe.from(origin) < have {
+	if !pe.connected || !pe.greeted || have <= pe.told.Seq(origin) {
+		return
+	}
+	if pe.from(origin) < have {
+		pe.behind = true
 		return
 	}
 	delay := p.cfg.HaveDelay
@@ -96,6 +100,7 @@ func (pe *peer) from(origin clock.SiteID) uint64 {
 }
 
 func (pe *peer) subscribed(s Subscribe) error {
+	pe.behind = true
 	i, ok := pe.findCursor(s.Origin)
 	if ok {
 		pe.cursors[i].after = s.After
@@ -120,7 +125,7 @@ func (p *Protocol) unsubscribed(pe *peer, origin clock.SiteID, now time.Duration
 // the peer has all it subscribed to.
 func (p *Protocol) Next(id clock.SiteID) (origin clock.SiteID, after uint64, ok bool) {
 	pe := p.peer(id)
-	if pe == nil || !pe.connected || !pe.greeted || !pe.helloSent || len(pe.cursors) == 0 {
+	if pe == nil || !pe.connected || !pe.greeted || !pe.helloSent || !pe.behind {
 		return clock.SiteID{}, 0, false
 	}
 	start, found := pe.findCursor(pe.turn)
@@ -133,6 +138,7 @@ func (p *Protocol) Next(id clock.SiteID) (origin clock.SiteID, after uint64, ok 
 			return c.origin, from, true
 		}
 	}
+	pe.behind = false
 	return clock.SiteID{}, 0, false
 }
 

@@ -72,7 +72,9 @@ func DecodeMessage(b []byte) (Message, error) {
 		return decodeEntries(body)
 	}
 	rest := bytes.NewReader(body)
-	r := reader{dec: msgpack.NewDecoder(rest)}
+	r := reader{dec: msgpack.GetDecoder()}
+	defer msgpack.PutDecoder(r.dec)
+	r.dec.Reset(rest)
 	m := r.control(kind)
 	if r.err == nil && rest.Len() > 0 {
 		r.err = fmt.Errorf("%d bytes too many", rest.Len())
@@ -162,7 +164,10 @@ type writer struct{ enc *msgpack.Encoder }
 
 func appendControl(dst []byte, kind byte, body func(*writer)) []byte {
 	buf := bytes.NewBuffer(append(dst, kind))
-	body(&writer{msgpack.NewEncoder(buf)})
+	enc := msgpack.GetEncoder()
+	enc.Reset(buf)
+	body(&writer{enc})
+	msgpack.PutEncoder(enc)
 	return buf.Bytes()
 }
 

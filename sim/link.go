@@ -70,6 +70,7 @@ func (w *World) connect(a, b *Site, line Line) {
 	w.Links = append(w.Links, l)
 	a.links = append(a.links, l)
 	b.links = append(b.links, l)
+	a.linkTo[b.id], b.linkTo[a.id] = l, l
 	l.redial(time.Duration(l.rnd.Int64N(int64(redialMin))))
 }
 

@@ -27,6 +27,8 @@ type Site struct {
 	n     int
 	id    clock.SiteID
 	links []*Link
+	// linkTo finds the link to a peer.
+	linkTo map[clock.SiteID]*Link
 	rnd   *rand.Rand // of its disk and its processor
 
 	// These survive a crash.
@@ -56,7 +58,7 @@ type Site struct {
 }
 
 func newSite(w *World, n int) *Site {
-	s := &Site{w: w, n: n, id: clock.SiteID{byte(n >> 8), byte(n)}, rnd: w.random("site", n), oracle: newOracle()}
+	s := &Site{w: w, n: n, id: clock.SiteID{byte(n >> 8), byte(n)}, rnd: w.random("site", n), oracle: newOracle(), linkTo: map[clock.SiteID]*Link{}}
 	s.watch = newWatch(s)
 	s.clock.reading = epochMicros
 	if c := w.opts.Clock; c != nil {
@@ -224,7 +226,8 @@ func (s *Site) pump() {
 	if !s.up {
 		return
 	}
-	for _, l := range s.links {
+	s.p.Ready(s.instant(), func(peer clock.SiteID) {
+		l := s.linkTo[peer]
 		at := l.sideOf(s)
 		for l.room(at) && s.w.err == nil {
 			m, ok := s.next(l.other(s))
@@ -233,7 +236,7 @@ func (s *Site) pump() {
 			}
 			l.send(at, m)
 		}
-	}
+	})
 	if at, ok := s.p.Wake(s.instant()); ok && at < s.wakeAt {
 		s.wakeAt = at
 		s.while(s.booted+at-s.w.now, func() {

@@ -287,11 +287,14 @@ func (h *Hub) handle(s *Session, m gossip.Message) error {
 	return err
 }
 
-// stir lets the writers look again, and the clock. The caller holds mu.
+// stir lets the writers that have something to send look again, and the clock.
+// The caller holds mu.
 func (h *Hub) stir() {
-	for _, s := range h.sessions {
-		s.nudge()
-	}
+	h.protocol.Ready(h.now(), func(peer clock.SiteID) {
+		if i, ok := h.find(peer); ok {
+			h.sessions[i].nudge()
+		}
+	})
 	h.alarm()
 }
 
@@ -321,9 +324,7 @@ func (h *Hub) tick() {
 		h.mu.Lock()
 		now := h.now()
 		h.protocol.Tick(now)
-		for _, s := range h.sessions {
-			s.nudge()
-		}
+		h.stir()
 		at, ok := h.protocol.Wake(now)
 		if !ok {
 			at = now.Elapsed + idle
