@@ -17,7 +17,7 @@ func BenchmarkSites(b *testing.B) {
 		sites   int
 		checks  Checks
 		seconds int
-	}{{"5", 5, CheckNone, 400}, {"5-checked", 5, CheckIncremental, 400}, {"20", 20, CheckNone, 40}, {"50", 50, CheckNone, 10}} {
+	}{{"5", 5, CheckNone, 1500}, {"5-checked", 5, CheckIncremental, 400}, {"20", 20, CheckNone, 40}, {"50", 50, CheckNone, 10}} {
 		b.Run(c.name, func(b *testing.B) {
 			var simulated time.Duration
 			used := processorTime(b)
