@@ -13,7 +13,7 @@ TOOL    := go tool -modfile=tools/go.mod
 RACE := ^baraza/(clock|crdt|gossip|schema|merge|merge/memdb|internal/kv|internal/netcut|gossip/members|node/(session|session/dialer|store|trust|config))$$
 FUZZTIME ?= 30s
 
-.PHONY: help deps build test vet gofmt race servers test-servers e2e bench microbench lint fuzz demo clean
+.PHONY: help deps build test vet gofmt tier2 race servers test-servers e2e bench microbench lint fuzz demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ vet:
 gofmt:
 	@bad=$$(gofmt -l $$(git ls-files '*.go' 2>/dev/null || find . -name '*.go')); \
 	if [[ -n $$bad ]]; then echo "not formatted, run gofmt -w on:" $$bad; exit 1; fi
+
+tier2: ## whole sites on virtual time, the long scenarios too: 50 sites, long storms (5 minutes)
+	go test -timeout 20m -count=1 ./node -tier2 -v
 
 race: deps ## every test with the race detector
 	go test -race -timeout 40m ./...

@@ -5,11 +5,13 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"baraza/clock"
 	"baraza/node/bringup"
 	"baraza/node/replica"
+	"baraza/node/session/dialer"
 )
 
 // bringUpPause is the wait before the members are tried again for the first
@@ -47,7 +49,7 @@ func (n *Node) bringUp(ctx context.Context) error {
 
 func (n *Node) bringUpFromAny(ctx context.Context) error {
 	err := errors.New("the network has no other member with an address")
-	for _, p := range n.net.book() {
+	for _, p := range n.givers() {
 		for _, address := range p.Addresses {
 			if err = n.bringUpFrom(ctx, p.ID, address); err == nil || ctx.Err() != nil {
 				return err
@@ -57,8 +59,24 @@ func (n *Node) bringUpFromAny(ctx context.Context) error {
 	return err
 }
 
+// givers are the members that may give the first rows: the one that admitted
+// this site first, which was there a moment ago.
+func (n *Node) givers() []dialer.Peer {
+	peers := n.net.book()
+	if own, ok := n.book.Admission(n.key.ID()); ok {
+		if i := slices.IndexFunc(peers, func(p dialer.Peer) bool { return p.ID == own.By }); i > 0 {
+			first := peers[i]
+			peers = slices.Insert(slices.Delete(peers, i, i+1), 0, first)
+		}
+	}
+	return peers
+}
+
 func (n *Node) bringUpFrom(ctx context.Context, peer clock.SiteID, address string) error {
-	conn, err := n.dial(ctx, peer, address, protocolState)
+	n.setPhase("joining: connecting to %s", n.name(peer))
+	dialling, cancel := context.WithTimeout(ctx, dialer.DialTimeout)
+	conn, err := n.dial(dialling, peer, address, protocolState)
+	cancel()
 	if err != nil {
 		return err
 	}

@@ -63,7 +63,9 @@ func (w *network) hint(e members.Event, kick func()) {
 	switch e.Kind {
 	case members.Up, members.Changed:
 		w.saw(e.Member.Site)
-		kick()
+		if !w.n.broken.hints {
+			kick()
+		}
 	case members.Clash:
 		w.n.log.Error("two sites run with one identity: a data directory was copied; stop one of them and join it again with a new directory", "site", w.n.name(e.Member.Site))
 	case members.Down:

@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"baraza/clock"
@@ -30,12 +31,13 @@ type network struct {
 	listener net.Listener
 	tls      *tls.Config
 	host     *trust.Host
-	hub      *session.Hub
 	members  *members.Members
 	streams  *members.Transport
 	work     sync.WaitGroup
 	cancel   context.CancelFunc
 	closers  []func()
+
+	hub atomic.Pointer[session.Hub] // nil before the start
 
 	mu       sync.Mutex
 	lastSeen map[clock.SiteID]time.Time
@@ -64,11 +66,11 @@ func (n *Node) listen() (*network, error) {
 func (w *network) start(ctx context.Context) error {
 	ctx, w.cancel = context.WithCancel(ctx)
 	n := w.n
-	w.hub = session.NewHub(session.Config{
+	w.hub.Store(session.NewHub(session.Config{
 		Gossip: gossip.Config{Site: n.key.ID()}, Log: n.log,
 		Stored:  n.engine.nudge,
 		Changed: func(peer clock.SiteID, _ bool) { w.saw(peer) },
-	}, n.replica.Log())
+	}, n.replica.Log()))
 	kick := w.startPeers(ctx)
 	if err := w.startHints(ctx, kick); err != nil {
 		return err
@@ -84,8 +86,8 @@ func (w *network) close() {
 	for _, f := range slices.Backward(w.closers) {
 		f()
 	}
-	if w.hub != nil {
-		w.hub.Close()
+	if hub := w.hub.Load(); hub != nil {
+		hub.Close()
 	}
 	w.work.Wait()
 }
@@ -117,6 +119,10 @@ func (w *network) accept(ctx context.Context) {
 
 // serve does with a connection what its dialler asks for, if it may.
 func (w *network) serve(ctx context.Context, raw net.Conn) {
+	// A dialler that says no more does not hold up a stop. From the moment when
+	// the hub or the membership takes the connection over, they close it.
+	stop := context.AfterFunc(ctx, func() { _ = raw.Close() })
+	defer stop()
 	conn, protocol, err := trust.Server(ctx, raw, w.tls)
 	if err != nil {
 		w.n.log.Debug("a handshake failed", "from", raw.RemoteAddr(), "error", err)
@@ -137,7 +143,7 @@ func (w *network) serve(ctx context.Context, raw net.Conn) {
 	}
 	switch protocol {
 	case trust.ProtocolSession:
-		if _, err := w.hub.Add(conn, peer, false); err != nil && !errors.Is(err, session.ErrDuplicate) {
+		if _, err := w.hub.Load().Add(conn, peer, false); err != nil && !errors.Is(err, session.ErrDuplicate) {
 			w.n.log.Warn("no session with a peer", "peer", w.n.name(peer), "error", err)
 		}
 	case trust.ProtocolMembers:
@@ -168,17 +174,25 @@ func (n *Node) dial(ctx context.Context, peer clock.SiteID, address, protocol st
 
 // dropPeer ends what there is with a site that is no member any more.
 func (n *Node) dropPeer(peer clock.SiteID) {
-	if n.net != nil && n.net.hub != nil {
-		n.net.hub.Disconnect(peer, errors.New("it was removed from the network"))
-		n.net.hub.Forget(peer)
+	if hub := n.hub(); hub != nil {
+		hub.Disconnect(peer, errors.New("it was removed from the network"))
+		hub.Forget(peer)
 	}
 }
 
 // grown tells the sessions that the own log has grown.
 func (n *Node) grown() {
-	if n.net != nil && n.net.hub != nil {
-		n.net.hub.Notify()
+	if hub := n.hub(); hub != nil {
+		hub.Notify()
 	}
+}
+
+// hub is the sessions; nil before the site takes part.
+func (n *Node) hub() *session.Hub {
+	if n.net == nil {
+		return nil
+	}
+	return n.net.hub.Load()
 }
 
 func (w *network) saw(peer clock.SiteID) {
@@ -189,11 +203,11 @@ func (w *network) saw(peer clock.SiteID) {
 
 // describePeer fills in what the network knows of a peer.
 func (n *Node) describePeer(id clock.SiteID, p *admin.Peer) {
-	w := n.net
-	if w == nil || w.hub == nil {
+	w, hub := n.net, n.hub()
+	if hub == nil {
 		return
 	}
-	if w.hub.Connected(id) {
+	if hub.Connected(id) {
 		p.State = admin.PeerConnected
 		w.saw(id)
 	}
@@ -203,16 +217,17 @@ func (n *Node) describePeer(id clock.SiteID, p *admin.Peer) {
 		p.LastSeen = &at
 	}
 	w.mu.Unlock()
-	p.BehindBatches = w.hub.Known(id).Behind(n.replica.Log().Vector())
+	p.BehindBatches = hub.Known(id).Behind(n.replica.Log().Vector())
 }
 
 // clockOffset is the median of the peers' clocks less this site's.
 func (n *Node) clockOffset() time.Duration {
-	if n.net == nil || n.net.hub == nil {
+	hub := n.hub()
+	if hub == nil {
 		return 0
 	}
 	var ahead []time.Duration
-	for _, p := range n.net.hub.Peers() {
+	for _, p := range hub.Peers() {
 		if p.Measured {
 			ahead = append(ahead, p.Ahead)
 		}

@@ -26,6 +26,15 @@ type Options struct {
 	Log *slog.Logger
 	// Ports are for tests; the zero value is this machine's own.
 	Ports Ports
+
+	broken broken
+}
+
+// broken names what heals a cut and is not to, so that tests see the rest do it
+// alone. Nothing is broken at a site that runs.
+type broken struct {
+	hints  bool // the membership does not make the dialler try
+	redial bool // the dialler does not try again by itself
 }
 
 // Node is one site.
@@ -34,6 +43,7 @@ type Node struct {
 	cfg     config.Config
 	log     *slog.Logger
 	ports   Ports
+	broken  broken
 	started time.Time
 
 	lock    *config.Lock
@@ -58,7 +68,7 @@ type Node struct {
 // Open reads a site's settings and opens its store. It does not touch the
 // database or the network yet.
 func Open(dir string, o Options) (*Node, error) {
-	n := &Node{dir: dir, log: o.Log, ports: o.Ports, started: time.Now(), stopped: make(chan struct{})}
+	n := &Node{dir: dir, log: o.Log, ports: o.Ports, broken: o.broken, started: time.Now(), stopped: make(chan struct{})}
 	if n.log == nil {
 		n.log = slog.New(slog.DiscardHandler)
 	}
@@ -139,15 +149,17 @@ func (n *Node) Run(ctx context.Context) error {
 		}
 	}()
 	n.setPhase("starting")
+	// What the service looks at is there before it is offered.
+	var err error
+	if n.net, err = n.listen(); err != nil {
+		return err
+	}
+	defer n.net.close()
 	api, err := n.ports.Admin(n.dir, service{n})
 	if err != nil {
 		return err
 	}
 	defer func() { _ = api.Close() }()
-	if n.net, err = n.listen(); err != nil {
-		return err
-	}
-	defer n.net.close()
 	if err := n.startDatabase(ctx); err != nil {
 		return ignoreCancel(ctx, err)
 	}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -36,6 +38,14 @@ type Transport struct {
 	done     chan struct{}
 	once     sync.Once
 	reading  sync.WaitGroup
+
+	// What memberlist does with a stream may take TCPTimeout; Shutdown does not
+	// wait for that, it ends dials by the context and closes what is open.
+	ctx    context.Context
+	cancel context.CancelFunc
+	mu     sync.Mutex
+	closed bool
+	open   map[*stream]struct{}
 }
 
 var _ memberlist.NodeAwareTransport = (*Transport)(nil)
@@ -51,7 +61,9 @@ func NewTransport(packets net.PacketConn, advertise string, dial Dial) (*Transpo
 	t := &Transport{
 		packets: packets, dial: dial, host: host, port: port,
 		incoming: make(chan *memberlist.Packet, 64), streams: make(chan net.Conn), done: make(chan struct{}),
+		open: map[*stream]struct{}{},
 	}
+	t.ctx, t.cancel = context.WithCancel(context.Background())
 	t.reading.Go(t.read)
 	return t, nil
 }
@@ -67,11 +79,40 @@ func split(address string) (host string, port int, err error) {
 // Accept takes an incoming stream over: a connection to the site's listener
 // that asked for this protocol.
 func (t *Transport) Accept(conn net.Conn) {
-	select {
-	case t.streams <- conn:
-	case <-t.done:
-		_ = conn.Close()
+	s, err := t.track(conn)
+	if err != nil {
+		return
 	}
+	select {
+	case t.streams <- s:
+	case <-t.done:
+		_ = s.Close()
+	}
+}
+
+// stream is a connection that Shutdown closes if memberlist has not.
+type stream struct {
+	net.Conn
+	t *Transport
+}
+
+func (t *Transport) track(conn net.Conn) (*stream, error) {
+	s := &stream{conn, t}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return nil, errors.Join(net.ErrClosed, conn.Close())
+	}
+	t.open[s] = struct{}{}
+	return s, nil
+}
+
+// Close implements net.Conn.
+func (s *stream) Close() error {
+	s.t.mu.Lock()
+	delete(s.t.open, s)
+	s.t.mu.Unlock()
+	return s.Conn.Close()
 }
 
 func (t *Transport) read() {
@@ -163,13 +204,17 @@ func (t *Transport) DialTimeout(address string, timeout time.Duration) (net.Conn
 
 // DialAddressTimeout opens a stream to a site.
 func (t *Transport) DialAddressTimeout(a memberlist.Address, timeout time.Duration) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	ctx, cancel := context.WithTimeout(t.ctx, timeout)
 	defer cancel()
 	site, err := clock.ParseSiteID(a.Name)
 	if err != nil {
 		site = clock.SiteID{}
 	}
-	return t.dial(ctx, site, a.Addr)
+	conn, err := t.dial(ctx, site, a.Addr)
+	if err != nil {
+		return nil, err
+	}
+	return t.track(conn)
 }
 
 // PacketCh gives the packets that come in.
@@ -178,11 +223,21 @@ func (t *Transport) PacketCh() <-chan *memberlist.Packet { return t.incoming }
 // StreamCh gives the streams that come in.
 func (t *Transport) StreamCh() <-chan net.Conn { return t.streams }
 
-// Shutdown closes the socket. The listener is its owner's.
+// Shutdown closes the socket and all streams. The listener is its owner's.
 func (t *Transport) Shutdown() error {
 	var err error
 	t.once.Do(func() {
 		close(t.done)
+		t.cancel()
+		t.mu.Lock()
+		t.closed = true
+		streams := slices.Collect(maps.Keys(t.open))
+		t.mu.Unlock()
+		var closing sync.WaitGroup // a close may wait for the line
+		for _, s := range streams {
+			closing.Go(func() { _ = s.Close() })
+		}
+		defer closing.Wait()
 		err = t.packets.Close()
 		t.reading.Wait()
 	})

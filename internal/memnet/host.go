@@ -9,6 +9,9 @@ import (
 	"time"
 )
 
+// dialAgain is when a dial that got no answer is tried again for the first time.
+const dialAgain = time.Second
+
 // firstPort is the first port of those that dial.
 const firstPort = 40000
 
@@ -96,8 +99,8 @@ func (h *Host) from() netip.AddrPort {
 	return netip.AddrPortFrom(h.address, h.port-1)
 }
 
-// Dial connects to IP:PORT. It takes a round trip; where nobody answers, it
-// takes until the context ends.
+// Dial connects to IP:PORT. It takes a round trip, or several where packets are
+// lost; where nobody answers, it takes until the context ends.
 func (h *Host) Dial(ctx context.Context, address string) (net.Conn, error) {
 	to, err := parse(address)
 	if err != nil {
@@ -113,10 +116,8 @@ func (h *Host) Dial(ctx context.Context, address string) (net.Conn, error) {
 	}
 	from := h.from()
 	there := route{direction{h, peer}, from.Addr(), to.Addr()}
-	for _, way := range []route{there, there.back()} {
-		if err := h.net.cross(ctx, way); err != nil {
-			return nil, opError("dial", to, err)
-		}
+	if err := h.net.reach(ctx, there); err != nil {
+		return nil, opError("dial", to, err)
 	}
 	near, far := newConns(h.net, there, from, to)
 	peer.mu.Lock()
@@ -128,32 +129,33 @@ func (h *Host) Dial(ctx context.Context, address string) (net.Conn, error) {
 	return near, nil
 }
 
-// cross waits as long as a packet takes in a direction, however often it has
-// to be sent again.
-func (n *Network) cross(ctx context.Context, r route) error {
-	at, whole := n.travel()
-	if !whole {
-		at = at.Add(RetransmitAfter)
-	}
-	for {
-		then, open, changed := n.arrival(r, at)
-		wait := time.Until(then)
-		if open && wait <= 0 {
-			return nil
+// reach sends a first packet and waits for the answer, and sends it again, ever
+// less often, as TCP does.
+func (n *Network) reach(ctx context.Context, there route) error {
+	for again := dialAgain; ; again *= 2 {
+		wait := again
+		trip, answered := n.roundTrip(there)
+		if answered {
+			wait = trip
 		}
-		var due <-chan time.Time
-		if open {
-			timer := time.NewTimer(wait)
-			defer timer.Stop()
-			due = timer.C
-		}
+		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
+			timer.Stop()
 			return context.Cause(ctx)
-		case <-changed:
-		case <-due:
+		case <-timer.C:
+		}
+		if answered && n.passes(there) && n.passes(there.back()) {
+			return nil
 		}
 	}
+}
+
+func (n *Network) roundTrip(there route) (trip time.Duration, answered bool) {
+	at, one := n.travel()
+	back, two := n.travel()
+	now := time.Now()
+	return at.Sub(now) + back.Sub(now), one && two && n.passes(there) && n.passes(there.back())
 }
 
 func opError(op string, to netip.AddrPort, err error) error {

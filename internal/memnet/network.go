@@ -161,7 +161,7 @@ func (n *Network) travel() (at time.Time, whole bool) {
 func (n *Network) arrival(r route, at time.Time) (then time.Time, open bool, changed <-chan struct{}) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.blocked[r.direction] || n.owner[r.fromAddress] != r.from || n.owner[r.toAddress] != r.to {
+	if !n.open(r) {
 		return at, false, n.changed
 	}
 	// What waited for the line sets out when it is healed.
@@ -171,11 +171,16 @@ func (n *Network) arrival(r route, at time.Time) (then time.Time, open bool, cha
 	return at, true, n.changed
 }
 
-// passes reports whether the line is not cut.
-func (n *Network) passes(d direction) bool {
+// open reports whether a route leads anywhere now. The caller holds mu.
+func (n *Network) open(r route) bool {
+	return !n.blocked[r.direction] && n.owner[r.fromAddress] == r.from && n.owner[r.toAddress] == r.to
+}
+
+// passes reports whether a route leads anywhere now.
+func (n *Network) passes(r route) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return !n.blocked[d]
+	return n.open(r)
 }
 
 // Host returns a new host with an IP address.

@@ -57,29 +57,30 @@ func (p *packetConn) WriteTo(b []byte, address net.Addr) (int, error) {
 	n.mu.Lock()
 	n.packets++
 	n.mu.Unlock()
-	if peer == nil || !whole || !n.passes(direction{p.host, peer}) {
+	way := route{direction{p.host, peer}, p.at.Addr(), to.Addr()}
+	if peer == nil || !whole || !n.passes(way) {
 		n.lose()
 		return len(b), nil
 	}
 	sent := packet{append([]byte(nil), b...), p.at}
-	time.AfterFunc(time.Until(at), func() { p.deliver(peer, to, sent) })
+	time.AfterFunc(time.Until(at), func() { n.deliver(way, to, sent) })
 	return len(b), nil
 }
 
 // deliver puts a packet into the socket that it is for, unless the line was cut
 // while it was under way.
-func (p *packetConn) deliver(peer *Host, to netip.AddrPort, sent packet) {
-	peer.mu.Lock()
-	socket := peer.sockets[to]
-	peer.mu.Unlock()
-	if socket != nil && p.host.net.passes(direction{p.host, peer}) {
+func (n *Network) deliver(way route, to netip.AddrPort, sent packet) {
+	way.to.mu.Lock()
+	socket := way.to.sockets[to]
+	way.to.mu.Unlock()
+	if socket != nil && n.passes(way) {
 		select {
 		case socket.in <- sent:
 			return
 		default:
 		}
 	}
-	p.host.net.lose()
+	n.lose()
 }
 
 func (n *Network) lose() {

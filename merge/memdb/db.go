@@ -140,6 +140,9 @@ func (db *DB) Disconnect() {
 	}
 }
 
+// Busy reports whether a merge.Tx is open, so that App would be refused.
+func (db *DB) Busy() bool { return db.open != nil }
+
 // Mark implements merge.Database.
 func (db *DB) Mark(context.Context) (uint64, error) { return db.mark, nil }
 

@@ -101,9 +101,11 @@ func (h *Hub) Close() {
 	}
 	sessions := slices.Clone(h.sessions)
 	h.mu.Unlock()
+	var ending sync.WaitGroup
 	for _, s := range sessions {
-		s.end(errClosed)
+		ending.Go(func() { s.end(errClosed) }) // closing may wait for the line
 	}
+	ending.Wait()
 	h.running.Wait()
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"net"
 	"sync"
@@ -60,6 +61,9 @@ type Config struct {
 	Rand *rand.Rand
 	// Log takes the first failure of a row of them; nil drops it.
 	Log *slog.Logger
+	// Once: a peer that could not be reached is tried again only after a Kick.
+	// It is for tests of what else heals.
+	Once bool
 }
 
 // State is how dialling a peer goes.
@@ -243,6 +247,9 @@ func (d *Dialer) dial(ctx context.Context, p Peer, address string) error {
 // so has the random source to itself.
 func (d *Dialer) failed(p *dialled, why string, now time.Time) {
 	wait := Backoff(p.Failures, d.cfg.Rand.Float64())
+	if d.cfg.Once {
+		wait = math.MaxInt64 / 4
+	}
 	p.State = State{Failures: p.Failures + 1, Error: why, Next: now.Add(wait)}
 }
 
