@@ -186,6 +186,10 @@ func (x modelTx) Resolve(ctx context.Context, t *schema.Table, keys []crdt.Key) 
 	return with(x.d, func() ([]bool, error) { return x.tx.Resolve(ctx, t, keys) })
 }
 
+func (x modelTx) Referrers(ctx context.Context, parent *schema.Table, by *schema.Referrer, keys []crdt.Key, limit int) ([]merge.Link, error) {
+	return with(x.d, func() ([]merge.Link, error) { return x.tx.Referrers(ctx, parent, by, keys, limit) })
+}
+
 func (x modelTx) Insert(ctx context.Context, t *schema.Table, rows []merge.Row) ([]merge.RowError, error) {
 	return with(x.d, func() ([]merge.RowError, error) { return x.tx.Insert(ctx, t, rows) })
 }
