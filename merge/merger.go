@@ -125,6 +125,21 @@ func (p *Piece) work(id RowID) *work {
 	return w
 }
 
+// Rows names the rows of the piece.
+func (p *Piece) Rows() []RowID {
+	var ids []RowID
+	for _, names := range [][]string{p.strangers, p.m.Order} {
+		for _, name := range names {
+			if tp := p.tables[name]; tp != nil {
+				for _, w := range tp.order {
+					ids = append(ids, w.id)
+				}
+			}
+		}
+	}
+	return ids
+}
+
 // inOrder calls each for the piece's tables, parents first.
 func (p *Piece) inOrder(each func(*tablePiece) error) error {
 	for _, name := range p.m.Order {

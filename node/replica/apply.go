@@ -76,14 +76,15 @@ func (r *Replica) applyGroup(ctx context.Context, g *group) (Result, error) {
 // commitBoth commits a step to the store and the database, which has the
 // step's number already.
 func (r *Replica) commitBoth(tx merge.Tx, t *txn) error {
-	if err := t.stage(r.mark + 1); err != nil {
+	finish, err := t.stage(r.mark + 1)
+	if err != nil {
 		_ = tx.Rollback()
 		return r.abandon(t, fmt.Errorf("stage group %d: %w", r.mark+1, err))
 	}
 	if err := tx.Commit(); err != nil {
 		return r.abandon(t, fmt.Errorf("commit group %d: %w", r.mark+1, err))
 	}
-	if err := finishStaged(r.cfg.Store); err != nil {
+	if err := finish(); err != nil {
 		return r.abandon(t, fmt.Errorf("finish group %d: %w", r.mark+1, err))
 	}
 	r.mark++
@@ -123,6 +124,9 @@ func (r *Replica) fill(ctx context.Context, g *group, tx merge.Tx, t *txn, l *lo
 			break
 		}
 		p := r.merger.NewPiece(in)
+		if err := t.prefetch(p.Rows()); err != nil {
+			return res, err
+		}
 		if err := p.Lock(ctx, tx, t); err != nil {
 			return res, err
 		}
@@ -219,11 +223,14 @@ func (r *Replica) takePending(ctx context.Context, tx merge.Tx, l *local) error 
 
 // group is the batches that one transaction applies.
 type group struct {
-	batches     []pending
-	applied     clock.VersionVector
-	contexts    map[clock.SiteID]clock.VersionVector
-	observed    clock.Timestamp
-	rows, bytes int
+	batches  []pending
+	applied  clock.VersionVector
+	contexts map[clock.SiteID]clock.VersionVector
+	observed clock.Timestamp
+	// rows are those that the batches change, in so many changes and bytes of
+	// entries.
+	rows           map[merge.RowID]bool
+	changes, bytes int
 	// large: the single batch is read entry by entry.
 	large bool
 	// retry are rows to place once more; the last woken of them are the first

@@ -285,3 +285,26 @@ func dump(t *testing.T, store kv.Store) []string {
 	}
 	return all
 }
+
+func TestStagedOps(t *testing.T) {
+	ops := &kv.Batch{}
+	ops.Set([]byte("key"), []byte("value"))
+	ops.Set([]byte("empty"), nil)
+	ops.Delete([]byte("gone"))
+	ops.Set([]byte{}, make([]byte, 300))
+	b := appendOps(nil, ops)
+	got := &kv.Batch{}
+	if err := readOps(b, got); err != nil || !reflect.DeepEqual(got, ops) {
+		t.Fatalf("%+v comes back as %+v: %v", ops, got, err)
+	}
+	ends := map[int]bool{0: true}
+	for i := range got.Ops {
+		part := &kv.Batch{Ops: ops.Ops[:i+1]}
+		ends[len(appendOps(nil, part))] = true
+	}
+	for n := range b {
+		if err := readOps(b[:n], &kv.Batch{}); (err == nil) != ends[n] {
+			t.Errorf("the first %d bytes of %d: %v", n, len(b), err)
+		}
+	}
+}

@@ -5,17 +5,21 @@ import (
 
 	"baraza/clock"
 	"baraza/crdt"
+	"baraza/merge"
 )
 
 // nextGroup collects batches that are due: per origin in order, across origins
 // in causal order.
 func (r *Replica) nextGroup(limit int) (*group, error) {
-	g := &group{applied: r.applied.Clone(), contexts: map[clock.SiteID]clock.VersionVector{}, observed: r.clock.Last()}
+	g := &group{
+		applied: r.applied.Clone(), contexts: map[clock.SiteID]clock.VersionVector{}, observed: r.clock.Last(),
+		rows: map[merge.RowID]bool{},
+	}
 	have := r.log.Vector()
 	for progress := true; progress; {
 		progress = false
 		for _, e := range have {
-			for e.Site != r.cfg.Self && g.rows < limit && !g.large {
+			for e.Site != r.cfg.Self && g.room(limit) && !g.large {
 				b, err := r.due(g, e, limit)
 				if err != nil {
 					return nil, err
@@ -37,9 +41,39 @@ func (g *group) add(b *due) {
 	g.applied.Set(clock.Entry{Site: b.origin, Seq: b.last, Through: b.through})
 	g.contexts[b.origin] = b.context
 	g.observed = max(g.observed, b.through)
-	g.rows += len(b.changes)
+	for i := range b.changes {
+		g.rows[merge.RowID{Table: b.changes[i].Table, Key: b.changes[i].Key}] = true
+	}
+	g.changes += len(b.changes)
 	g.bytes += b.bytes
 	g.large = b.large
+}
+
+// room reports whether the group may take a batch. What it is limited by is the
+// rows that it locks and writes: many changes of one row are one write. But
+// merging takes time too, while the locks are held.
+func (g *group) room(limit int) bool {
+	return len(g.rows) < limit && g.changes < limit*foldMax
+}
+
+// foldMax is how many changes per row of its limit a group may have.
+const foldMax = 8
+
+// fits reports whether a further batch stays within the limit.
+func (g *group) fits(b *due, limit int) bool {
+	if g.changes+len(b.changes) > limit*foldMax {
+		return false
+	}
+	rows := len(g.rows)
+	for i := 0; i < len(b.changes) && rows+len(b.changes) > limit; i++ {
+		if !g.rows[merge.RowID{Table: b.changes[i].Table, Key: b.changes[i].Key}] {
+			rows++
+		}
+		if rows > limit {
+			return false
+		}
+	}
+	return true
 }
 
 type due struct {
@@ -99,7 +133,7 @@ func (r *Replica) due(g *group, have clock.Entry, limit int) (*due, error) {
 	if b.through.Millis() > r.cfg.NowMillis()+r.cfg.MaxDriftMillis {
 		return nil, nil // quarantined
 	}
-	if len(g.batches) > 0 && (b.large || g.rows+len(b.changes) > limit || g.bytes+b.bytes > r.limits.groupBytes) {
+	if len(g.batches) > 0 && (b.large || !g.fits(b, limit) || g.bytes+b.bytes > r.limits.groupBytes) {
 		return nil, nil
 	}
 	if b.large {
@@ -165,13 +199,36 @@ func decode(raw []byte, origin clock.SiteID, seq uint64) (*crdt.Entry, error) {
 	return e, nil
 }
 
+// Reading ahead: entries are read in order, and most are small.
+const (
+	// aheadBytes is about how much of an origin's log is read at a time, and
+	// aheadOrigins of how many origins it is kept.
+	aheadBytes   = 256 << 10
+	aheadOrigins = 16
+)
+
+// ahead is entries of an origin that were read and perhaps not used yet.
+type ahead struct {
+	first   uint64
+	entries [][]byte
+}
+
+// rawEntry returns one log entry; it is read only.
 func (r *Replica) rawEntry(origin clock.SiteID, seq uint64) ([]byte, error) {
-	b, err := r.cfg.Store.Get(logKey(origin, seq))
-	if err != nil {
-		return nil, fmt.Errorf("read the log: %w", err)
+	a := r.ahead[origin]
+	if seq < a.first || seq-a.first >= uint64(len(a.entries)) {
+		first, entries, err := r.log.Read(origin, seq-1, aheadBytes)
+		if err != nil {
+			return nil, fmt.Errorf("read the log: %w", err)
+		}
+		if len(entries) == 0 {
+			return nil, fmt.Errorf("entry %d of site %s is missing from the log: the store is damaged", seq, origin.Short())
+		}
+		if len(r.ahead) >= aheadOrigins {
+			clear(r.ahead)
+		}
+		a = ahead{first, entries}
+		r.ahead[origin] = a
 	}
-	if b == nil {
-		return nil, fmt.Errorf("entry %d of site %s is missing from the log: the store is damaged", seq, origin.Short())
-	}
-	return b, nil
+	return a.entries[seq-a.first], nil
 }

@@ -132,6 +132,13 @@ func (r *Replica) newLocal(t *txn) *local {
 
 // add stamps the rows of a part, updates their states and writes full entries.
 func (l *local) add(part *capture.Part) error {
+	ids := make([]merge.RowID, len(part.Rows))
+	for i := range part.Rows {
+		ids[i] = merge.RowID{Table: part.Rows[i].Table, Key: part.Rows[i].Key}
+	}
+	if err := l.t.prefetch(ids); err != nil {
+		return err
+	}
 	for i := range part.Rows {
 		if err := l.row(&part.Rows[i]); err != nil {
 			return err

@@ -50,6 +50,7 @@ type Replica struct {
 	// have.
 	taken  capture.IDs
 	scans  map[clock.SiteID]scan
+	ahead  map[clock.SiteID]ahead
 	limits limits
 	// wake are rows that waited for a row which an application wrote here; the
 	// next Apply places them. Retry finds those that a crash forgets.
@@ -69,7 +70,7 @@ func Open(ctx context.Context, cfg Config) (*Replica, error) {
 	}
 	r := &Replica{
 		cfg: cfg, contexts: map[clock.SiteID]clock.VersionVector{},
-		scans: map[clock.SiteID]scan{}, limits: defaultLimits,
+		scans: map[clock.SiteID]scan{}, ahead: map[clock.SiteID]ahead{}, limits: defaultLimits,
 	}
 	r.SetModel(cfg.Model)
 	if err := r.claim(); err != nil {
@@ -149,6 +150,7 @@ func (r *Replica) Settle(ctx context.Context) error {
 // load reads everything that the replica keeps in memory.
 func (r *Replica) load() error {
 	s := r.cfg.Store
+	clear(r.ahead)
 	var err error
 	if r.names, err = loadNames(s); err != nil {
 		return err

@@ -2,7 +2,6 @@ package replica
 
 import (
 	"encoding/binary"
-	"fmt"
 	"slices"
 
 	"baraza/crdt"
@@ -75,25 +74,11 @@ func (t *txn) row(id merge.RowID) (*txnRow, error) {
 			return nil, err
 		}
 	}
-	r := &txnRow{}
 	b, err := t.get(rowKey(keyState, id))
 	if err != nil {
 		return nil, err
 	}
-	if b != nil {
-		if r.old, err = t.names.decodeState(b); err != nil {
-			return nil, fmt.Errorf("table %s, key %s: %w", id.Table, id.Key, err)
-		}
-		r.cur = r.old
-		if r.old.HasLoss {
-			if r.oldLosses, err = t.loadLosses(id); err != nil {
-				return nil, err
-			}
-			r.losses = slices.Clone(r.oldLosses)
-		}
-	}
-	t.rows[id] = r
-	return r, nil
+	return t.loadRow(id, b)
 }
 
 // loadLosses reads a row's losses. Only a spilled step can have staged ones,
@@ -326,23 +311,26 @@ func (t *txn) stagedBatch() *kv.Batch {
 }
 
 // stage makes the step durable in the staging area under a number. Number 0
-// means that it holds whatever the database says.
-func (t *txn) stage(number uint64) error {
+// means that it holds whatever the database says. What it returns completes
+// the step.
+func (t *txn) stage(number uint64) (finish func() error, err error) {
 	t.tried = true
-	b := t.stagedBatch()
-	b.Set(metaStaged, binary.BigEndian.AppendUint64(nil, number))
-	return t.store.Write(b, true)
+	head := binary.BigEndian.AppendUint64(nil, number)
+	if t.spilled {
+		b := t.stagedBatch()
+		b.Set(metaStaged, head)
+		return func() error { return finishStaged(t.store) }, t.store.Write(b, true)
+	}
+	final := t.batch()
+	b := &kv.Batch{}
+	b.Set(metaStaged, appendOps(head, final))
+	t.names.flush(b)
+	final.Delete(metaStaged)
+	return func() error { return t.store.Write(final, false) }, t.store.Write(b, true)
 }
 
-// commit writes a step that needs no database transaction.
-func (t *txn) commit() error {
-	if t.spilled {
-		if err := t.stage(0); err != nil {
-			return err
-		}
-		return finishStaged(t.store)
-	}
-	t.tried = true
+// batch is the writes of a step that fits into memory.
+func (t *txn) batch() *kv.Batch {
 	b := &kv.Batch{}
 	t.writes(func(k, v []byte) {
 		if v == nil {
@@ -351,67 +339,20 @@ func (t *txn) commit() error {
 			b.Set(k, v)
 		}
 	})
-	t.names.flush(b)
-	return t.store.Write(b, true)
+	return b
 }
 
-func staged(v []byte) []byte {
-	if v == nil {
-		return []byte{0}
-	}
-	return append([]byte{1}, v...)
-}
-
-// stagedValue undoes staged: nil for a delete.
-func stagedValue(v []byte) []byte {
-	if v[0] == 0 {
-		return nil
-	}
-	return slices.Clone(v[1:])
-}
-
-// moveBytes bounds one batch of moving staged writes, in bytes.
-const moveBytes = 4 << 20
-
-// finishStaged moves the staged writes to their place. It can be repeated.
-func finishStaged(store kv.Store) error {
-	return drainStaged(store, func(b *kv.Batch, k, v []byte) {
-		if val := stagedValue(v); val == nil {
-			b.Delete(slices.Clone(k[1:]))
-		} else {
-			b.Set(slices.Clone(k[1:]), val)
-		}
-	})
-}
-
-// dropStaged forgets the staged writes.
-func dropStaged(store kv.Store) error {
-	return drainStaged(store, func(*kv.Batch, []byte, []byte) {})
-}
-
-func drainStaged(store kv.Store, move func(b *kv.Batch, k, v []byte)) error {
-	lower := []byte{keyStaged}
-	for {
-		b := &kv.Batch{}
-		more := false
-		err := store.Scan(lower, []byte{keyStaged + 1}, func(k, v []byte) bool {
-			if b.Size() > moveBytes {
-				more = true
-				return false
-			}
-			move(b, k, v)
-			b.Delete(slices.Clone(k))
-			return true
-		})
+// commit writes a step that needs no database transaction.
+func (t *txn) commit() error {
+	if t.spilled {
+		finish, err := t.stage(0)
 		if err != nil {
 			return err
 		}
-		if !more {
-			b.Delete(metaStaged)
-			return store.Write(b, false)
-		}
-		if err := store.Write(b, false); err != nil {
-			return err
-		}
+		return finish()
 	}
+	t.tried = true
+	b := t.batch()
+	t.names.flush(b)
+	return t.store.Write(b, true)
 }

@@ -112,6 +112,11 @@ func emptyIsNotAbsent(t *testing.T, s kv.Store) {
 			t.Fatalf("Get(%q) = %#v, want an empty slice that is not nil", key, got)
 		}
 	}
+	must(t, kv.GetMany(s, [][]byte{[]byte("empty"), []byte("nil")}, func(i int, value []byte) {
+		if value == nil || len(value) != 0 {
+			t.Fatalf("GetMany of empty values, number %d = %#v, want an empty slice that is not nil", i, value)
+		}
+	}))
 	got, err := s.Get([]byte("absent"))
 	must(t, err)
 	if got != nil {

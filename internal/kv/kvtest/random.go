@@ -44,10 +44,12 @@ func randomHistory(t *testing.T, s kv.Store) {
 		}
 		k := key()
 		wantGet(t, s, string(k), m[string(k)])
+		wantMany(t, s, m, rng.IntN(20), key)
 		if snap != nil && rng.IntN(10) == 0 {
 			if got, want := all(t, snap, nil, nil), snapModel.scan(nil, nil); got != want {
 				t.Fatalf("step %d: the snapshot holds %q, want %q", step, got, want)
 			}
+			wantMany(t, snap, snapModel, keys/2, key)
 			must(t, snap.Close())
 			snap = nil
 		}
@@ -59,6 +61,28 @@ func randomHistory(t *testing.T, s kv.Store) {
 		must(t, snap.Close())
 	}
 	wantAll(t, s, m.scan(nil, nil))
+}
+
+// wantMany compares GetMany of about n keys, present and absent.
+func wantMany(t *testing.T, r kv.Reader, m model, n int, key func() []byte) {
+	t.Helper()
+	var ask [][]byte
+	for range n {
+		ask = append(ask, key())
+	}
+	slices.SortFunc(ask, bytes.Compare)
+	ask = slices.CompactFunc(ask, bytes.Equal)
+	next := 0
+	must(t, kv.GetMany(r, ask, func(i int, got []byte) {
+		want, there := m[string(ask[i])]
+		if i != next || string(got) != want || (got != nil) != there {
+			t.Fatalf("GetMany, key %s: number %d, %#v; want number %d, %q, there: %v", ask[i], i, got, next, want, there)
+		}
+		next++
+	}))
+	if next != len(ask) {
+		t.Fatalf("GetMany told of %d of %d keys", next, len(ask))
+	}
 }
 
 // writeRandomly writes one batch; now and then one that removes a whole range.
