@@ -18,7 +18,7 @@
 // than the last id" is never asked, but for cheap polling between full looks.
 //
 // Deleting log rows must not wait for, nor hold up, the application's inserts at
-// the end of the log. A plain DELETE of a range locks the gap behind it, and one
-// that the optimizer turns into a scan waits for every uncommitted row: see
-// release.go.
+// the end of the log. A plain DELETE of a range reads on to the row behind it, and
+// one that the optimizer turns into a scan waits for every uncommitted row: see
+// ReleaseIn.
 package trigger
