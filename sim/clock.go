@@ -37,10 +37,19 @@ func (c *wallClock) rebase(now time.Duration) {
 // right is what a right clock reads.
 func right(now time.Duration) int64 { return epochMicros + now.Microseconds() }
 
+// clockWrong tells the observer that a site's clock is wrong, until
+// SetClockRight.
+func (s *Site) clockWrong() {
+	if s.clockRight == nil {
+		s.clockRight = s.w.began("clock", s)
+	}
+}
+
 // BumpClock sets a site's clock forward, or back.
 func (s *Site) BumpClock(by time.Duration) {
 	s.clock.rebase(s.w.now)
 	s.clock.reading += by.Microseconds()
+	s.clockWrong()
 	s.w.note("%s clock bump %v", s, by)
 }
 
@@ -48,6 +57,7 @@ func (s *Site) BumpClock(by time.Duration) {
 func (s *Site) DriftClock(ppm int64) {
 	s.clock.rebase(s.w.now)
 	s.clock.ppm = ppm
+	s.clockWrong()
 	s.w.note("%s clock drift %d ppm", s, ppm)
 }
 
@@ -55,12 +65,17 @@ func (s *Site) DriftClock(ppm int64) {
 func (s *Site) StickClock(stuck bool) {
 	s.clock.rebase(s.w.now)
 	s.clock.stuck = stuck
+	s.clockWrong()
 	s.w.note("%s clock stuck %v", s, stuck)
 }
 
 // SetClockRight ends all that is wrong with a site's clock.
 func (s *Site) SetClockRight() {
 	s.clock = wallClock{at: s.w.now, reading: right(s.w.now)}
+	if s.clockRight != nil {
+		s.clockRight()
+		s.clockRight = nil
+	}
 	s.w.note("%s clock right", s)
 }
 

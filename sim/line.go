@@ -12,6 +12,9 @@ import (
 type Line struct {
 	// Latency is how long a message is under way, one way.
 	Latency Latency
+	// Trace, when set, is used in place of Latency; Latency.Base is then its
+	// median.
+	Trace *LatencyTrace
 	// BytesPerSecond bounds the line, each way; 0 does not.
 	BytesPerSecond int64
 	// BreakEvery is the mean life of a connection; 0 is for ever.
@@ -145,4 +148,34 @@ func (w *World) keepHours(links []*Link) {
 		heal()
 		w.keepHours(links)
 	})
+}
+
+// LatencyTrace is the latency of a line as it was measured.
+type LatencyTrace struct {
+	// At are the moments of the measurements, sorted; the last one's value ends
+	// where the first begins again. None: every message draws one of Latencies.
+	At        []time.Duration
+	Latencies []time.Duration
+}
+
+// Median is the latency in the middle.
+func (t *LatencyTrace) Median() time.Duration {
+	sorted := slices.Clone(t.Latencies)
+	slices.Sort(sorted)
+	return sorted[len(sorted)/2]
+}
+
+func (t *LatencyTrace) draw(rnd *rand.Rand, now time.Duration) time.Duration {
+	if len(t.At) < 2 {
+		return t.Latencies[rnd.IntN(len(t.Latencies))]
+	}
+	first, n := t.At[0], time.Duration(len(t.At))
+	// The last value holds as long as the others do on average.
+	length := (t.At[n-1] - first) * n / (n - 1)
+	at := first + now%max(length, 1)
+	i, found := slices.BinarySearch(t.At, at)
+	if !found {
+		i--
+	}
+	return t.Latencies[i]
 }

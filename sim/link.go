@@ -205,7 +205,12 @@ func (l *Link) watch(c *conn, at int) {
 	})
 }
 
-func (l *Link) latency() time.Duration { return l.line.Latency.draw(l.rnd) }
+func (l *Link) latency() time.Duration {
+	if l.line.Trace != nil {
+		return l.line.Trace.draw(l.rnd, l.w.now)
+	}
+	return l.line.Latency.draw(l.rnd)
+}
 
 // room reports whether a side may send.
 func (l *Link) room(at int) bool { return l.up(at) && l.conn.side[at].bytes < windowBytes }

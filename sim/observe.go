@@ -139,11 +139,23 @@ func (w *World) Conflicts(site int, each func(replica.Conflict)) error {
 	})
 }
 
+// FaultKinds are the faults there are.
+func FaultKinds() []FaultKind {
+	list := make([]FaultKind, faultKinds)
+	for i := range list {
+		list[i] = FaultKind(i)
+	}
+	return list
+}
+
 // Do runs a transaction of an application now.
 func (w *World) Do(o Op) { w.do(o) }
 
 // Apply makes a fault happen now.
 func (w *World) Apply(f Fault) { w.apply(f) }
+
+// Ends are the sites that a link joins, counted from 0.
+func (l *Link) Ends() (a, b int) { return l.ends[0].n - 1, l.ends[1].n - 1 }
 
 // Repaired reports whether faults are over, because the sites are to settle.
 func (w *World) Repaired() bool { return w.repaired }

@@ -151,8 +151,19 @@ func (w *World) apply(f Fault) {
 	}
 }
 
-// patience is how long the sites may take to come to rest.
-const patience = 30 * time.Minute
+// Patience is how long the sites of a plan may take to come to rest.
+const Patience = 30 * time.Minute
+
+// Length is how long things happen in a plan.
+func (p *Plan) Length() (end time.Duration) {
+	for _, o := range p.Ops {
+		end = max(end, o.At)
+	}
+	for _, f := range p.Faults {
+		end = max(end, f.At+f.For)
+	}
+	return end
+}
 
 // Result is what came of a run.
 type Result struct {
@@ -175,19 +186,16 @@ func (p Plan) Run() (res Result) {
 		}
 		res.Hash, res.Events, res.Simulated, res.Tail = w.Hash(), w.events, w.now, w.Tail()
 	}()
-	var end time.Duration
 	for _, o := range p.Ops {
 		w.At(o.At, func() { w.do(o) })
-		end = max(end, o.At)
 	}
 	for _, f := range p.Faults {
 		w.At(f.At, func() { w.apply(f) })
-		end = max(end, f.At+f.For)
 	}
-	if err := w.Run(end); err != nil {
+	if err := w.Run(p.Length()); err != nil {
 		return Result{Err: err}
 	}
-	return Result{Err: w.Settle(patience)}
+	return Result{Err: w.Settle(Patience)}
 }
 
 // Shrink leaves faults and operations out as long as the plan still fails, in

@@ -47,10 +47,11 @@ type Site struct {
 	engine engine
 	storer storer
 	wakeAt time.Duration
-	// backUp tells the observer that the site runs again; writing is set while
+	// backUp and clockRight tell the observer that the site runs again, and that
+	// its clock is right; writing is set while
 	// an application's transaction runs.
-	backUp  func()
-	writing bool
+	backUp, clockRight func()
+	writing            bool
 
 	watch      watch
 	oracle     oracle

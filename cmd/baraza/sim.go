@@ -16,13 +16,14 @@ const simSitesMax = 64
 
 func newSim() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "sim",
-		Short:   "Simulate many sites and what can go wrong between them",
-		Long:    "Run many sites in this process on virtual time, with the code that sites run.",
-		Example: "  baraza sim check --runs 1000 --sites 2-8",
+		Use:   "sim",
+		Short: "Simulate many sites and what can go wrong between them",
+		Long:  "Run many sites in this process on virtual time, with the code that sites run.",
+		Example: `  baraza sim run sim/scenarios/satellite-clinics.yaml
+  baraza sim check --runs 1000 --sites 2-8`,
 	}
 	asGroup(cmd)
-	cmd.AddCommand(newSimCheck())
+	cmd.AddCommand(newSimRun(), newSimCheck(), newSimReplay())
 	return cmd
 }
 

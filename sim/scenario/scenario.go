@@ -1,0 +1,87 @@
+package scenario
+
+import (
+	"time"
+
+	"baraza/sim"
+)
+
+// Scenario is a scenario file that has been read and found good.
+type Scenario struct {
+	// File is where it came from, Text what was in it, and Files the other
+	// files that it names, with what was in them.
+	File  string
+	Text  string
+	Files map[string]string
+
+	Name, About string
+	Seed        uint64
+	// Duration is how long things are written and go wrong; then all is
+	// repaired, and the sites may take Settle to become equal. No Settle: the
+	// run ends there.
+	Duration, Settle time.Duration
+	// Sample is the time between two measurements.
+	Sample time.Duration
+	// Trace says whether the events are written down; Spacetime whether the
+	// report draws each message of the first so long.
+	Trace     bool
+	Spacetime time.Duration
+
+	Sites    []Site
+	Topology Topology
+	// Line is what lines are like, but for those that a rule names. A line
+	// follows the last rule that names it.
+	Line  sim.Line
+	Rules []Rule
+
+	Rows         int
+	Mix          sim.Mix
+	Load         []Load
+	Transactions []sim.Op
+	Faults       []Fault
+	Expect       []Bound
+}
+
+// Site is one site.
+type Site struct {
+	Name  string
+	Clock sim.ClockStart
+}
+
+// Topology says which sites have a line between them.
+type Topology struct {
+	Kind   string // one of shapes
+	Degree int    // of random and tree
+}
+
+// Rule is what the lines between some sites and some others are like.
+type Rule struct {
+	A, B map[int]bool
+	Line sim.Line
+}
+
+func (r *Rule) names(a, b int) bool { return r.A[a] && r.B[b] || r.A[b] && r.B[a] }
+
+// Load is how often some sites write.
+type Load struct {
+	Sites       []int
+	PerSecond   float64
+	Hours       []sim.Window
+	From, Until time.Duration
+}
+
+// Fault is something that goes wrong, once or again and again.
+type Fault struct {
+	At, For time.Duration
+	// Kinds are what it may be; the scenario's seed draws one.
+	Kinds []string
+	// Every is the mean time between two, until Until; 0 is once.
+	Every, Until time.Duration
+	// Sites are those it strikes; none: drawn. A cut strikes the lines between
+	// Sites and Others, or between Sites and the rest.
+	Sites, Others []int
+	By            time.Duration // of a clock bump
+	PPM           int64         // of a clock drift
+	Seed          uint64        // of what is drawn
+	Seeded        bool
+}

@@ -1,0 +1,58 @@
+package scenario
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"baraza/sim"
+)
+
+// Write returns the scenario that is the same run as a plan, to the byte.
+func Write(name, about string, p *sim.Plan) string {
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	line("name: %s", strconv.Quote(name))
+	if about != "" {
+		line("about: %s", strconv.Quote(about))
+	}
+	line("seed: %d", p.Seed)
+	line("duration: %v", max(p.Length(), 1))
+	line("settle: %v", sim.Patience)
+	line("sites: %d", p.Sites)
+	line("topology: %s", p.Topology)
+	line("line:")
+	switch l := p.Latency; l.Kind {
+	case sim.Uniform:
+		line("  latency: {uniform: [%v, %v]}", l.Base, l.Base+l.Spread)
+	case sim.LogNormal:
+		line("  latency: {median: %v, sigma: %v}", l.Base, l.Sigma)
+	default:
+		line("  latency: %v", l.Base)
+	}
+	if p.BytesPerSecond > 0 {
+		line("  bandwidth: %d B/s", p.BytesPerSecond)
+	}
+	if p.BreakEvery > 0 {
+		line("  breaks_every: %v", p.BreakEvery)
+	}
+	line("workload: {rows: %d}", p.Rows)
+	if len(p.Ops) > 0 {
+		line("transactions:")
+	}
+	for _, o := range p.Ops {
+		begin := ""
+		if o.AtBegin {
+			begin = ", at_begin: yes"
+		}
+		line("  - {at: %v, site: s%d, seed: %d%s}", o.At, o.Site%p.Sites+1, o.Seed, begin)
+	}
+	if len(p.Faults) > 0 {
+		line("faults:")
+	}
+	for _, f := range p.Faults {
+		line("  - {at: %v, for: %v, fault: %s, seed: %d}", f.At, f.For.Round(time.Nanosecond), f.Kind, f.Seed)
+	}
+	return b.String()
+}
