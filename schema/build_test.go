@@ -189,11 +189,14 @@ func TestCheck(t *testing.T) {
 	aria.Engine = "Aria"
 	composite := tab("composite", "id int pk, pid int, n int")
 	composite.Composite = []ForeignKey{{Columns: []string{"pid", "n"}, Table: "ok", Targets: []string{"id", "n"}}}
-	m := build(t, Options{Identity: map[string][]string{"named": {"code"}}},
+	m := build(t, Options{Identity: map[string][]string{"named": {"code"}}, Exclude: []string{"outside"}},
 		tab("ok", "id int auto pk, uuid char unique, n int"), keyless, wide, aria, composite,
 		tab("heap", "a int"),
 		tab("child", "id int auto pk, uuid char unique, k int -> keyless.id"),
 		tab("cascade", "id int auto pk, uuid char unique, k int -> ok.id set null"),
+		tab("orphan", "id int auto pk, uuid char unique, k int -> outside.id set null"), tab("outside", "id int auto pk, uuid char unique"),
+		tab("round", "id int auto pk, uuid char unique, k int null -> round2.id cascade, r int null -> round.id cascade"),
+		tab("round2", "id int auto pk, uuid char unique, k int -> round.id cascade"),
 		tab("ring", "id int pk -> ring2.id"), tab("ring2", "id int pk -> ring.id"),
 		tab("generated", "a int pk generated"),
 		tab("named", "id int auto pk, code char null"),
@@ -201,10 +204,12 @@ func TestCheck(t *testing.T) {
 		tab("pair", "a int pk, n int auto pk"),
 	)
 	want := []string{ // table, refused?, words
-		"aria refused engine is Aria", "cascade warning ON DELETE SET NULL", "child refused refers to keyless",
+		"aria refused engine is Aria", "child refused refers to keyless",
 		"composite refused several columns", "generated refused is generated", "heap refused no primary key",
 		"keyless refused a number that each site", "named warning no unique index", "named warning may be NULL",
+		"orphan warning ON DELETE SET NULL",
 		"pair warning auto-increment column n", "ring refused same at every site", "ring2 refused same at every site",
+		"round refused through round, round2", "round2 refused through round2, round",
 		"unsure refused ADD UNIQUE (uuid)", "wide refused 129 columns",
 	}
 	problems := Check(m)

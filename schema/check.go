@@ -82,7 +82,38 @@ func (m *Model) refusal(t *Table) string {
 	if !m.portable(t.Name, nil) {
 		return "its identity (" + list(t.Identity.Columns) + ") refers to itself in a circle; name another identity, or exclude it"
 	}
+	if circle := m.cascadeCircle(t); circle != "" {
+		return "deleting a row of it can go round a circle of foreign keys with ON DELETE CASCADE through " + circle +
+			", which capture does not follow; change one of them to RESTRICT, or exclude it"
+	}
 	return m.refuseComposite(t)
+}
+
+// cascadeCircle names the tables of a circle of ON DELETE CASCADE in which t is,
+// "" for none. A table that refers to itself is none.
+func (m *Model) cascadeCircle(t *Table) string {
+	referrers := Referrers(m)
+	var path []string
+	var visit func(name string) bool
+	visit = func(name string) bool {
+		path = append(path, name)
+		for _, by := range referrers[name] {
+			child := by.Child.Name
+			switch {
+			case by.OnDelete != Cascade || child == name:
+			case child == t.Name:
+				return true
+			case !slices.Contains(path, child) && visit(child):
+				return true
+			}
+		}
+		path = path[:len(path)-1]
+		return false
+	}
+	if !visit(t.Name) {
+		return ""
+	}
+	return strings.Join(path, ", ")
 }
 
 // refuseComposite: a local number in a foreign key of several columns cannot
@@ -117,12 +148,12 @@ func (m *Model) warnings(t *Table) []string {
 		texts = append(texts, "its identity holds the auto-increment column "+t.AutoIncrement+": two sites may give out the same number")
 	}
 	for _, ref := range t.References {
-		if action := m.cascade(t, ref.OnDelete, ref.OnUpdate, ref.Table, []string{ref.Target}); action != "" {
+		if action := m.cascade(ref.OnDelete, ref.OnUpdate, ref.Table, []string{ref.Target}); action != "" {
 			texts = append(texts, cascadeText(action, ref.Column, ref.Table))
 		}
 	}
 	for _, fk := range t.Composite {
-		if action := m.cascade(t, fk.OnDelete, fk.OnUpdate, fk.Table, fk.Targets); action != "" {
+		if action := m.cascade(fk.OnDelete, fk.OnUpdate, fk.Table, fk.Targets); action != "" {
 			texts = append(texts, cascadeText(action, list(fk.Columns), fk.Table))
 		}
 	}
@@ -132,11 +163,12 @@ func (m *Model) warnings(t *Table) []string {
 	return texts
 }
 
-// cascade returns the action of a foreign key that changes children beneath
-// capture, "" for none. A parent's local number never changes in what travels,
+// cascade returns the action of a foreign key that changes children unseen by
+// capture, "" for none: what ON DELETE does is noted by a trigger on the parent,
+// if that is replicated. A parent's local number never changes in what travels,
 // so ON UPDATE does not matter for it.
-func (m *Model) cascade(t *Table, onDelete, onUpdate, parent string, targets []string) string {
-	if onDelete == "CASCADE" || onDelete == "SET NULL" {
+func (m *Model) cascade(onDelete, onUpdate, parent string, targets []string) string {
+	if p := m.Tables[parent]; ActionOf(onDelete) != Restrict && (p == nil || !p.Replicated) {
 		return "ON DELETE " + onDelete
 	}
 	if onUpdate != "CASCADE" && onUpdate != "SET NULL" {
@@ -152,7 +184,7 @@ func (m *Model) cascade(t *Table, onDelete, onUpdate, parent string, targets []s
 }
 
 func cascadeText(action, columns, parent string) string {
-	return fmt.Sprintf("the foreign key %s to %s has %s: children changed by the database's own cascade are not captured yet", columns, parent, action)
+	return fmt.Sprintf("the foreign key %s to %s has %s: rows that the database itself changes by it are not captured", columns, parent, action)
 }
 
 // sorted returns the tables in order of their names.

@@ -20,6 +20,7 @@ const (
 	home     = "baraza" // the schema that holds our tables
 	maskBits = 64
 	goneID   = "baraza_id"      // in a gone table: the id of the log row
+	goneN    = "baraza_n"       // in a gone table: numbers the rows of one log row
 	goneLeaf = "baraza_leaf_%d" // in a gone table: a leaf of the identity
 )
 
@@ -52,7 +53,7 @@ func newPlan(m *schema.Model, ts *sqlrow.Tables, name string) (*plan, error) {
 			p.keyed = append(p.keyed, c.Name)
 		}
 	}
-	p.leaves = p.table.Leaves()
+	p.leaves = p.table.Leaves("OLD")
 	return p, nil
 }
 
@@ -104,18 +105,23 @@ func begin(body string) string { return "BEGIN\n" + body + "END IF;\nEND" }
 // bytes, in the table, in the undo and in the redo log, so what need not be
 // written is NULL, and the time is the column's default.
 func (p *plan) note(id, op int, row, same string) string {
-	var key []string
-	for _, c := range p.table.PrimaryKey() {
-		key = append(key, c.KeySQL(row))
-	}
-	k := key[0]
-	if len(key) > 1 {
-		k = "CONCAT_WS(','," + strings.Join(key, ",") + ")"
-	}
+	k := p.keySQL(row)
 	if same == "" {
 		return fmt.Sprintf("INSERT INTO %s.log (tbl,op,k) VALUES (%d,%d,%s);\n", home, id, op, k)
 	}
 	return fmt.Sprintf("INSERT INTO %s.log (tbl,op,k,same) VALUES (%d,%d,%s,%s);\n", home, id, op, k, same)
+}
+
+// keySQL is an expression for the k of a log row.
+func (p *plan) keySQL(row string) string {
+	var key []string
+	for _, c := range p.table.PrimaryKey() {
+		key = append(key, c.KeySQL(row))
+	}
+	if len(key) == 1 {
+		return key[0]
+	}
+	return "CONCAT_WS(','," + strings.Join(key, ",") + ")"
 }
 
 // same is an expression that gives a byte for each column, 1 where the update
@@ -130,24 +136,30 @@ func (p *plan) same() string {
 }
 
 func (p *plan) noteDelete(id int) string {
-	names, values := []string{goneID}, []string{"LAST_INSERT_ID()"}
-	for _, name := range p.names {
-		names = append(names, sqlrow.QuoteName(name))
-		values = append(values, "OLD."+sqlrow.QuoteName(name))
-	}
-	for i, leaf := range p.leaves {
-		names = append(names, fmt.Sprintf(goneLeaf, i))
-		values = append(values, leaf.SQL)
-	}
+	names, values := p.goneFields("OLD")
 	return p.note(id, opDelete, "OLD", "") +
-		fmt.Sprintf("INSERT INTO %s.%s (%s) VALUES (%s);\n", home, goneTable(id), strings.Join(names, ","), strings.Join(values, ","))
+		fmt.Sprintf("INSERT INTO %s.%s (%s,%s) VALUES (LAST_INSERT_ID(),%s);\n", home, goneTable(id), goneID, names, values)
+}
+
+// goneFields are the columns of the gone table that come from the row.
+func (p *plan) goneFields(row string) (names, values string) {
+	var ns, vs []string
+	for _, name := range p.names {
+		ns = append(ns, sqlrow.QuoteName(name))
+		vs = append(vs, row+"."+sqlrow.QuoteName(name))
+	}
+	for i, leaf := range p.table.Leaves(row) {
+		ns = append(ns, fmt.Sprintf(goneLeaf, i))
+		vs = append(vs, leaf.SQL)
+	}
+	return strings.Join(ns, ","), strings.Join(vs, ",")
 }
 
 func goneTable(id int) string { return fmt.Sprintf("gone_%d", id) }
 
 // createGone is the statement for the table that takes deleted rows.
 func (p *plan) createGone(id int) string {
-	defs := []string{goneID + " BIGINT UNSIGNED PRIMARY KEY"}
+	defs := []string{goneID + " BIGINT UNSIGNED", goneN + " INT UNSIGNED DEFAULT 0"}
 	for _, name := range p.names {
 		defs = append(defs, sqlrow.QuoteName(name)+" "+nullableType(p.table.Def.Column(name)))
 	}
@@ -160,6 +172,7 @@ func (p *plan) createGone(id int) string {
 		}
 	}
 	defs = append(defs, p.keyIndex()...)
+	defs = append(defs, "PRIMARY KEY ("+goneID+","+goneN+")")
 	return fmt.Sprintf("CREATE TABLE %s.%s (%s) ENGINE=InnoDB", home, goneTable(id), strings.Join(defs, ", "))
 }
 

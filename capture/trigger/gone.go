@@ -22,7 +22,7 @@ type gone struct {
 // have then reads as NULL; so does what this generation did not note of the
 // identity.
 func (r *reading) goneRows(ctx context.Context, n *numbered, where string) ([]gone, error) {
-	fields, leaves := n.now.Fields(), n.now.Leaves()
+	fields, leaves := n.now.Fields(), n.now.Leaves("OLD")
 	columns := []sqlrow.Column{idColumn}
 	columns = append(columns, fields...)
 	for i := range columns[1:] {

@@ -29,6 +29,7 @@ type generation struct {
 type installedTrigger struct {
 	name, event, table, body string
 	id                       int
+	cascade                  bool
 }
 
 // installed is what is there.
@@ -40,7 +41,7 @@ type installed struct {
 	signedZero bool
 }
 
-var ourTrigger = regexp.MustCompile(`^` + home + `_([0-9]+)_[iud]$`)
+var ourTrigger = regexp.MustCompile(`^` + home + `_([0-9]+)_([iud]|c[0-9a-f]{8})$`)
 
 func inspect(ctx context.Context, conn *sql.Conn) (*installed, error) {
 	have := &installed{}
@@ -88,6 +89,7 @@ func (have *installed) loadTriggers(ctx context.Context, conn *sql.Conn) error {
 		if t.id, err = strconv.Atoi(match[1]); err != nil {
 			return err
 		}
+		t.cascade = len(match[2]) > 1
 		have.triggers = append(have.triggers, t)
 	}
 	return rows.Err()
@@ -176,6 +178,16 @@ func (have *installed) fits(id int, m *schema.Model, p *plan) bool {
 	g := have.generations[id]
 	return g != nil && !g.lost && g.db == m.Database && g.table == p.table.Def.Name &&
 		slices.Equal(g.columns, p.names) && g.gone == p.createGone(0)
+}
+
+// hasCascade reports whether a trigger is there as it must be.
+func (have *installed) hasCascade(c *cascade) bool {
+	for _, t := range have.triggers {
+		if t.name == c.name {
+			return t.event == "DELETE" && t.table == c.table && strings.TrimSpace(t.body) == c.body
+		}
+	}
+	return false
 }
 
 func (have *installed) triggerFits(p *plan, id int, e event) bool {

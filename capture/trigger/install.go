@@ -63,14 +63,22 @@ func Install(ctx context.Context, db *sql.DB, m *schema.Model) error {
 		return err
 	}
 	keep := make(map[int]bool)
+	ids := make(map[string]int)
 	for _, p := range plans {
 		id, err := have.install(ctx, conn, m, p)
 		if err != nil {
 			return err
 		}
 		keep[id] = true
+		ids[p.table.Def.Name] = id
 	}
-	return have.removeOld(ctx, conn, keep)
+	all := cascades(m, plans, ids)
+	for i := range all {
+		if err := have.installCascade(ctx, conn, &all[i]); err != nil {
+			return err
+		}
+	}
+	return have.removeOld(ctx, conn, keep, all)
 }
 
 // State compares what is installed with what the model needs: one line for
@@ -91,15 +99,23 @@ func State(ctx context.Context, db *sql.DB, m *schema.Model) ([]string, error) {
 	}
 	var problems []string
 	keep := make(map[int]bool)
+	ids := make(map[string]int)
 	for _, p := range plans {
 		id, why := have.find(m, p)
 		if why != "" {
 			problems = append(problems, "table "+p.table.Def.Name+": "+why)
 		}
 		keep[id] = true
+		ids[p.table.Def.Name] = id
+	}
+	all := cascades(m, plans, ids)
+	for i := range all {
+		if !have.hasCascade(&all[i]) {
+			problems = append(problems, "table "+all[i].table+": its trigger for what ON DELETE does is not there or was changed")
+		}
 	}
 	for _, t := range have.triggers {
-		if !keep[t.id] {
+		if t.old(keep, all) {
 			problems = append(problems, "table "+t.table+": it has the trigger "+t.name+", which is not needed any more")
 		}
 	}
@@ -209,6 +225,22 @@ func (have *installed) install(ctx context.Context, conn *sql.Conn, m *schema.Mo
 	return id, nil
 }
 
+// installCascade makes a trigger that notes what foreign keys do.
+func (have *installed) installCascade(ctx context.Context, conn *sql.Conn, c *cascade) error {
+	if have.hasCascade(c) {
+		return nil
+	}
+	if err := exec(ctx, conn, "DROP TRIGGER IF EXISTS "+c.name); err != nil {
+		return err
+	}
+	return exec(ctx, conn, fmt.Sprintf("CREATE TRIGGER %s BEFORE DELETE ON %s FOR EACH ROW\n%s", c.name, sqlrow.QuoteName(c.table), c.body))
+}
+
+// old reports whether a trigger is not needed any more.
+func (t *installedTrigger) old(keep map[int]bool, all []cascade) bool {
+	return !keep[t.id] || t.cascade && !slices.ContainsFunc(all, func(c cascade) bool { return c.name == t.name })
+}
+
 // addGeneration gives the table a new number, with a table for deleted rows.
 func (have *installed) addGeneration(ctx context.Context, conn *sql.Conn, m *schema.Model, p *plan) (int, error) {
 	id := have.unused()
@@ -230,9 +262,9 @@ func (have *installed) addGeneration(ctx context.Context, conn *sql.Conn, m *sch
 
 // removeOld drops triggers that are not needed, and generations that nothing in
 // the log belongs to.
-func (have *installed) removeOld(ctx context.Context, conn *sql.Conn, keep map[int]bool) error {
+func (have *installed) removeOld(ctx context.Context, conn *sql.Conn, keep map[int]bool, all []cascade) error {
 	for _, t := range have.triggers {
-		if !keep[t.id] {
+		if t.old(keep, all) {
 			if err := exec(ctx, conn, "DROP TRIGGER IF EXISTS "+t.name); err != nil {
 				return err
 			}

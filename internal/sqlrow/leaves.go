@@ -13,7 +13,7 @@ import (
 
 // Leaf is one such column.
 type Leaf struct {
-	// SQL is an expression over the row OLD. It reads what is committed now,
+	// SQL is an expression over the row that Leaves was asked for. It reads what is committed now,
 	// not what the transaction's snapshot shows.
 	SQL    string
 	Column Column
@@ -21,12 +21,12 @@ type Leaf struct {
 }
 
 // Leaves returns the leaves of the table's identity, in a fixed order; none
-// where the identity has no reference.
-func (t *Table) Leaves() []Leaf {
+// where the identity has no reference. row is what SQL calls the row, as in OLD.
+func (t *Table) Leaves(row string) []Leaf {
 	var leaves []Leaf
 	for _, i := range t.identity {
 		if ref := t.refs[i]; ref != nil {
-			leaves = ref.leaves(leaves, "OLD."+QuoteName(t.cols[i].Name))
+			leaves = ref.leaves(leaves, row+"."+QuoteName(t.cols[i].Name))
 		}
 	}
 	return leaves

@@ -62,17 +62,24 @@ func testCaptureDeleted(s *suite) {
 }
 
 func testCaptureActions(s *suite) {
-	if s.NoActions {
-		s.Skip("this source does not tell what ON DELETE actions did")
-	}
-	s.app(insert("person", person(1, "Ada")), insert("tag", tag(1, "a")), insert("remark", withUUID(9, "person_id", refTo(1), "body", "b")))
+	s.app(insert("person", person(1, "Ada")), insert("person", person(2, "Bo")), insert("tag", tag(1, "a")), insert("tag", tag(1, "b")),
+		insert("tag", tag(2, "a")), insert("remark", withUUID(9, "person_id", refTo(1), "body", "b")),
+		insert("visit", visit(20, 1, "reason", "r")), insert("visit", visit(21, 2, "parent_id", refTo(20))),
+		insert("visit", visit(22, 2, "parent_id", refTo(21))), insert("visit", visit(23, 2)),
+		insert("charge", charge(22, "x")), insert("charge", charge(23, "x")))
 	_, ids := s.captured()
 	s.ok(s.Source.Release(s.ctx, ids))
 	s.app(remove("person", keyOf(1)))
 	s.captures(
 		"person #1 deleted name=Ada note= uuid=#1 weight=NULL",
 		"tag "+short(tag(1, "a").Key.String())+" deleted label=a note=NULL person_id=#1",
+		"tag "+short(tag(1, "b").Key.String())+" deleted label=b note=NULL person_id=#1",
+		"visit #20 deleted parent_id=NULL person_id=#1 reason=r uuid=#20",
+		"visit #21 deleted parent_id=#20 person_id=#2 reason=NULL uuid=#21",
+		"visit #22 deleted parent_id=#21 person_id=#2 reason=NULL uuid=#22",
+		"charge "+short(charge(22, "x").Key.String())+" deleted amount=NULL code=x visit_id=#22",
 		"remark #9 person_id=NULL")
+	s.captures()
 }
 
 func testRelease(s *suite) {

@@ -12,8 +12,8 @@ import (
 // DDL creates the tables of the suite, a small clinic: a table that is not
 // replicated (concept), keys that are references (patient, tag), references to
 // the own table that may (obs) and may not (users, node) be NULL, each
-// ON DELETE action, a reference without a foreign key (obs.concept_id), and a
-// natural key (setting).
+// ON DELETE action, cascades of several levels and of a table to itself (visit),
+// a reference without a foreign key (obs.concept_id), and a natural key (setting).
 var DDL = []string{
 	`CREATE TABLE concept (
 		concept_id INT AUTO_INCREMENT PRIMARY KEY,
@@ -63,6 +63,28 @@ var DDL = []string{
 		person_id INT,
 		body TEXT,
 		CONSTRAINT remark_person FOREIGN KEY (person_id) REFERENCES person (person_id) ON DELETE SET NULL)`,
+	`CREATE TABLE visit (
+		visit_id INT AUTO_INCREMENT PRIMARY KEY,
+		uuid CHAR(38) NOT NULL UNIQUE,
+		person_id INT NOT NULL,
+		parent_id INT,
+		reason VARCHAR(50),
+		CONSTRAINT visit_person FOREIGN KEY (person_id) REFERENCES person (person_id) ON DELETE CASCADE,
+		CONSTRAINT visit_parent FOREIGN KEY (parent_id) REFERENCES visit (visit_id) ON DELETE CASCADE)`,
+	`CREATE TABLE charge (
+		visit_id INT NOT NULL,
+		code VARCHAR(20) NOT NULL,
+		amount VARCHAR(20),
+		PRIMARY KEY (visit_id, code),
+		CONSTRAINT charge_visit FOREIGN KEY (visit_id) REFERENCES visit (visit_id) ON DELETE CASCADE)`,
+	`CREATE TABLE bill (
+		bill_id INT AUTO_INCREMENT PRIMARY KEY,
+		uuid CHAR(38) NOT NULL UNIQUE,
+		visit_id INT NOT NULL,
+		remark_id INT,
+		note VARCHAR(50),
+		CONSTRAINT bill_visit FOREIGN KEY (visit_id) REFERENCES visit (visit_id),
+		CONSTRAINT bill_remark FOREIGN KEY (remark_id) REFERENCES remark (remark_id) ON DELETE SET NULL)`,
 	`CREATE TABLE setting (
 		property VARCHAR(40) PRIMARY KEY,
 		value VARCHAR(100))`,
@@ -114,6 +136,12 @@ func Model() *schema.Model {
 	tag.References = []schema.Reference{refer("person_id", "person", "person_id", "CASCADE")}
 	remark := local("remark", "remark_id", integer("person_id", true), text("body", 0, true))
 	remark.References = []schema.Reference{refer("person_id", "person", "person_id", "SET NULL")}
+	visit := local("visit", "visit_id", integer("person_id", false), integer("parent_id", true), text("reason", 50, true))
+	visit.References = []schema.Reference{refer("person_id", "person", "person_id", "CASCADE"), refer("parent_id", "visit", "visit_id", "CASCADE")}
+	charge := natural("charge", []string{"visit_id", "code"}, integer("visit_id", false), text("code", 20, false), text("amount", 20, true))
+	charge.References = []schema.Reference{refer("visit_id", "visit", "visit_id", "CASCADE")}
+	bill := local("bill", "bill_id", integer("visit_id", false), integer("remark_id", true), text("note", 50, true))
+	bill.References = []schema.Reference{refer("visit_id", "visit", "visit_id", ""), refer("remark_id", "remark", "remark_id", "SET NULL")}
 	natural("setting", []string{"property"}, text("property", 40, false), text("value", 100, true))
 	return m
 }
@@ -179,6 +207,14 @@ func patient(n int) merge.Row { return row(patientKey(n), "patient_id", refTo(n)
 
 func tag(n int, label string) merge.Row {
 	return row(crdt.MakeKey(refTo(n), crdt.Text(label)), "person_id", refTo(n), "label", label)
+}
+
+func visit(n, person int, pairs ...any) merge.Row {
+	return withUUID(n, append([]any{"person_id", refTo(person)}, pairs...)...)
+}
+
+func charge(visit int, code string) merge.Row {
+	return row(crdt.MakeKey(refTo(visit), crdt.Text(code)), "visit_id", refTo(visit), "code", code)
 }
 
 func obs(n, patient int, pairs ...any) merge.Row {

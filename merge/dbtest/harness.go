@@ -20,10 +20,6 @@ type Harness struct {
 	Model  *schema.Model
 	DB     merge.Database
 	Source capture.Source // nil: what needs it is skipped
-	// NoActions: Source does not tell what the foreign keys' own ON DELETE
-	// actions did, as trigger capture does not yet (docs/limits.md). What needs
-	// it is skipped.
-	NoActions bool
 	// App runs statements as an application does, in one transaction.
 	App func(writes ...memdb.Write) error
 	// Rows returns what an application sees of a table, sorted by key.

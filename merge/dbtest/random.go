@@ -74,7 +74,7 @@ func (h *history) name() string {
 // row makes a random row of a random table.
 func (h *history) row() (string, merge.Row) {
 	n := h.id()
-	switch h.rand.IntN(6) {
+	switch h.rand.IntN(9) {
 	case 0:
 		return "person", withUUID(n, "name", h.name(), "weight", h.maybe(crdt.Float64(h.rand.Float64())))
 	case 1:
@@ -85,6 +85,14 @@ func (h *history) row() (string, merge.Row) {
 		return "users", withUUID(n, "username", h.maybe(crdt.Text(h.name())), "person_id", refTo(h.id()), "creator", refTo([]int{n, h.id()}[h.rand.IntN(2)]))
 	case 4:
 		return "tag", tag(n, []string{"a", "b"}[h.rand.IntN(2)])
+	}
+	switch h.rand.IntN(4) {
+	case 0:
+		return "visit", visit(n, h.id(), "parent_id", h.maybe(refTo(h.id())), "reason", h.name())
+	case 1:
+		return "charge", charge(h.id(), []string{"a", "b"}[h.rand.IntN(2)])
+	case 2:
+		return "bill", withUUID(n, "visit_id", refTo(h.id()), "remark_id", h.maybe(refTo(h.id())), "note", h.name())
 	}
 	return "remark", withUUID(n, "person_id", h.maybe(refTo(h.id())), "body", h.name())
 }
@@ -114,13 +122,9 @@ func (h *history) application(step int) {
 }
 
 // mayRemove reports whether an application can remove the row in one statement:
-// servers refuse to remove a row that refers to itself. A person is followed by
-// its tags and remarks, which not every source tells.
+// servers refuse to remove a row that refers to itself.
 func (h *history) mayRemove(table string, r merge.Row) bool {
-	if h.NoActions && table == "person" {
-		return false
-	}
-	return !slices.Contains(r.Values, crdt.Ref(r.Key))
+	return table == "visit" || !slices.Contains(r.Values, crdt.Ref(r.Key))
 }
 
 // some keeps some of the row's columns that are not in its key.

@@ -126,7 +126,7 @@ func TestConformance(t *testing.T) {
 			t.Fatal(err)
 		}
 		return dbtest.Harness{
-			Model: s.model, DB: s.DB, Source: source, NoActions: true,
+			Model: s.model, DB: s.DB, Source: source,
 			App:  func(writes ...memdb.Write) error { return app.write(t.Context(), s.model, writes...) },
 			Rows: func(table string) []merge.Row { return s.rows(t, table) },
 		}

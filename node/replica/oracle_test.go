@@ -91,7 +91,7 @@ func rule4(rows map[merge.RowID]*logRow) map[*logRow]bool {
 	for id, r := range rows {
 		for _, ref := range clinic.Tables[id.Table].References {
 			key, ok := r.columns[ref.Column].value.Key()
-			if to := rows[merge.RowID{Table: ref.Table, Key: key}]; ok && to != nil {
+			if to := rows[merge.RowID{Table: ref.Table, Key: key}]; ok && to != nil && to != r {
 				r.refs = append(r.refs, logRef{ref.Column, to, schema.ActionOf(ref.OnDelete)})
 			}
 		}

@@ -312,7 +312,7 @@ func (s *site) row(rnd *rand.Rand) (table string, n int, r merge.Row) {
 	set := func(column string, v crdt.Value) {
 		r.Columns, r.Values = append(r.Columns, column), append(r.Values, v)
 	}
-	switch rnd.IntN(8) {
+	switch rnd.IntN(11) {
 	case 0, 1:
 		table = "person"
 		set("uuid", crdt.Text(uuid(n)))
@@ -348,6 +348,26 @@ func (s *site) row(rnd *rand.Rand) (table string, n int, r merge.Row) {
 		set("property", property)
 		set("value", s.fresh())
 	case 7:
+		table = "visit"
+		set("uuid", crdt.Text(uuid(n)))
+		set("person_id", refTo(s.parent(rnd)))
+		set("parent_id", s.maybe(rnd, refTo(s.parent(rnd))))
+		set("reason", s.fresh())
+	case 8:
+		table = "charge"
+		v := s.parent(rnd)
+		n = 1
+		r.Key = crdt.MakeKey(refTo(v), crdt.Text("x"))
+		set("visit_id", refTo(v))
+		set("code", crdt.Text("x"))
+		set("amount", s.fresh())
+	case 9:
+		table = "bill"
+		set("uuid", crdt.Text(uuid(n)))
+		set("visit_id", refTo(s.parent(rnd)))
+		set("remark_id", s.maybe(rnd, refTo(s.parent(rnd))))
+		set("note", s.fresh())
+	case 10:
 		if s.w.mode != plain && rnd.IntN(2) == 0 {
 			table = "users"
 			name := n
