@@ -33,10 +33,11 @@ servers: ## put a newer MariaDB and a MySQL into a cache directory, for test-ser
 	@.ci/servers
 
 # The packages whose tests talk to a server.
-SERVER_PACKAGES := ./schema ./internal/mariadb ./internal/sqlrow ./capture/trigger ./merge/sqldb ./node/doctor ./node/bringup ./cmd/baraza ./internal/demo ./internal/e2e
+SERVER_PACKAGES := ./schema ./internal/mariadb ./internal/sqlrow ./internal/types ./capture/trigger ./merge/sqldb ./node/doctor ./node/bringup ./cmd/baraza ./internal/demo ./internal/e2e
 
 test-servers: deps servers ## the tests that need a database, on a newer MariaDB, on MySQL and with sites on different ones
 	for server in mariadb-new mysql; do echo "== $$server"; BARAZA_SERVER=$$server go test -timeout 40m $(SERVER_PACKAGES); done
+	for pair in mariadb,mysql mysql,mariadb mariadb-new,mysql mysql,mariadb-new mariadb,mariadb-new mariadb-new,mariadb; do echo "== $$pair"; BARAZA_SERVER=$$pair go test -timeout 40m ./internal/types; done
 	BARAZA_SERVER=mariadb,mysql go test -timeout 40m ./internal/e2e
 	BARAZA_SERVER=mysql,mariadb,mariadb-new go test -timeout 40m ./internal/demo
 

@@ -94,6 +94,24 @@ func (l *loader) columns() error {
 		})
 }
 
+// documents finds MariaDB's columns of the type JSON: the catalogue calls them
+// longtext, with utf8mb4_bin and a check of their own. MySQL says json.
+func (l *loader) documents() error {
+	mariadb := false
+	if err := l.each("SELECT VERSION()", func(f []string) { mariadb = strings.Contains(f[0], "MariaDB") }); err != nil || !mariadb {
+		return err
+	}
+	return l.each(`SELECT TABLE_NAME, CONSTRAINT_NAME, CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS
+		WHERE CONSTRAINT_SCHEMA = ? AND CHECK_CLAUSE LIKE 'json_valid(%)'`,
+		func(f []string) {
+			if t := l.m.Tables[f[0]]; t != nil {
+				if c := t.Column(f[1]); c != nil && c.Collation == "utf8mb4_bin" && c.Base == "longtext" && f[2] == "json_valid(`"+c.Name+"`)" {
+					c.Base = "json"
+				}
+			}
+		})
+}
+
 // bytesPerChar: the catalogue gives the limit of the TEXT types in bytes.
 func bytesPerChar(c Column) int64 {
 	if !strings.HasSuffix(c.Base, "text") {

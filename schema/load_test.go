@@ -18,6 +18,7 @@ func TestLoad(t *testing.T) {
 		`CREATE TABLE parent (id INT UNSIGNED AUTO_INCREMENT PRIMARY KEY, uuid CHAR(36) NOT NULL, code VARCHAR(20) CHARACTER SET latin1 COLLATE latin1_bin,
 			note TEXT, bin VARBINARY(5), twice INT AS (req * 2) VIRTUAL, kept INT AS (req + 1) STORED,
 			changed TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, req INT NOT NULL,
+			doc JSON, valid LONGTEXT COLLATE utf8mb4_general_ci CHECK (json_valid(valid)),
 			UNIQUE KEY u (uuid), UNIQUE KEY two (code, bin), UNIQUE KEY prefix (note(10)), KEY plain (req))`,
 		`CREATE TABLE child (id BIGINT AUTO_INCREMENT PRIMARY KEY, uuid CHAR(36) NOT NULL UNIQUE, parent_id INT UNSIGNED,
 			CONSTRAINT fk FOREIGN KEY (parent_id) REFERENCES parent (id) ON DELETE SET NULL ON UPDATE CASCADE)`,
@@ -46,6 +47,7 @@ func TestLoad(t *testing.T) {
 		{Name: "kept", Type: "int(11)", Base: "int", Nullable: true, HasDefault: true, Generated: true},
 		{Name: "changed", Type: "timestamp", Base: "timestamp", HasDefault: true, OnUpdateNow: true},
 		{Name: "req", Type: "int(11)", Base: "int"},
+		{Name: "valid", Type: "longtext", Base: "longtext", Nullable: true, HasDefault: true, Charset: "utf8mb4", Collation: "utf8mb4_general_ci", MaxChars: 4294967295 / 4},
 	} {
 		if db.Server.Flavour().IsMySQL() { // it shows no display widths
 			c.Type = strings.NewReplacer("int(10)", "int", "int(11)", "int").Replace(c.Type)
@@ -53,6 +55,9 @@ func TestLoad(t *testing.T) {
 		if got := p.Column(c.Name); got == nil || *got != c {
 			t.Errorf("column %s:\n got %+v\nwant %+v", c.Name, got, c)
 		}
+	}
+	if c := p.Column("doc"); c == nil || c.Base != "json" || !c.Nullable {
+		t.Errorf("a document: %+v", c)
 	}
 	if len(p.Unique) != 2 || p.Unique[0].Name != "two" || strings.Join(p.Unique[0].Columns, " ") != "code bin" || p.Unique[1].Name != "u" {
 		t.Errorf("unique %+v", p.Unique)

@@ -150,7 +150,8 @@ func watchWhole(t *testing.T, site string, db *sql.DB, stop <-chan struct{}) {
 		var part sql.NullString
 		err := db.QueryRow(fmt.Sprintf(`SELECT GROUP_CONCAT(what) FROM (
 			SELECT LEFT(uuid, 34) what FROM visit GROUP BY 1 HAVING COUNT(*) <> 2
-			UNION ALL SELECT CONCAT(LEFT(uuid, 24), ': ', COUNT(*)) FROM badge GROUP BY LEFT(uuid, 24) HAVING COUNT(*) <> %d) parts`, bulkRows)).Scan(&part)
+			UNION ALL SELECT CONCAT(base, ': ', n) FROM (
+				SELECT LEFT(uuid, 24) base, COUNT(*) n FROM badge GROUP BY 1 HAVING n <> %d) bulk) parts`, bulkRows)).Scan(&part)
 		if err != nil {
 			continue // the server is down
 		}

@@ -53,7 +53,9 @@ func (c *Column) KeySQL(row string) string {
 	case c.kind == kindBit:
 		return name + "+0"
 	case c.kind == kindFloat, c.kind == kindDouble:
-		return name + "*1e0"
+		// MySQL cuts the product to 22 characters where it joins it to others,
+		// which a FLOAT survives, and a plain DOUBLE is not cut.
+		return strings.Replace(c.Expr, QuoteName(c.Name), name, 1)
 	case c.stamp:
 		return "UNIX_TIMESTAMP(" + name + ")"
 	}

@@ -63,7 +63,7 @@ func (d *digester) rowHash(key crdt.Key, columns []string, values []crdt.Value) 
 	b := appendString(d.buffer[:0], string(key))
 	for _, i := range d.order {
 		if values[i] != crdt.Null {
-			b = appendString(appendString(b, columns[i]), string(values[i]))
+			b = appendString(appendString(b, columns[i]), string(values[i].Canonical()))
 		}
 	}
 	d.buffer = b

@@ -334,7 +334,7 @@ func ownValues(row *crdt.Row, mine *merge.Row, pending *localWrites, before *tak
 	}
 	for i, c := range had.Columns {
 		v, _ := row.Value(c)
-		if v == had.Values[i] || pending != nil && (pending.deleted || slices.Contains(pending.columns, c)) {
+		if crdt.Same(v, had.Values[i]) || pending != nil && (pending.deleted || slices.Contains(pending.columns, c)) {
 			continue
 		}
 		own.Columns, own.Values = append(own.Columns, c), append(own.Values, had.Values[i])
