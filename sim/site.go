@@ -29,7 +29,7 @@ type Site struct {
 	links []*Link
 	// linkTo finds the link to a peer.
 	linkTo map[clock.SiteID]*Link
-	rnd   *rand.Rand // of its disk and its processor
+	rnd    *rand.Rand // of its disk and its processor
 
 	// These survive a crash.
 	db      *memdb.DB
