@@ -22,13 +22,18 @@ func (s *Site) check() error {
 		return err
 	}
 	s.watch.checks++
+	if s.watch.checks%conflictsEvery == 0 {
+		if err := s.checkConflicts(); err != nil {
+			return err
+		}
+	}
 	if s.w.opts.Checks == CheckFull || s.watch.checks%fullEvery == 0 {
 		return s.checkAll()
 	}
 	return s.checkTables()
 }
 
-// checkAll checks all rows and all conflicts.
+// checkAll checks all rows.
 func (s *Site) checkAll() error {
 	if err := s.watch.anew(); err != nil {
 		return err
@@ -189,7 +194,7 @@ func (w *World) checkSettled() error {
 
 // checkEnd checks all there is to a site that has everything.
 func (s *Site) checkEnd() error {
-	for _, check := range []func() error{s.check, s.checkAll, s.checkLedger} {
+	for _, check := range []func() error{s.check, s.checkAll, s.checkConflicts, s.checkLedger} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -209,8 +214,7 @@ func (s *Site) lines() []string {
 func (s *Site) conflicts() ([]string, error) {
 	var lines []string
 	err := s.r.Conflicts(func(c replica.Conflict) bool {
-		lines = append(lines, fmt.Sprintf("%s.%s of %s = %s at %s lost to %s at %s, delete %v",
-			c.ID.Table, c.Column, shortKey(c.ID.Key), shortValue(c.Value), c.Stamp, shortValue(c.WinnerValue), c.Winner, c.WinnerDelete))
+		lines = append(lines, showConflict(c.ID, &c.Loss))
 		return true
 	})
 	slices.Sort(lines)

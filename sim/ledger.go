@@ -70,7 +70,7 @@ func (l *ledger) compare(id merge.RowID, has, lacks merge.Row, overwritten bool)
 
 // checkLedger: every value that an application wrote is visible, was knowingly
 // overwritten, or is in a conflict that names what beat it; and no conflict
-// tells of a value that nobody wrote. It holds once a site has everything.
+// tells of a value that nobody wrote, or that was overwritten knowingly. It holds once a site has everything.
 func (s *Site) checkLedger() error {
 	l := &s.w.ledger
 	found := map[cell]bool{}
@@ -85,6 +85,9 @@ func (s *Site) checkLedger() error {
 		found[lost] = true
 		if _, wrote := l.wrote[c.Value]; isFresh(c.Value) && !wrote {
 			bad = fmt.Errorf("%s has a conflict about %s, which nobody wrote", s, lost)
+		}
+		if l.cells[lost] {
+			bad = fmt.Errorf("%s has a conflict about %s, which was overwritten by one who had seen it", s, lost)
 		}
 		if c.Winner.IsZero() {
 			bad = fmt.Errorf("%s has a conflict about %s that does not name what beat it", s, lost)

@@ -24,6 +24,7 @@ type oracle struct {
 type oracleRow struct {
 	written, deleted clock.Stamp
 	cells            []oracleCell
+	facts            []fact // see conflicts.go
 }
 
 type oracleCell struct {
@@ -50,7 +51,7 @@ func (r *oracleRow) cell(column string) *oracleCell {
 // value is what a column shows.
 func (r *oracleRow) value(column string) crdt.Value { return r.cell(column).value }
 
-func (o *oracle) apply(origin clock.SiteID, ch *crdt.Change) {
+func (o *oracle) apply(origin clock.SiteID, ch *crdt.Change, seen clock.VersionVector) {
 	id := merge.RowID{Table: ch.Table, Key: ch.Key}
 	r := o.rows[id]
 	if r == nil {
@@ -58,6 +59,7 @@ func (o *oracle) apply(origin clock.SiteID, ch *crdt.Change) {
 		o.rows[id] = r
 	}
 	at := clock.Stamp{Time: ch.Time, Site: origin}
+	r.facts = append(r.facts, fact{ch, at, seen})
 	if ch.Delete {
 		if r.deleted.Less(at) {
 			r.deleted = at
@@ -77,12 +79,18 @@ func (o *oracle) apply(origin clock.SiteID, ch *crdt.Change) {
 // originLog is an origin's log as its own site wrote it.
 type originLog struct {
 	raw     [][]byte
-	entries []*crdt.Entry
+	entries []loggedEntry
 	batchOf map[int]uint64 // by transaction, the first entry of its batch
 	batch   uint64         // the batch under way
 	seen    map[crdt.Value]bool
-	context clock.VersionVector
+	context clock.VersionVector // of the batch under way
 	last    clock.Timestamp
+}
+
+// loggedEntry is an entry with the context of its batch.
+type loggedEntry struct {
+	*crdt.Entry
+	seen clock.VersionVector
 }
 
 // fold takes what a site applied since the last call.
@@ -127,7 +135,7 @@ func (s *Site) foldOrigin(origin *Site, upTo uint64, floor clock.Timestamp) erro
 				return err
 			}
 			for i := range e.Changes {
-				s.oracle.apply(origin.id, &e.Changes[i])
+				s.oracle.apply(origin.id, &e.Changes[i], e.seen)
 				s.watch.behind[merge.RowID{Table: e.Changes[i].Table, Key: e.Changes[i].Key}] = true
 			}
 			if ahead := e.Through.Millis() - s.latestRead; origin != s && ahead > replica.DefaultMaxDriftMillis {
@@ -144,7 +152,7 @@ func (s *Site) foldOrigin(origin *Site, upTo uint64, floor clock.Timestamp) erro
 
 // entry returns a decoded entry, which is the same at every site. What its own
 // site logs is checked when it is logged.
-func (w *World) entry(s, origin *Site, seq uint64, raw []byte, floor clock.Timestamp) (*crdt.Entry, error) {
+func (w *World) entry(s, origin *Site, seq uint64, raw []byte, floor clock.Timestamp) (*loggedEntry, error) {
 	l := w.logs[origin.id]
 	if l == nil {
 		l = &originLog{batchOf: map[int]uint64{}, seen: map[crdt.Value]bool{}}
@@ -155,7 +163,7 @@ func (w *World) entry(s, origin *Site, seq uint64, raw []byte, floor clock.Times
 		if !bytes.Equal(l.raw[seq-1], raw) {
 			return nil, fmt.Errorf("%s has another entry %d of %s than its origin", s, seq, origin)
 		}
-		return l.entries[seq-1], nil
+		return &l.entries[seq-1], nil
 	case s != origin || seq != have+1:
 		return nil, fmt.Errorf("%s has entry %d of %s, which its origin did not log", s, seq, origin)
 	}
@@ -166,8 +174,8 @@ func (w *World) entry(s, origin *Site, seq uint64, raw []byte, floor clock.Times
 	if err := l.check(w, s, seq, e, floor); err != nil {
 		return nil, fmt.Errorf("%s logs entry %d: %w", s, seq, err)
 	}
-	l.raw, l.entries = append(l.raw, raw), append(l.entries, e)
-	return e, nil
+	l.raw, l.entries = append(l.raw, raw), append(l.entries, loggedEntry{e, l.context})
+	return &l.entries[seq-1], nil
 }
 
 // check is what must hold of a new entry: its stamps are greater than all that
@@ -176,7 +184,9 @@ func (w *World) entry(s, origin *Site, seq uint64, raw []byte, floor clock.Times
 func (l *originLog) check(w *World, s *Site, seq uint64, e *crdt.Entry, floor clock.Timestamp) error {
 	if e.First {
 		l.batch = seq
+		l.context = l.context.Clone() // earlier entries keep theirs
 		l.context.Merge(e.Context)
+		l.context.Merge(clock.VersionVector{{Site: s.id, Seq: seq - 1, Through: l.last}})
 	}
 	floor = max(floor, l.last)
 	for _, c := range l.context {

@@ -25,8 +25,12 @@ const (
 	CheckNone
 )
 
-// fullEvery is how many checks of a site pass between two of everything.
-const fullEvery = 250
+// fullEvery is how many checks of a site pass between two of all rows, and
+// conflictsEvery between two of all conflicts.
+const (
+	fullEvery      = 250
+	conflictsEvery = 1000
+)
 
 // watch is a site's tables as the checkers last looked at them. The database
 // tells which rows are touched, so a look costs what a step touched; what it

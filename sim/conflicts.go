@@ -1,0 +1,142 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+
+	"baraza/clock"
+	"baraza/crdt"
+	"baraza/merge"
+)
+
+// fact is one change with what its writer had seen. From the facts of a row
+// alone, in no order, the oracle says which conflicts there are (R7): a value
+// is one that is not visible and that no change names as what it replaced.
+type fact struct {
+	*crdt.Change
+	at   clock.Stamp
+	seen clock.VersionVector
+}
+
+// value returns what a fact wrote to a column.
+func (f *fact) value(column string) (crdt.Value, bool) {
+	if i := slices.Index(f.Columns, column); i >= 0 && !f.Delete {
+		return f.Values[i], true
+	}
+	return crdt.Null, false
+}
+
+// knew reports whether the writer had seen what was written to a column, or
+// deleted, at a stamp. One that lists the baseline as what it replaced saw
+// nothing: what its site had was not in the table.
+func (f *fact) knew(column string, at clock.Stamp) bool {
+	for i := range f.Prior.Cells {
+		if c := &f.Prior.Cells[i]; c.Column == column && c.Stamp.IsZero() {
+			return false
+		}
+	}
+	return f.seen.Covers(at)
+}
+
+// top returns the greatest fact that passes; nil when none does.
+func (r *oracleRow) top(pass func(*fact) bool) *fact {
+	var top *fact
+	for i := range r.facts {
+		if f := &r.facts[i]; (top == nil || top.at.Less(f.at)) && pass(f) {
+			top = f
+		}
+	}
+	return top
+}
+
+// conflicts lists the row's conflicts as Replica.Conflicts does.
+func (r *oracleRow) conflicts() []crdt.Loss {
+	var list []crdt.Loss
+	exists := r.visible()
+	for _, cell := range r.cells {
+		known := r.known(cell.column)
+		for i := range r.facts {
+			f := &r.facts[i]
+			v, wrote := f.value(cell.column)
+			if !wrote || exists && f.at == cell.stamp || known[f.at] {
+				continue
+			}
+			l := r.beaten(f, cell.column)
+			l.Value = v
+			if l.WinnerDelete || l.Value != l.WinnerValue {
+				list = append(list, l)
+			}
+		}
+	}
+	return append(list, r.lostDelete(exists)...)
+}
+
+// known are the stamps of the values of a column that some change replaced
+// knowingly.
+func (r *oracleRow) known(column string) map[clock.Stamp]bool {
+	known := map[clock.Stamp]bool{}
+	for i := range r.facts {
+		f := &r.facts[i]
+		if _, wrote := f.value(column); (wrote || f.Delete) && f.Prior.Deleted.IsZero() {
+			known[f.Prior.Of(column)] = true
+		}
+	}
+	return known
+}
+
+// beaten names what beat a write: the greatest write of the column that had not
+// seen it, else the greatest such delete.
+func (r *oracleRow) beaten(f *fact, column string) crdt.Loss {
+	l := crdt.Loss{Column: column, Stamp: f.at}
+	if w := r.top(func(g *fact) bool {
+		_, wrote := g.value(column)
+		return wrote && f.at.Less(g.at) && !g.knew(column, f.at)
+	}); w != nil {
+		l.Winner = w.at
+		l.WinnerValue, _ = w.value(column)
+		return l
+	}
+	if d := r.top(func(g *fact) bool { return g.Delete && f.at.Less(g.at) && !g.seen.Covers(f.at) }); d != nil {
+		l.Winner, l.WinnerDelete = d.at, true
+	}
+	return l
+}
+
+// lostDelete is the conflict of a delete that a write undid unseen.
+func (r *oracleRow) lostDelete(exists bool) []crdt.Loss {
+	if !exists || r.deleted.IsZero() {
+		return nil
+	}
+	for i := range r.facts {
+		if r.facts[i].Prior.Deleted == r.deleted {
+			return nil
+		}
+	}
+	l := crdt.Loss{Stamp: r.deleted}
+	if w := r.top(func(g *fact) bool { return !g.Delete && r.deleted.Less(g.at) && !g.seen.Covers(r.deleted) }); w != nil {
+		l.Winner = w.at
+	}
+	return []crdt.Loss{l}
+}
+
+// checkConflicts: the conflicts that a site lists are those that the oracle
+// finds, no more and no less.
+func (s *Site) checkConflicts() error {
+	var want []string
+	for id, r := range s.oracle.rows {
+		for _, l := range r.conflicts() {
+			want = append(want, showConflict(id, &l))
+		}
+	}
+	slices.Sort(want)
+	have, err := s.conflicts()
+	if err != nil {
+		return err
+	}
+	return same(fmt.Sprintf("the conflicts that %s lists and those that there are", s), have, want)
+}
+
+func showConflict(id merge.RowID, l *crdt.Loss) string {
+	return fmt.Sprintf("%s.%s of %s = %s at %s lost to %s at %s, delete %v",
+		id.Table, l.Column, shortKey(id.Key), shortValue(l.Value), l.Stamp, shortValue(l.WinnerValue), l.Winner, l.WinnerDelete)
+}
