@@ -286,6 +286,20 @@ func (p *Protocol) SetFetchOwn(on bool, now Instant) {
 	p.review(o, now.Elapsed)
 }
 
+// Sizes are how much a protocol keeps in memory. All are bounded by the sites
+// there are.
+type Sizes struct{ Origins, Peers, Subscriptions, Commands int }
+
+// Sizes counts what is kept.
+func (p *Protocol) Sizes() Sizes {
+	z := Sizes{Origins: len(p.origins), Peers: len(p.peers)}
+	for _, pe := range p.peers {
+		z.Subscriptions += len(pe.cursors)
+		z.Commands += len(pe.commands) + len(pe.gone)
+	}
+	return z
+}
+
 // Metrics returns the counters.
 func (p *Protocol) Metrics() Metrics { return p.count }
 

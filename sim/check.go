@@ -194,7 +194,7 @@ func (w *World) checkSettled() error {
 
 // checkEnd checks all there is to a site that has everything.
 func (s *Site) checkEnd() error {
-	for _, check := range []func() error{s.check, s.checkAll, s.checkConflicts, s.checkLedger} {
+	for _, check := range []func() error{s.check, s.checkAll, s.checkConflicts, s.checkLedger, s.checkBounds, s.checkStore} {
 		if err := check(); err != nil {
 			return err
 		}

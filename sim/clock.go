@@ -47,6 +47,7 @@ func (s *Site) clockWrong() {
 
 // BumpClock sets a site's clock forward, or back.
 func (s *Site) BumpClock(by time.Duration) {
+	s.w.soon.wrongClocks = true
 	s.clock.rebase(s.w.now)
 	s.clock.reading += by.Microseconds()
 	s.clockWrong()
@@ -55,6 +56,7 @@ func (s *Site) BumpClock(by time.Duration) {
 
 // DriftClock makes a site's clock fast, or slow, by parts in a million.
 func (s *Site) DriftClock(ppm int64) {
+	s.w.soon.wrongClocks = true
 	s.clock.rebase(s.w.now)
 	s.clock.ppm = ppm
 	s.clockWrong()
@@ -63,6 +65,7 @@ func (s *Site) DriftClock(ppm int64) {
 
 // StickClock makes a site's clock stand still, or go on from where it stands.
 func (s *Site) StickClock(stuck bool) {
+	s.w.soon.wrongClocks = true
 	s.clock.rebase(s.w.now)
 	s.clock.stuck = stuck
 	s.clockWrong()

@@ -32,6 +32,7 @@ type Link struct {
 	dialing bool
 	busy    [2]time.Duration // until when the line sends
 	line    Line
+	opened  time.Duration // when the last cut ended
 }
 
 // conn is one connection over a link: two reliable streams, until it breaks.
@@ -284,7 +285,11 @@ func (l *Link) refuse(c *conn, at int) {
 func (l *Link) block(direction int) { l.blocked[direction]++ }
 
 func (l *Link) unblock(direction int) {
-	if l.blocked[direction]--; l.blocked[direction] > 0 || l.conn == nil {
+	if l.blocked[direction]--; l.blocked[direction] > 0 {
+		return
+	}
+	l.opened = l.w.now
+	if l.conn == nil {
 		return
 	}
 	c := l.conn

@@ -47,6 +47,8 @@ type Site struct {
 	engine engine
 	storer storer
 	wakeAt time.Duration
+	// troubled is when the site last started, or something failed in it.
+	troubled time.Duration
 	// backUp and clockRight tell the observer that the site runs again, and that
 	// its clock is right; writing is set while
 	// an application's transaction runs.
@@ -105,6 +107,7 @@ func (s *Site) boot() error {
 		return err
 	}
 	s.life++
+	s.troubled = s.w.now
 	s.up, s.booted, s.r, s.wakeAt = true, s.w.now, r, never
 	s.p = gossip.New(gossip.Config{Site: s.id}, r.Log().Vector())
 	s.storer = storer{}
@@ -200,6 +203,9 @@ func (s *Site) survived(err error) bool {
 	if err != nil && !errors.Is(err, errFailed) {
 		s.w.fail(fmt.Errorf("%s: %w", s, err))
 		return false
+	}
+	if err != nil {
+		s.troubled = s.w.now
 	}
 	return true
 }

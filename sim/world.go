@@ -53,6 +53,7 @@ type World struct {
 	spans    int
 
 	record record
+	soon   soon
 	err    error
 
 	cuts     []func() // heal them
@@ -74,6 +75,8 @@ func New(o Options) (*World, error) {
 		}
 	}
 	w.wire()
+	w.soon.wrongClocks = o.Clock != nil
+	w.watchSoon()
 	return w, nil
 }
 
