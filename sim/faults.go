@@ -56,6 +56,13 @@ func (w *World) CutOne(rnd *rand.Rand) func() {
 	return w.Cut("one", func(from, to int) bool { return from == one || to == one })
 }
 
+// CutLine cuts one line, both ways.
+func (w *World) CutLine(rnd *rand.Rand) func() {
+	l := w.Links[rnd.IntN(len(w.Links))]
+	a, b := l.ends[0].n-1, l.ends[1].n-1
+	return w.Cut("one line", func(from, to int) bool { return from == a && to == b || from == b && to == a })
+}
+
 // CutGroups cuts the lines between a random group of a size and the others.
 func (w *World) CutGroups(name string, rnd *rand.Rand, size int) func() {
 	in := make([]bool, len(w.Sites))

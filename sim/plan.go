@@ -26,13 +26,14 @@ const (
 	Crash
 	CrashAtStep
 	Failure // of one step of the disk or the database
+	OneLine
 	faultKinds
 )
 
 func (k FaultKind) String() string {
 	return [...]string{
 		"one", "halves", "majority/minority", "ring of majorities", "bridge", "one-way", "flapping",
-		"clock bump", "clock strobe", "clock stuck", "clock drift", "crash", "crash at a step", "failure",
+		"clock bump", "clock strobe", "clock stuck", "clock drift", "crash", "crash at a step", "failure", "one line",
 	}[k]
 }
 
@@ -117,7 +118,7 @@ func (w *World) apply(f Fault) {
 		cut  func(*rand.Rand) func()
 	}{
 		{One, w.CutOne}, {Halves, w.CutHalves}, {MajorityMinority, w.CutMajority},
-		{RingOfMajorities, w.CutRing}, {Bridge, w.CutBridge}, {OneWay, w.CutOneWay},
+		{RingOfMajorities, w.CutRing}, {Bridge, w.CutBridge}, {OneWay, w.CutOneWay}, {OneLine, w.CutLine},
 	} {
 		if c.kind == f.Kind {
 			w.after(f.For, c.cut(rnd))
@@ -175,7 +176,10 @@ type Result struct {
 }
 
 // Run runs a plan to its end, or to the first broken promise.
-func (p Plan) Run() (res Result) {
+func (p Plan) Run() Result { return p.run(func(*World) {}) }
+
+// run is Run that shows the world at its end.
+func (p Plan) run(show func(*World)) (res Result) {
 	w, err := New(p.Options)
 	if err != nil {
 		return Result{Err: err}
@@ -184,6 +188,7 @@ func (p Plan) Run() (res Result) {
 		if r := recover(); r != nil {
 			res.Err = fmt.Errorf("at %v: panic: %v", w.now, r)
 		}
+		show(w)
 		res.Hash, res.Events, res.Simulated, res.Tail = w.Hash(), w.events, w.now, w.Tail()
 	}()
 	for _, o := range p.Ops {
