@@ -20,8 +20,11 @@ const (
 	// could not be stored; soonPerHop is added for each further line of a path.
 	soonWithin = 3 * time.Minute
 	soonPerHop = 30 * time.Second
-	// soonBytesPerSecond is the slowest line of which it is asked.
-	soonBytesPerSecond = paddedLeast
+	// soonBytesPerSecond is the slowest line of which it is asked, and
+	// soonBreakEvery the shortest mean life of its connections: where a large
+	// entry takes longer than a connection lives, nothing can be promised.
+	soonBytesPerSecond = 256 << 10
+	soonBreakEvery     = 20 * time.Second
 )
 
 // soon is what the checker remembers: what each site had at the last looks.
@@ -128,5 +131,6 @@ func (s *Site) calm(since time.Duration) bool { return s.up && s.troubled <= sin
 // open reports whether a line has been open both ways since a moment.
 func (l *Link) open(since time.Duration) bool {
 	slow := l.line.BytesPerSecond > 0 && l.line.BytesPerSecond < soonBytesPerSecond
-	return !slow && l.blocked == [2]int{} && l.opened <= since
+	shaky := l.line.BreakEvery > 0 && l.line.BreakEvery < soonBreakEvery
+	return !slow && !shaky && l.blocked == [2]int{} && l.opened <= since
 }
