@@ -91,6 +91,16 @@ func (l *Line) losses(rnd *rand.Rand, bytes int) (late time.Duration, again int)
 	return late, again
 }
 
+// slow reports whether large log entries would not come through, since the
+// line is too slow or its connections break in the middle of them.
+func (l *Line) slow() bool {
+	if l.BytesPerSecond == 0 {
+		return false
+	}
+	takes := 4 * padBytes * time.Second / time.Duration(l.BytesPerSecond)
+	return l.BytesPerSecond < paddedLeast || l.BreakEvery > 0 && l.BreakEvery < 2*takes
+}
+
 // wire connects the sites as the options say.
 func (w *World) wire() {
 	o := &w.opts
@@ -103,7 +113,7 @@ func (w *World) wire() {
 			}
 			if joined {
 				w.connect(a, w.Sites[j], line)
-				w.slow = w.slow || line.BytesPerSecond > 0 && line.BytesPerSecond < paddedLeast
+				w.slow = w.slow || line.slow()
 			}
 		}
 	}

@@ -94,11 +94,24 @@ func (w *World) behindSoon(s *Site, had clock.VersionVector, then time.Duration)
 		if have.Seq(e.Site) < e.Seq {
 			return fmt.Errorf("%s has %s only up to %d; a site to which a way has been open since %v had %d then", s, e.Site.Short(), have.Seq(e.Site), then, e.Seq)
 		}
-		if !w.soon.wrongClocks && applied.Seq(e.Site) < e.Seq {
-			return fmt.Errorf("%s applied %s only up to %d, and had %d since %v at the latest", s, e.Site.Short(), applied.Seq(e.Site), e.Seq, then)
+		if whole := w.whole(e); !w.soon.wrongClocks && applied.Seq(e.Site) < whole {
+			return fmt.Errorf("%s applied %s only up to %d, and had %d since %v at the latest", s, e.Site.Short(), applied.Seq(e.Site), whole, then)
 		}
 	}
 	return nil
+}
+
+// whole is the last entry, up to the one given, that ends a batch.
+func (w *World) whole(e clock.Entry) uint64 {
+	l := w.logs[e.Site]
+	if l == nil {
+		return 0
+	}
+	seq := min(e.Seq, uint64(len(l.entries)))
+	for seq > 0 && !l.entries[seq-1].Last {
+		seq--
+	}
+	return seq
 }
 
 // joined returns the groups of sites that working paths have joined since a
