@@ -20,6 +20,10 @@ type Entry struct {
 	// Context, in a batch's first entry, lists what changed in the origin's
 	// context since its previous batch.
 	Context clock.VersionVector
+	// Unseen, in a batch's first entry: the writers had seen nothing of the
+	// context, which only says after what the batch is to be applied. The
+	// adoption batch of a site that joined is such.
+	Unseen bool
 	// Through, in a batch's last entry, is the batch's Through.
 	Through clock.Timestamp
 	Changes []Change
@@ -40,6 +44,7 @@ const (
 const (
 	flagFirst = 1 << iota
 	flagLast
+	flagUnseen
 )
 
 const (
@@ -80,6 +85,9 @@ func (e *Entry) Encode() []byte {
 	}
 	if e.Last {
 		flags |= flagLast
+	}
+	if e.Unseen {
+		flags |= flagUnseen
 	}
 	b := make([]byte, 0, len(enc.body)+256)
 	b = append(b, entryVersion, flags)
@@ -225,7 +233,7 @@ func DecodeEntry(b []byte) (*Entry, error) {
 		return nil, fmt.Errorf("log entry has format version %d, this program knows %d: update baraza at this site", b[0], entryVersion)
 	}
 	d := decoder{s: string(b[2:])}
-	e := &Entry{First: b[1]&flagFirst != 0, Last: b[1]&flagLast != 0}
+	e := &Entry{First: b[1]&flagFirst != 0, Last: b[1]&flagLast != 0, Unseen: b[1]&flagUnseen != 0}
 	if e.First {
 		e.Context = d.vector()
 	}

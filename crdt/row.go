@@ -86,7 +86,7 @@ func (r *Row) Apply(ch *Change, origin clock.SiteID, seen clock.VersionVector) {
 
 // isNew reports whether nothing is known of the row.
 func (r *Row) isNew() bool {
-	return !r.Exists && len(r.Columns) == 0 && r.Deleted.IsZero() && r.Row.IsZero() && len(r.Cells) == 0
+	return !r.Exists && len(r.Columns) == 0 && r.Deleted.IsZero() && r.Row.IsZero() && len(r.Cells) == 0 && len(r.Lost) == 0
 }
 
 // first is applyWrite for a row of which nothing is known: the common case,

@@ -15,6 +15,9 @@ import (
 type Incoming struct {
 	Origin  clock.SiteID
 	Context clock.VersionVector
+	// Settled: a tombstone that it covers is, for the writes of this batch, as
+	// if it were not there (see the function of that name).
+	Settled clock.VersionVector
 	Changes []crdt.Change
 }
 
@@ -215,8 +218,12 @@ func (p *Piece) applyRules(tp *tablePiece, w *work, states States) error {
 	}
 	w.state = s
 	w.row = load(w.inTable, s, losses)
+	stays := s != nil && s.Stays()
 	for _, c := range w.changes {
 		g := &p.groups[c.group]
+		if !c.ch.Delete && !stays && Settled(w.row, g.Settled) {
+			w.row = &crdt.Row{Lost: w.row.Lost}
+		}
 		w.row.Apply(tp.here(c.ch), g.Origin, g.Context)
 	}
 	// A dead row that is not in its table, and waits, was to come back.

@@ -294,7 +294,7 @@ func TestLogAfterBringUp(t *testing.T) {
 			t.Errorf("after %d there are %d entries: %v", after, len(entries), err)
 		}
 	}
-	if first, err := n.r.Log().First(p.id); err != nil || first != 6 {
+	if first := n.r.Log().First(p.id); first != 6 {
 		t.Errorf("the first entry is %d: %v", first, err)
 	}
 	exchange(n, p)

@@ -16,7 +16,7 @@ import (
 	"baraza/node/replica"
 )
 
-const version = 1
+const version = 2
 
 // Limits of the conversation.
 const (

@@ -293,6 +293,9 @@ func (s *site) states() string {
 	defer v.Close()
 	var lines []string
 	s.ok(v.SendRest(nil, func(c *replica.Chunk, _ int64) error {
+		if merge.IsSystem(c.Table) {
+			return nil
+		}
 		for i := range c.Items {
 			it := &c.Items[i]
 			line := fmt.Sprintf("%s %s deleted=%v", c.Table, it.Key, it.Deleted)

@@ -35,9 +35,11 @@ const (
 func (b *BringUp) Finish(ctx context.Context, scan merge.Scan, alive func(table string, rows int64) error) error {
 	r := b.r
 	t := r.newTxn()
-	// The adoption batch has an empty context: nobody who wrote what is in it
-	// had seen anything of another site.
+	// Nobody who wrote what is in the adoption batch had seen anything of
+	// another site; still it is applied after what the member had, since it says
+	// what to make of tombstones.
 	a := &adoption{local: r.newLocal(t), bringUp: b}
+	a.after = b.header.Vector
 	a.clock.Observe(b.header.Clock)
 	if err := a.fill(ctx, scan, alive); err != nil {
 		return r.abandon(t, fmt.Errorf("write the adoption batch: %w", err))
@@ -53,7 +55,11 @@ func (b *BringUp) Finish(ctx context.Context, scan merge.Scan, alive func(table 
 	maps.Copy(contexts, b.header.Contexts)
 	maps.Copy(contexts, a.contexts())
 	maps.Copy(contexts, seen.contexts())
-	r.saveVectors(t, seen.applied, contexts, seen.clock.Last())
+	content := map[clock.SiteID]uint64{}
+	for _, e := range seen.applied {
+		content[e.Site] = e.Seq // as far as anyone can tell
+	}
+	r.saveVectors(t, seen.applied, content, contexts, seen.clock.Last())
 	t.set(metaTaken, encodeIDs(a.ids))
 	t.set(metaBringUp, nil)
 	if err := r.log.jump(b.header.Vector, t); err != nil {
@@ -63,6 +69,10 @@ func (b *BringUp) Finish(ctx context.Context, scan merge.Scan, alive func(table 
 	r.taken = a.ids
 	r.applied, r.contexts = seen.applied.Clone(), contexts
 	seen.adopt()
+	maps.Copy(r.content, content)
+	if err := r.loadPublished(); err != nil {
+		return fmt.Errorf("complete the bring-up: %w", err)
+	}
 	if err := dropKeys(r.cfg.Store, keyTaken); err != nil {
 		return fmt.Errorf("forget the bring-up: %w", err)
 	}
@@ -79,6 +89,9 @@ type adoption struct {
 }
 
 func (a *adoption) fill(ctx context.Context, scan merge.Scan, alive func(table string, rows int64) error) error {
+	if err := a.settle(); err != nil {
+		return err
+	}
 	for _, table := range a.bringUp.Tables() {
 		if err := a.onlyHere(ctx, scan, table, alive); err != nil {
 			return fmt.Errorf("table %s: %w", table, err)
@@ -88,6 +101,20 @@ func (a *adoption) fill(ctx context.Context, scan merge.Scan, alive func(table s
 		return err
 	}
 	return a.captured(ctx)
+}
+
+// settle begins the batch with what the member had said is settled, so that
+// every site takes a row that only this site has as one that is new, whether or
+// not it still has a tombstone that the member treats so. That this site has
+// applied anything it says later, after all that had not seen it.
+func (a *adoption) settle() error {
+	h := a.bringUp.header
+	if len(h.Settled) == 0 {
+		return nil
+	}
+	p := &published{applied: h.Settled, settled: h.Settled}
+	row := p.row(a.r.cfg.Self, a.r.cfg.NowMillis())
+	return a.row(&row)
 }
 
 // bound keeps the batch from growing in memory.

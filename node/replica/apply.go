@@ -99,6 +99,8 @@ func (r *Replica) adoptGroup(g *group, l *local) {
 		}
 	}
 	maps.Copy(r.contexts, g.contexts)
+	maps.Copy(r.published, g.published)
+	maps.Copy(r.content, g.content)
 	r.clock.Observe(g.observed)
 	r.wake = r.wake[g.woken:]
 	l.adopt()
@@ -155,12 +157,13 @@ func (r *Replica) fill(ctx context.Context, g *group, tx merge.Tx, t *txn, l *lo
 	if err := l.finish(); err != nil {
 		return res, err
 	}
-	contexts := maps.Clone(g.contexts)
+	contexts, content := maps.Clone(g.contexts), maps.Clone(g.content)
 	if l.changes > 0 {
 		maps.Copy(contexts, l.contexts())
+		maps.Copy(content, l.contents())
 		g.applied.Set(l.applied.Get(r.cfg.Self))
 	}
-	r.saveVectors(t, g.applied, contexts, max(g.observed, l.clock.Last()))
+	r.saveVectors(t, g.applied, content, contexts, max(g.observed, l.clock.Last()))
 	return res, tx.SetMark(ctx, r.mark+1)
 }
 
@@ -226,7 +229,11 @@ type group struct {
 	batches  []pending
 	applied  clock.VersionVector
 	contexts map[clock.SiteID]clock.VersionVector
-	observed clock.Timestamp
+	// published and content are what the batches bring of Replica.published and
+	// Replica.content.
+	published map[clock.SiteID]*published
+	content   map[clock.SiteID]uint64
+	observed  clock.Timestamp
 	// rows are those that the batches change, in so many changes and bytes of
 	// entries.
 	rows           map[merge.RowID]bool
@@ -239,12 +246,32 @@ type group struct {
 	woken int
 }
 
+func (r *Replica) newGroup() *group {
+	return &group{
+		applied: r.applied.Clone(), contexts: map[clock.SiteID]clock.VersionVector{}, observed: r.clock.Last(),
+		published: map[clock.SiteID]*published{}, content: map[clock.SiteID]uint64{}, rows: map[merge.RowID]bool{},
+	}
+}
+
+// settledOf returns what an origin had said is settled when it wrote a batch
+// that says what said says.
+func (g *group) settledOf(r *Replica, origin clock.SiteID, said *published) clock.VersionVector {
+	switch {
+	case said != nil:
+		return said.settled
+	case g.published[origin] != nil:
+		return g.published[origin].settled
+	}
+	return r.settledOf(origin)
+}
+
 // pending is a batch that is due.
 type pending struct {
 	origin      clock.SiteID
 	first, last uint64
 	context     clock.VersionVector
-	changes     []crdt.Change // not for a large batch
+	settled     clock.VersionVector // see merge.Incoming
+	changes     []crdt.Change       // not for a large batch
 }
 
 // piece returns the i-th piece of the group; nil after the last.
@@ -255,7 +282,7 @@ func (g *group) piece(r *Replica, i int) ([]merge.Incoming, error) {
 		}
 		in := make([]merge.Incoming, len(g.batches))
 		for j, b := range g.batches {
-			in[j] = merge.Incoming{Origin: b.origin, Context: b.context, Changes: b.changes}
+			in[j] = merge.Incoming{Origin: b.origin, Context: b.context, Settled: b.settled, Changes: b.changes}
 		}
 		return in, nil
 	}
@@ -268,5 +295,5 @@ func (g *group) piece(r *Replica, i int) ([]merge.Incoming, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []merge.Incoming{{Origin: b.origin, Context: b.context, Changes: e.Changes}}, nil
+	return []merge.Incoming{{Origin: b.origin, Context: b.context, Settled: b.settled, Changes: e.Changes}}, nil
 }

@@ -76,6 +76,8 @@ type Header struct {
 	// context of the last batch of it.
 	Vector   clock.VersionVector
 	Contexts map[clock.SiteID]clock.VersionVector
+	// Settled is what the site had said every site has applied (merge.Settled).
+	Settled clock.VersionVector
 	// Clock is the greatest timestamp that the site had given or seen.
 	Clock clock.Timestamp
 	// Tables are the replicated tables, parents before children.

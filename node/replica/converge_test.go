@@ -1,9 +1,11 @@
 package replica_test
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -19,7 +21,9 @@ type history struct {
 	sites int
 	mode  mode
 	tiny  bool // limits: every step spills, most batches are large
-	ops   []op
+	// tidyAt is the step before which all that can be dropped is.
+	tidyAt int
+	ops    []op
 }
 
 // newHistory makes a history; those with small seeds are short.
@@ -30,11 +34,20 @@ func newHistory(seed uint64, m mode) history {
 		opWrite, opWrite, opWrite, opWrite, opCapture, opCapture, opTransfer, opTransfer, opTransfer, opTransfer,
 		opApply, opApply, opApply, opApply, opRetry,
 	}
+	if seed%2 > 0 {
+		kinds = append(kinds, opPublish, opPublish, opTruncate)
+	}
 	if seed%3 > 0 {
 		kinds = append(kinds, opCrash, opFault, opFault, opSkew)
 	}
 	for range 10 + int(min(seed, 400)) {
 		h.ops = append(h.ops, op{kinds[rnd.IntN(len(kinds))], rnd.IntN(h.sites), rnd.Uint64()})
+	}
+	if seed%5 == 0 {
+		h.tidyAt = len(h.ops) / 2
+	}
+	if seed%4 == 1 && h.sites > 2 {
+		h.ops = slices.Insert(h.ops, rnd.IntN(len(h.ops)), op{opForget, rnd.IntN(h.sites), rnd.Uint64()})
 	}
 	return h
 }
@@ -48,15 +61,26 @@ func (h history) run() (trace []string, err error) {
 	defer func() {
 		trace = w.trace
 		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v", p)
+			err = fmt.Errorf("panic: %v %s", p, debug.Stack())
 		}
 	}()
-	for _, o := range h.ops {
+	for i, o := range h.ops {
+		if i == h.tidyAt {
+			if err := errors.Join(w.exchange(), w.tidy()); err != nil {
+				return w.trace, err
+			}
+		}
 		if err := w.run(o); err != nil {
 			return w.trace, err
 		}
 	}
 	if err := w.exchange(); err != nil {
+		return w.trace, err
+	}
+	if err := w.check(); err != nil {
+		return w.trace, err
+	}
+	if err := w.tidy(); err != nil {
 		return w.trace, err
 	}
 	return w.trace, w.check()

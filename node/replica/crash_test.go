@@ -10,6 +10,7 @@ import (
 	"baraza/crdt"
 	"baraza/merge"
 	"baraza/merge/memdb"
+	"baraza/node/replica"
 )
 
 // crashScenario makes two sites with changes for each other, the second with
@@ -273,7 +274,10 @@ func TestQuarantine(t *testing.T) {
 		}
 		b.do(t, update("setting", b, 1, "value"))
 		b.capture(t)
-		logs, err := b.r.Batches(b.id)
+		if err := b.remember(); err != nil {
+			t.Fatal(err)
+		}
+		logs, err := replica.Batches(b.id, w.full[b.id])
 		if err != nil || logs[0].Through.Millis() > w.micros/1000+1000 {
 			t.Errorf("a stamp of the quarantine moved the clock: %v, %v", logs[0].Through, err)
 		}

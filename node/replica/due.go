@@ -11,10 +11,7 @@ import (
 // nextGroup collects batches that are due: per origin in order, across origins
 // in causal order.
 func (r *Replica) nextGroup(limit int) (*group, error) {
-	g := &group{
-		applied: r.applied.Clone(), contexts: map[clock.SiteID]clock.VersionVector{}, observed: r.clock.Last(),
-		rows: map[merge.RowID]bool{},
-	}
+	g := r.newGroup()
 	have := r.log.Vector()
 	for progress := true; progress; {
 		progress = false
@@ -39,7 +36,13 @@ func (r *Replica) nextGroup(limit int) (*group, error) {
 func (g *group) add(b *due) {
 	g.batches = append(g.batches, b.pending)
 	g.applied.Set(clock.Entry{Site: b.origin, Seq: b.last, Through: b.through})
-	g.contexts[b.origin] = b.context
+	g.contexts[b.origin] = b.after
+	if b.said != nil {
+		g.published[b.origin] = b.said
+	}
+	if b.content {
+		g.content[b.origin] = b.last
+	}
 	g.observed = max(g.observed, b.through)
 	for i := range b.changes {
 		g.rows[merge.RowID{Table: b.changes[i].Table, Key: b.changes[i].Key}] = true
@@ -82,6 +85,13 @@ type due struct {
 	bytes   int
 	// large: the batch must be applied alone, piece by piece.
 	large bool
+	// after is the batch's context in the log's sense: what must be applied
+	// before it. Its writers may have seen less (pending.context).
+	after clock.VersionVector
+	// said is what its origin says in it of itself; content: it has more than
+	// baraza's own rows.
+	said    *published
+	content bool
 }
 
 // due returns the origin's next batch if it is whole, not quarantined, all
@@ -104,7 +114,7 @@ func (r *Replica) due(g *group, have clock.Entry, limit int) (*due, error) {
 	}
 	b := &due{pending: pending{origin: have.Site, first: seq, last: last}}
 	for s := seq; s <= last; s++ {
-		if b.large {
+		if b.large && !onlySystem(b.changes) {
 			s = last // only its end is still of interest
 		}
 		if s > seq {
@@ -123,7 +133,13 @@ func (r *Replica) due(g *group, have clock.Entry, limit int) (*due, error) {
 			if !g.applied.Includes(e.Context) {
 				return nil, nil
 			}
-			b.context = r.contextOf(g, have.Site, e.Context)
+			b.after = r.contextOf(g, have.Site, e.Context)
+			b.context = b.after
+			if e.Unseen {
+				b.context = clock.VersionVector{g.applied.Get(have.Site)}
+			}
+			b.said = publishedIn(have.Site, e.Changes)
+			b.settled = g.settledOf(r, have.Site, b.said)
 		}
 		b.through = e.Through
 		b.bytes += len(raw)
@@ -136,6 +152,7 @@ func (r *Replica) due(g *group, have clock.Entry, limit int) (*due, error) {
 	if len(g.batches) > 0 && (b.large || !g.fits(b, limit) || g.bytes+b.bytes > r.limits.groupBytes) {
 		return nil, nil
 	}
+	b.content = !onlySystem(b.changes)
 	if b.large {
 		b.changes = nil
 	}

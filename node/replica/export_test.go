@@ -44,11 +44,12 @@ func (r *Replica) EachIndexed(each func(row, missing merge.RowID)) error {
 }
 
 // Batches returns an origin's whole log as batches, with their full contexts.
-func (r *Replica) Batches(origin clock.SiteID) ([]crdt.Batch, error) {
+func Batches(origin clock.SiteID, log [][]byte) ([]crdt.Batch, error) {
 	var all []crdt.Batch
 	var context clock.VersionVector
-	for seq := uint64(1); seq <= r.log.Vector().Seq(origin); seq++ {
-		e, err := r.entry(origin, seq)
+	for i, raw := range log {
+		seq := uint64(i + 1)
+		e, err := decode(raw, origin, seq)
 		if err != nil {
 			return nil, err
 		}

@@ -24,7 +24,9 @@ const (
 
 var (
 	metaHave    = []byte("mhave/")  // origin -> seq
-	metaApplied = []byte("mappl/")  // origin -> seq, through
+	metaFirst   = []byte("mfrst/")  // origin -> the first entry that the log has
+	metaStable  = []byte("mstable") // what every member had applied when entries were dropped last
+	metaApplied = []byte("mappl/")  // origin -> seq, through, content
 	metaContext = []byte("mctx/")   // origin -> context of its last applied batch
 	metaClock   = []byte("mclock")  // greatest timestamp given or seen
 	metaTaken   = []byte("mtaken")  // log rows taken and perhaps not released yet

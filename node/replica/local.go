@@ -49,7 +49,7 @@ func (r *Replica) Capture(ctx context.Context) (int, error) {
 	if err := l.finish(); err != nil {
 		return 0, r.abandon(t, err)
 	}
-	r.saveVectors(t, l.applied, l.contexts(), l.clock.Last())
+	r.saveVectors(t, l.applied, l.contents(), l.contexts(), l.clock.Last())
 	t.set(metaTaken, encodeIDs(l.ids))
 	if err := t.commit(); err != nil {
 		return 0, r.abandon(t, fmt.Errorf("log local changes: %w", err))
@@ -111,6 +111,11 @@ type local struct {
 	wake    []merge.RowID
 	// unreferred are tables to whose rows a change may have ended a reference.
 	unreferred []string
+	// content: there is more than baraza's own rows.
+	content bool
+	// after is what the batch is to be applied after, where its writers had not
+	// seen it: an adoption batch.
+	after clock.VersionVector
 
 	pending  []crdt.Change
 	size     int
@@ -165,8 +170,11 @@ func (l *local) row(row *capture.Row) error {
 	if err != nil {
 		return err
 	}
-	if s != nil && s.Dead() && row.Delete {
-		return l.deletedAgain(id, s)
+	if s != nil && s.Dead() {
+		if row.Delete {
+			return l.deletedAgain(id, s)
+		}
+		s = l.settled(s)
 	}
 	ch := crdt.Change{Table: row.Table, Key: row.Key, Delete: row.Delete, Time: l.stamp(row)}
 	if !row.Delete {
@@ -196,10 +204,24 @@ func (l *local) deletedAgain(id merge.RowID, s *merge.State) error {
 	return l.t.Put(id, s, losses)
 }
 
+// settled returns the state of a deleted row that an application writes anew:
+// nothing but its conflicts when all sites treat the tombstone so, as this one
+// has told them (merge.Settled).
+func (l *local) settled(s *merge.State) *merge.State {
+	if s.Place != merge.InDatabase || !l.r.settledOf(l.r.cfg.Self).Covers(s.Deleted) {
+		return s
+	}
+	if !s.HasLoss {
+		return nil
+	}
+	return &merge.State{HasLoss: true}
+}
+
 // append adds a change to the batch and writes a full entry.
 func (l *local) append(ch crdt.Change) {
 	l.pending = append(l.pending, ch)
 	l.changes++
+	l.content = l.content || !merge.IsSystem(ch.Table)
 	l.size += 32 + len(ch.Key)
 	for _, v := range ch.Values {
 		l.size += 1 + len(v)
@@ -312,7 +334,8 @@ func (l *local) keptAfter(s *merge.State, ch *crdt.Change) []string {
 func (l *local) write(last bool) {
 	e := crdt.Entry{First: l.seq+1 == l.first, Last: last, Changes: l.pending}
 	if e.First {
-		e.Context = contextDelta(l.r.contexts[l.r.cfg.Self], l.context, l.r.cfg.Self)
+		e.Context = contextDelta(l.r.contexts[l.r.cfg.Self], l.delivered(), l.r.cfg.Self)
+		e.Unseen = l.after != nil
 	}
 	if last {
 		e.Through = l.clock.Last()
@@ -320,6 +343,14 @@ func (l *local) write(last bool) {
 	l.seq++
 	l.t.set(logKey(l.r.cfg.Self, l.seq), e.Encode())
 	l.pending, l.size = nil, 0
+}
+
+// delivered is what the batch is to be applied after.
+func (l *local) delivered() clock.VersionVector {
+	if l.after != nil {
+		return l.after
+	}
+	return l.context
 }
 
 // contextDelta lists what changed in the context since the previous batch. The
@@ -356,7 +387,16 @@ func (l *local) contexts() map[clock.SiteID]clock.VersionVector {
 	if l.seq < l.first {
 		return nil
 	}
-	return map[clock.SiteID]clock.VersionVector{l.r.cfg.Self: l.context}
+	return map[clock.SiteID]clock.VersionVector{l.r.cfg.Self: l.delivered()}
+}
+
+// contents returns where this site's log now has content, if the batch changed
+// that.
+func (l *local) contents() map[clock.SiteID]uint64 {
+	if !l.content {
+		return nil
+	}
+	return map[clock.SiteID]uint64{l.r.cfg.Self: l.seq}
 }
 
 // adopt makes the step's outcome the replica's, after the store has it.
@@ -367,5 +407,6 @@ func (l *local) adopt() {
 	r.applied.Set(l.applied.Get(self))
 	r.clock.Observe(l.clock.Last())
 	r.log.advanceSelf(l.seq)
+	maps.Copy(r.content, l.contents())
 	r.wake = append(r.wake, l.wake...)
 }

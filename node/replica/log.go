@@ -20,13 +20,22 @@ type Log struct {
 
 	mu   sync.Mutex
 	have clock.VersionVector
+	// first is the first entry held of each origin of which entries were
+	// dropped, or never came as entries; of the others it is 1.
+	first clock.VersionVector
 }
 
 // load reads how far the log goes, with appends held off.
 func (l *Log) load() (err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.have, err = loadVector(l.store, metaHave)
+	if l.have, err = loadVector(l.store, metaHave); err != nil {
+		return err
+	}
+	l.first, err = loadVector(l.store, metaFirst)
+	for _, e := range l.have {
+		l.first.Set(clock.Entry{Site: e.Site, Seq: max(l.first.Seq(e.Site), 1)})
+	}
 	return err
 }
 
@@ -68,18 +77,30 @@ func (l *Log) Append(origin clock.SiteID, first uint64, entries [][]byte) error 
 		return fmt.Errorf("append to the log: %w", err)
 	}
 	l.have.Set(clock.Entry{Site: origin, Seq: last})
+	l.hold(origin)
 	return nil
 }
 
+// hold gives an origin that is new its first entry. The caller holds mu.
+func (l *Log) hold(origin clock.SiteID) {
+	if l.first.Seq(origin) == 0 {
+		l.first.Set(clock.Entry{Site: origin, Seq: 1})
+	}
+}
+
 // Read returns entries of an origin after a number, at least one if there is
-// one, and about maxBytes at most. Of what the log no longer has, or never had
-// because the site was brought up by state, there is none.
+// one, and about maxBytes at most. Where the log does not hold the next one any
+// more, or never did because the site was brought up by state, first is the
+// first entry that it does hold, and there are none.
 func (l *Log) Read(origin clock.SiteID, after uint64, maxBytes int) (first uint64, entries [][]byte, err error) {
 	l.mu.Lock()
-	have := l.have.Seq(origin)
+	have, held := l.have.Seq(origin), l.first.Seq(origin)
 	l.mu.Unlock()
 	if after >= have {
 		return after + 1, nil, nil
+	}
+	if after+1 < held {
+		return held, nil, nil
 	}
 	size, next := 0, after+1
 	err = l.store.Scan(logKey(origin, after+1), logKey(origin, have+1), func(k, v []byte) bool {
@@ -91,29 +112,28 @@ func (l *Log) Read(origin clock.SiteID, after uint64, maxBytes int) (first uint6
 		size += len(v)
 		return size < maxBytes
 	})
+	if err == nil && len(entries) == 0 { // dropped meanwhile, it must be
+		return max(after+1, l.First(origin)), nil, nil
+	}
 	return after + 1, entries, err
 }
 
 // First returns the first entry of an origin from which on the log has all; one
 // more than the last when it has none.
-func (l *Log) First(origin clock.SiteID) (uint64, error) {
+func (l *Log) First(origin clock.SiteID) uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	have := l.have.Seq(origin)
-	lo, hi := uint64(1), have+1 // entries from hi on are there
-	for lo < hi {
-		mid := lo + (hi-lo)/2
-		b, err := l.store.Get(logKey(origin, mid))
-		if err != nil {
-			return 0, fmt.Errorf("read the log: %w", err)
-		}
-		if b != nil {
-			hi = mid
-		} else {
-			lo = mid + 1
-		}
+	return max(l.first.Seq(origin), 1)
+}
+
+// entries returns how many entries the log holds.
+func (l *Log) entries() (n uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, e := range l.have {
+		n += e.Seq + 1 - l.first.Seq(e.Site)
 	}
-	return hi, nil
+	return n
 }
 
 // jump commits a step after which the log goes on where v ends, with nothing
@@ -121,20 +141,22 @@ func (l *Log) First(origin clock.SiteID) (uint64, error) {
 func (l *Log) jump(v clock.VersionVector, t *txn) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	have := l.have.Clone()
+	have, first := l.have.Clone(), l.first.Clone()
 	for _, e := range v {
 		if mine := have.Seq(e.Site); mine < e.Seq {
-			for seq := uint64(1); seq <= mine; seq++ {
+			for seq := max(first.Seq(e.Site), 1); seq <= mine; seq++ {
 				t.set(logKey(e.Site, seq), nil) // what came before leaves no gap
 			}
 			have.Set(clock.Entry{Site: e.Site, Seq: e.Seq})
+			first.Set(clock.Entry{Site: e.Site, Seq: e.Seq + 1})
 			t.set(siteKey(metaHave, e.Site), binary.BigEndian.AppendUint64(nil, e.Seq))
+			t.set(siteKey(metaFirst, e.Site), binary.BigEndian.AppendUint64(nil, e.Seq+1))
 		}
 	}
 	if err := t.commit(); err != nil {
 		return err
 	}
-	l.have = have
+	l.have, l.first = have, first
 	return nil
 }
 
@@ -142,7 +164,10 @@ func (l *Log) jump(v clock.VersionVector, t *txn) error {
 func (l *Log) advanceSelf(seq uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.have.Set(clock.Entry{Site: l.self, Seq: seq})
+	if seq > 0 {
+		l.have.Set(clock.Entry{Site: l.self, Seq: seq})
+		l.hold(l.self)
+	}
 }
 
 // loadVector reads a per-site meta value into a vector.

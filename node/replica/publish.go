@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"baraza/clock"
 	"baraza/crdt"
 	"baraza/internal/kv"
 	"baraza/merge"
@@ -41,7 +40,9 @@ func (r *Replica) Publish(ctx context.Context, scan merge.Scan, table string) er
 	for ; err == nil && len(ids) > 0; ids = ids[min(len(ids), r.limits.groupRows):] {
 		some := ids[:min(len(ids), r.limits.groupRows)]
 		err = r.persist(ctx, func() error {
-			_, err := r.applyGroup(ctx, &group{applied: r.applied.Clone(), contexts: map[clock.SiteID]clock.VersionVector{}, retry: some})
+			g := r.newGroup()
+			g.retry = some
+			_, err := r.applyGroup(ctx, g)
 			return err
 		})
 	}
@@ -109,7 +110,7 @@ func (r *Replica) fillPublished(ctx context.Context, table string, keys []crdt.K
 			changes = append(changes, *ch)
 		}
 	}
-	p := r.merger.NewPiece([]merge.Incoming{{Origin: r.cfg.Self, Context: l.context, Changes: changes}})
+	p := r.merger.NewPiece([]merge.Incoming{{Origin: r.cfg.Self, Context: l.context, Settled: r.settledOf(r.cfg.Self), Changes: changes}})
 	if err := p.Lock(ctx, tx, t); err != nil {
 		return err
 	}
@@ -122,7 +123,7 @@ func (r *Replica) fillPublished(ctx context.Context, table string, keys []crdt.K
 	if err := l.finish(); err != nil {
 		return err
 	}
-	r.saveVectors(t, l.applied, l.contexts(), l.clock.Last())
+	r.saveVectors(t, l.applied, l.contents(), l.contexts(), l.clock.Last())
 	return tx.SetMark(ctx, r.mark+1)
 }
 

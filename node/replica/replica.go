@@ -59,6 +59,16 @@ type Replica struct {
 	retried []byte
 	// unsettled: a step failed half-way; the next one begins with Settle.
 	unsettled bool
+	// members and gone are the book's; members is nil before it is known.
+	members, gone []clock.SiteID
+	// published is what sites said of themselves, as far as applied here, and
+	// stable what follows from it (stable.go).
+	published map[clock.SiteID]*published
+	stable    clock.VersionVector
+	// content is, per origin, the last applied entry that has more than baraza's
+	// own rows.
+	content map[clock.SiteID]uint64
+	tombs   tombs
 	// bringingUp: the site waits for its first rows (bringup.go).
 	bringingUp bool
 }
@@ -158,6 +168,19 @@ func (r *Replica) load() error {
 	if r.applied, err = loadVector(s, metaApplied); err != nil {
 		return err
 	}
+	r.content = map[clock.SiteID]uint64{}
+	err = s.Scan(metaApplied, kv.After(metaApplied), func(k, v []byte) bool {
+		var id clock.SiteID
+		copy(id[:], k[len(metaApplied):])
+		if len(v) < 24 {
+			return true
+		}
+		r.content[id] = binary.BigEndian.Uint64(v[16:])
+		return true
+	})
+	if err != nil {
+		return err
+	}
 	err = s.Scan(metaContext, kv.After(metaContext), func(k, v []byte) bool {
 		var id clock.SiteID
 		copy(id[:], k[len(metaContext):])
@@ -180,6 +203,15 @@ func (r *Replica) load() error {
 		return err
 	}
 	r.taken = decodeIDs(taken)
+	if err := r.loadPublished(); err != nil {
+		return err
+	}
+	stable, err := s.Get(metaStable)
+	if err != nil {
+		return err
+	}
+	r.stable = decodeVector(stable)
+	r.tombs = tombs{fresh: true}
 	if r.log == nil {
 		r.log = &Log{store: s, self: r.cfg.Self}
 	}
@@ -192,13 +224,20 @@ func (r *Replica) Log() *Log { return r.log }
 // Applied returns what is merged into the database.
 func (r *Replica) Applied() clock.VersionVector { return r.applied.Clone() }
 
-// saveVectors writes what the step changed of the vectors and the clock.
-func (r *Replica) saveVectors(t *txn, applied clock.VersionVector, contexts map[clock.SiteID]clock.VersionVector, last clock.Timestamp) {
+// saveVectors writes what the step changed of the vectors and the clock;
+// content has the origins whose content it changed.
+func (r *Replica) saveVectors(t *txn, applied clock.VersionVector, content map[clock.SiteID]uint64, contexts map[clock.SiteID]clock.VersionVector, last clock.Timestamp) {
 	for _, e := range applied {
-		if r.applied.Get(e.Site) != e {
-			b := binary.BigEndian.AppendUint64(nil, e.Seq)
-			t.set(siteKey(metaApplied, e.Site), binary.BigEndian.AppendUint64(b, uint64(e.Through)))
+		if r.applied.Get(e.Site) == e {
+			continue
 		}
+		seq, ok := content[e.Site]
+		if !ok {
+			seq = r.content[e.Site]
+		}
+		b := binary.BigEndian.AppendUint64(nil, e.Seq)
+		b = binary.BigEndian.AppendUint64(b, uint64(e.Through))
+		t.set(siteKey(metaApplied, e.Site), binary.BigEndian.AppendUint64(b, seq))
 	}
 	for site, v := range contexts {
 		t.set(siteKey(metaContext, site), encodeVector(v))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 
-	"baraza/clock"
 	"baraza/merge"
 )
 
@@ -30,9 +29,9 @@ func (r *Replica) retryRows(ctx context.Context, ids []merge.RowID, woken int) e
 	if len(ids) == 0 {
 		return nil
 	}
-	_, err := r.applyGroup(ctx, &group{
-		applied: r.applied.Clone(), contexts: map[clock.SiteID]clock.VersionVector{}, retry: ids, woken: woken,
-	})
+	g := r.newGroup()
+	g.retry, g.woken = ids, woken
+	_, err := r.applyGroup(ctx, g)
 	return err
 }
 

@@ -289,6 +289,9 @@ func (b *BringUp) row(t *txn, id merge.RowID, it *Item, mine *merge.Row, pending
 		return nil, err
 	}
 	row := it.row()
+	if merge.Settled(row, b.header.Settled) {
+		row = &crdt.Row{Lost: row.Lost} // a row of this site's own, if it has one
+	}
 	own, err := ownValues(row, mine, pending, before)
 	if err != nil {
 		return nil, err

@@ -20,6 +20,8 @@ type txn struct {
 	// bytes is about what rows and raw hold.
 	bytes  int
 	limits *limits
+	// deaths, when not nil, is told of deleted rows.
+	deaths *bool
 	// spilled: some writes are in the staging area already, because the step
 	// is larger than the limits.
 	spilled bool
@@ -39,7 +41,7 @@ type txnRow struct {
 }
 
 func (r *Replica) newTxn() *txn {
-	return &txn{store: r.cfg.Store, names: r.names, limits: &r.limits, rows: map[merge.RowID]*txnRow{}, raw: map[string][]byte{}}
+	return &txn{store: r.cfg.Store, names: r.names, limits: &r.limits, deaths: &r.tombs.fresh, rows: map[merge.RowID]*txnRow{}, raw: map[string][]byte{}}
 }
 
 // get reads a key as the step has it.
@@ -162,6 +164,9 @@ func (t *txn) indexPlace(id merge.RowID, before, after *merge.State) {
 	}
 	if after == nil {
 		return
+	}
+	if after.Dead() && t.deaths != nil {
+		*t.deaths = true
 	}
 	for _, m := range after.Missing {
 		t.waiting = true

@@ -78,7 +78,7 @@ func (r *Replica) View(scan merge.Scan) (*View, error) {
 	v := &View{scan: scan, snap: r.cfg.Store.Snapshot(), model: r.cfg.Model}
 	v.header = Header{
 		Site: r.cfg.Self, Vector: r.applied.Clone(), Contexts: maps.Clone(r.contexts),
-		Clock: r.clock.Last(), Tables: r.merger.Order,
+		Settled: r.settledOf(r.cfg.Self).Clone(), Clock: r.clock.Last(), Tables: r.merger.Order,
 	}
 	var err error
 	if v.names, err = loadNames(v.snap); err != nil {

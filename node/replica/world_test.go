@@ -26,6 +26,11 @@ type world struct {
 	trace  []string
 	serial int
 	tiny   bool // the replicas' limits
+	// full is every origin's log, also of what sites dropped, and forgotten the
+	// site that was.
+	full      map[clock.SiteID][][]byte
+	forgotten *site
+	count     int // of sites
 }
 
 // mode is what applications do besides what they always do.
@@ -54,6 +59,8 @@ type site struct {
 	faults *faults
 	r      *replica.Replica
 	skew   int64 // of its clock, microseconds
+	// gone are sites that were forgotten, as far as this one knows.
+	gone map[clock.SiteID]bool
 	// restarted: the replica may have forgotten which rows to wake; Retry will.
 	restarted bool
 }
@@ -61,7 +68,7 @@ type site struct {
 var clinic = dbtest.Model()
 
 func newWorld(sites int, m mode, tiny bool) (*world, error) {
-	w := &world{mode: m, tiny: tiny, ledger: map[cell]bool{}, micros: 1_700_000_000_000_000}
+	w := &world{count: sites, full: map[clock.SiteID][][]byte{}, mode: m, tiny: tiny, ledger: map[cell]bool{}, micros: 1_700_000_000_000_000}
 	for n := 1; n <= sites; n++ {
 		s := &site{w: w, n: n, id: clock.SiteID{byte(n)}, faults: &faults{}}
 		s.store = newCrashStore(s.faults)
@@ -89,6 +96,9 @@ func (s *site) open() (err error) {
 	s.r, err = replica.Open(context.Background(), s.config())
 	if err == nil && s.w.tiny {
 		s.r.SetLimits(2, 150)
+	}
+	if err == nil {
+		err = s.readMembers()
 	}
 	return err
 }
@@ -138,6 +148,9 @@ const (
 	opFault
 	opSkew
 	opRetry
+	opPublish
+	opTruncate
+	opForget
 )
 
 // run does one step. An error is a broken promise.
@@ -157,7 +170,12 @@ func (w *world) run(o op) error {
 	case opApply:
 		res, err := s.r.Apply(context.Background(), []int{0, 1, 3}[rnd.IntN(3)])
 		w.note("site %d applies %+v: %v", s.n, res, err)
+		if err == nil && res.System {
+			err = s.readMembers()
+		}
 		return s.after(err, rnd)
+	case opPublish, opTruncate, opForget:
+		return s.tend(o.kind, rnd)
 	case opRetry:
 		err := s.r.Retry(context.Background())
 		w.note("site %d retries: %v", s.n, err)
@@ -194,7 +212,7 @@ func (s *site) after(err error, rnd *rand.Rand) error {
 // transfer takes some entries of one origin that another site has.
 func (s *site) transfer(from *site, rnd *rand.Rand) error {
 	vector := from.r.Log().Vector()
-	if from == s || len(vector) == 0 {
+	if from == s || len(vector) == 0 || s.gone[from.id] || from.gone[s.id] {
 		return nil
 	}
 	origin := vector[rnd.IntN(len(vector))].Site
@@ -232,13 +250,13 @@ func (w *world) exchange() error {
 			return fmt.Errorf("the exchange does not come to an end")
 		}
 		moved = false
-		for _, s := range w.sites {
+		for _, s := range w.live() {
 			n, err := s.r.Capture(ctx)
 			if err != nil {
 				return fmt.Errorf("site %d: %w", s.n, err)
 			}
 			moved = moved || n > 0
-			for _, from := range w.sites {
+			for _, from := range w.live() {
 				for _, e := range from.r.Log().Vector() {
 					if from != s && e.Site != s.id && s.r.Log().Vector().Seq(e.Site) < e.Seq {
 						moved = true
@@ -257,17 +275,22 @@ func (w *world) exchange() error {
 					break
 				}
 				moved = true
+				if res.System {
+					if err := s.readMembers(); err != nil {
+						return err
+					}
+				}
 			}
 		}
 	}
-	for _, s := range w.sites {
+	for _, s := range w.live() {
 		if err := s.checkAwake(); err != nil && !s.restarted {
 			return fmt.Errorf("site %d: %w", s.n, err)
 		}
 		if err := s.r.Retry(ctx); err != nil {
 			return fmt.Errorf("site %d: %w", s.n, err)
 		}
-		if behind := s.r.Applied().Behind(s.r.Log().Vector()); behind > 0 {
+		if behind := s.r.Applied().Behind(s.wholeLog()); behind > 0 {
 			return fmt.Errorf("site %d has %d entries that it does not apply", s.n, behind)
 		}
 	}

@@ -1,0 +1,197 @@
+package bringup_test
+
+import (
+	"context"
+	"testing"
+
+	"baraza/node/replica"
+)
+
+func (s *site) knows(sites ...*site) {
+	var m replica.Membership
+	for _, o := range sites {
+		m.Members = append(m.Members, o.id)
+	}
+	s.r.SetMembership(m)
+}
+
+func (s *site) publish() {
+	s.t.Helper()
+	_, err := s.r.PublishApplied(context.Background())
+	s.ok(err)
+}
+
+func (s *site) truncate() {
+	s.t.Helper()
+	for more := true; more; {
+		var err error
+		more, err = s.r.Truncate(context.Background())
+		s.ok(err)
+	}
+}
+
+// deleted makes two members with a person that one of them deleted.
+func deleted(t *testing.T) (p, z *site) {
+	p, z = newSite(t, 1).open(false), newSite(t, 2).open(false)
+	p.app(insert("person", person(1, "a")), insert("person", person(2, "b")))
+	exchange(p, z)
+	p.app(remove("person", keyOf(1)))
+	exchange(p, z)
+	for _, s := range []*site{p, z} {
+		s.knows(p, z)
+	}
+	return p, z
+}
+
+// A site that joins with a row that was deleted long ago, so that nobody has to
+// remember it, brings it as a new one: to those who have forgotten the tombstone
+// and to those who happen to have it still.
+func TestJoinAfterTheTombstone(t *testing.T) {
+	p, z := deleted(t)
+	for range 3 {
+		p.publish()
+		z.publish()
+		exchange(p, z)
+	}
+	p.truncate() // and z does not
+	n := newSite(t, 3)
+	n.app(insert("person", person(1, "c")))
+	n.open(true)
+	for _, s := range []*site{p, z} {
+		s.knows(p, z, n)
+	}
+	if _, err := join(n, p); err != nil {
+		t.Fatal(err)
+	}
+	n.knows(p, z, n)
+	exchange(p, z, n)
+	if got := z.show("person", keyOf(1), "name"); got != "c" {
+		t.Errorf("the row that the new site brought is %q", got)
+	}
+	agreeVisibly(t, p, z, n)
+	z.truncate()
+	agree(t, p, z, n)
+	if first := p.r.Log().First(p.id); first == 1 {
+		t.Error("nothing was dropped from the log")
+	}
+}
+
+// As long as not every site has said that a delete is settled, the row of a
+// site that joins loses to it, everywhere, and is a conflict, everywhere; also
+// where one site was sure that it is settled before the member was that
+// the new site joins with.
+func TestJoinBeforeTheTombstoneIsSettled(t *testing.T) {
+	p, z := deleted(t)
+	p.publish()
+	z.publish()
+	z.takeAll(p)
+	for range 3 {
+		z.publish() // z knows that the delete is everywhere, p has not heard from z
+		z.truncate()
+	}
+	n := newSite(t, 3)
+	n.app(insert("person", person(1, "c")))
+	n.open(true)
+	p.knows(p, z, n)
+	if _, err := join(n, p); err != nil {
+		t.Fatal(err)
+	}
+	z.knows(p, z, n)
+	n.knows(p, z, n)
+	exchange(p, z, n)
+	if got := z.show("person", keyOf(1), "name"); got != "no row" {
+		t.Errorf("a deleted row is back, with %q", got)
+	}
+	agree(t, p, z, n)
+	if p.conflicts() == "" {
+		t.Error("the new site's row is gone without a conflict")
+	}
+	for range 4 {
+		for _, s := range []*site{p, z, n} {
+			s.publish()
+		}
+		exchange(p, z, n)
+	}
+	for _, s := range []*site{p, z, n} {
+		s.truncate()
+	}
+	agree(t, p, z, n)
+}
+
+// takeAll takes what another site has and applies it.
+func (s *site) takeAll(from *site) {
+	s.t.Helper()
+	s.take(from)
+	for {
+		res, err := s.r.Apply(context.Background(), 0)
+		s.ok(err)
+		if res.Batches == 0 {
+			return
+		}
+	}
+}
+
+// A new site that has not said anything yet keeps all members from dropping
+// what it may need.
+func TestNewMemberHolds(t *testing.T) {
+	p, z := deleted(t)
+	n := newSite(t, 3).open(true)
+	for range 3 {
+		p.publish()
+		z.publish()
+		exchange(p, z)
+	}
+	p.truncate()
+	dropped := p.r.Log().First(p.id)
+	if dropped < 2 {
+		t.Fatal("nothing was dropped from the log")
+	}
+	p.knows(p, z, n) // it was admitted
+	if _, err := join(n, p); err != nil {
+		t.Fatal(err)
+	}
+	p.app(insert("person", person(5, "later")))
+	exchange(p, z)
+	for range 3 {
+		p.publish()
+		z.publish()
+		exchange(p, z)
+	}
+	p.truncate()
+	st, err := p.r.Stability()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(st.Holders) != 1 || st.Holders[0].Site != n.id || st.Holders[0].SinceMillis != 0 {
+		t.Errorf("held by %v, want the new site, which has never said anything", st.Holders)
+	}
+	n.knows(p, z, n)
+	exchange(p, z, n) // finds every entry it asks for
+	agreeVisibly(t, p, z, n)
+	if behind := n.r.Applied().Behind(p.r.Log().Vector()); behind > 0 {
+		t.Errorf("the new site lacks %d entries", behind)
+	}
+	n.publish()
+	exchange(p, z, n)
+	for range 3 {
+		for _, s := range []*site{p, z, n} {
+			s.publish()
+		}
+		exchange(p, z, n)
+	}
+	p.truncate()
+	if now := p.r.Log().First(p.id); now <= dropped {
+		t.Errorf("the log still begins at %d when the new site has everything", now)
+	}
+}
+
+func agreeVisibly(t *testing.T, sites ...*site) {
+	t.Helper()
+	for _, s := range sites[1:] {
+		for _, show := range []func(*site) string{(*site).tables, (*site).conflicts} {
+			if d := difference(show(sites[0]), show(s)); d != "" {
+				t.Errorf("sites %d (-) and %d (+):\n%s", sites[0].id[0], s.id[0], d)
+			}
+		}
+	}
+}
