@@ -36,7 +36,9 @@ func oracle(logs map[clock.SiteID][]crdt.Batch) []string {
 	for origin, batches := range logs {
 		for _, b := range batches {
 			for i := range b.Changes {
-				enterChange(rows, &b.Changes[i], origin)
+				if ch := &b.Changes[i]; !merge.IsSystem(ch.Table) {
+					enterChange(rows, ch, origin)
+				}
 			}
 		}
 	}

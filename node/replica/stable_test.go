@@ -213,8 +213,12 @@ func (w *world) tidy() error {
 			return fmt.Errorf("site %d still has %d log entries when all sites have everything, held by %v", s.n, st.Entries, st.Holders)
 		}
 		var left []merge.RowID
+		needed := map[merge.RowID]bool{}
+		if err := s.r.EachIndexed(func(_, missing merge.RowID) { needed[missing] = true }); err != nil {
+			return err
+		}
 		err = s.r.EachState(func(id merge.RowID, st *merge.State) {
-			if st.Dead() && !st.HasLoss && st.Place == merge.InDatabase {
+			if st.Dead() && !st.HasLoss && st.Place == merge.InDatabase && !needed[id] {
 				left = append(left, id)
 			}
 		})
