@@ -22,6 +22,7 @@ func TestPromises(t *testing.T) {
 		{"deleted stays deleted", testDeletedStays},
 		{"a transaction is never half visible", testAtomic},
 		{"references and unique keys hold at every moment", testReferences},
+		{"what refers to a deleted row", testOnDelete},
 		{"a site alone is whole", testAlone},
 		{"a stamp is when it was written", testStampTime},
 		{"one bad row stops nothing", testBadRow},

@@ -19,10 +19,34 @@ CREATE TABLE visit (
 ) ENGINE=InnoDB;
 CREATE TABLE badge (
   badge_id INT AUTO_INCREMENT PRIMARY KEY, uuid CHAR(36) NOT NULL UNIQUE, number VARCHAR(20) UNIQUE
+) ENGINE=InnoDB;
+CREATE TABLE account (
+  account_id INT AUTO_INCREMENT PRIMARY KEY, uuid CHAR(36) NOT NULL UNIQUE, owner VARCHAR(40)
+) ENGINE=InnoDB;
+CREATE TABLE bill (
+  bill_id INT AUTO_INCREMENT PRIMARY KEY, uuid CHAR(36) NOT NULL UNIQUE, account_id INT NOT NULL, amount INT,
+  FOREIGN KEY (account_id) REFERENCES account (account_id) ON DELETE CASCADE
+) ENGINE=InnoDB;
+CREATE TABLE item (
+  bill_id INT NOT NULL, line INT NOT NULL, what VARCHAR(40), PRIMARY KEY (bill_id, line),
+  FOREIGN KEY (bill_id) REFERENCES bill (bill_id) ON DELETE CASCADE
+) ENGINE=InnoDB;
+CREATE TABLE memo (
+  memo_id INT AUTO_INCREMENT PRIMARY KEY, uuid CHAR(36) NOT NULL UNIQUE, bill_id INT, text VARCHAR(40),
+  FOREIGN KEY (bill_id) REFERENCES bill (bill_id) ON DELETE SET NULL
+) ENGINE=InnoDB;
+CREATE TABLE receipt (
+  receipt_id INT AUTO_INCREMENT PRIMARY KEY, uuid CHAR(36) NOT NULL UNIQUE, bill_id INT NOT NULL, paid INT,
+  FOREIGN KEY (bill_id) REFERENCES bill (bill_id)
 ) ENGINE=InnoDB;`
 
 // The tables by portable key: what must be equal at all sites.
 var testViews = []string{
+	"SELECT uuid, owner FROM account ORDER BY uuid",
+	"SELECT b.uuid, a.uuid, b.amount FROM bill b LEFT JOIN account a USING (account_id) ORDER BY 1",
+	"SELECT b.uuid, i.line, i.what FROM item i LEFT JOIN bill b USING (bill_id) ORDER BY 1, 2",
+	"SELECT m.uuid, b.uuid, m.text FROM memo m LEFT JOIN bill b USING (bill_id) ORDER BY 1",
+	"SELECT r.uuid, b.uuid, r.paid FROM receipt r LEFT JOIN bill b USING (bill_id) ORDER BY 1",
 	"SELECT uuid, name, phone, file, born, weight, notes FROM person ORDER BY uuid",
 	"SELECT p.uuid, t.file_no FROM patient t JOIN person p ON p.person_id = t.patient_id ORDER BY 1",
 	`SELECT v.uuid, p.uuid, up.uuid, v.half, v.at, v.note FROM visit v JOIN person p ON p.person_id = v.patient_id
