@@ -1,12 +1,14 @@
 package node
 
 import (
+	"net"
 	"strings"
 	"testing"
 	"time"
 
 	"baraza/internal/memnet"
 	"baraza/node/session/dialer"
+	"baraza/node/trust"
 )
 
 // memory is how long memberlist remembers the dead, see gossip/members: a cut
@@ -168,6 +170,10 @@ func TestStops(t *testing.T) {
 		}
 		stop("in peace")
 		a.ready(time.Minute)
+		mute := a.silentDialler(b)
+		defer mute.Close()
+		stop("beside a dialler that does not say who it is")
+		a.ready(time.Minute)
 		a.isolate(true)
 		time.Sleep(20 * time.Second)
 		stop("in a cut, amid dials")
@@ -195,6 +201,21 @@ func TestStops(t *testing.T) {
 		c.ready(time.Minute)
 		w.settle(time.Minute, w.sites...)
 	})
+}
+
+// silentDialler connects to the site as another one, and says nothing after the
+// handshake.
+func (s *testSite) silentDialler(from *testSite) net.Conn {
+	s.w.t.Helper()
+	raw, err := from.host.Dial(s.w.t.Context(), s.address())
+	if err != nil {
+		s.w.t.Fatal(err)
+	}
+	conn, err := trust.Client(s.w.t.Context(), raw, from.node.key, s.node.key.ID(), trust.ProtocolSession)
+	if err != nil {
+		s.w.t.Fatal(err)
+	}
+	return conn
 }
 
 // Fifty sites: founded, joined one by one, cut in two, healed; on a line that
