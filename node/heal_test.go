@@ -215,6 +215,7 @@ func (s *testSite) silentDialler(from *testSite) net.Conn {
 	if err != nil {
 		s.w.t.Fatal(err)
 	}
+	time.Sleep(time.Second) // the other end is through with it, too
 	return conn
 }
 
