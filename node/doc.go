@@ -7,7 +7,8 @@
 //   - engine.go: the one goroutine that works on the database.
 //   - network.go: the listener, the sessions with peers, the membership, and
 //     the peers that are dialled for ever.
-//   - membership.go: admissions and expulsions, which spread as data.
+//   - membership.go: admissions and expulsions, and contact.go: where sites are
+//     reached, which spread as data.
 //   - bringup.go: how a joining site gets its first rows.
 //   - service.go: what the command line and the console can ask.
 //

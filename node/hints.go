@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"time"
 
 	"baraza/clock"
@@ -25,26 +26,27 @@ const (
 )
 
 // startHints begins to take part in the membership.
-func (w *network) startHints(ctx context.Context, kick func()) error {
+func (w *network) startHints(ctx context.Context) error {
 	n := w.n
 	packets, err := n.ports.Net.ListenPacket(n.cfg.Listen)
 	if err != nil {
 		return fmt.Errorf("listen on %s (UDP): %w; set `listen` in baraza.yaml to an address of this machine that is free", n.cfg.Listen, err)
 	}
-	var advertise string
+	var session string // none: a site that others cannot dial
+	reached := n.cfg.Listen
 	if at := addresses(&n.cfg); len(at) > 0 {
-		advertise = at[0]
+		session, reached = at[0], at[0]
 	}
-	w.streams, err = members.NewTransport(packets, advertise, func(ctx context.Context, site clock.SiteID, address string) (net.Conn, error) {
+	w.streams, err = members.NewTransport(packets, reached, func(ctx context.Context, site clock.SiteID, address string) (net.Conn, error) {
 		return n.dialMembers(ctx, site, address)
 	})
 	if err != nil {
 		return err
 	}
 	w.members, err = members.New(members.Config{
-		Self:      members.Member{Site: n.key.ID(), Name: n.cfg.Name, Session: advertise},
+		Self:      members.Member{Site: n.key.ID(), Name: n.cfg.Name, Session: session},
 		Transport: w.streams, Keys: [][]byte{n.ring}, Log: n.log,
-		Event: func(e members.Event) { w.hint(e, kick) },
+		Event: func(e members.Event) { w.hint(e) },
 	})
 	if err != nil {
 		return fmt.Errorf("start the membership: %w", err)
@@ -59,15 +61,19 @@ func (w *network) startHints(ctx context.Context, kick func()) error {
 }
 
 // hint does with an event of the membership what it is worth.
-func (w *network) hint(e members.Event, kick func()) {
+func (w *network) hint(e members.Event) {
 	switch e.Kind {
 	case members.Up, members.Changed:
 		w.saw(e.Member.Site)
 		if !w.n.broken.hints {
-			kick()
+			w.kick()
 		}
 	case members.Clash:
-		w.n.log.Error("two sites run with one identity: a data directory was copied; stop one of them and join it again with a new directory", "site", w.n.name(e.Member.Site))
+		if slices.Contains(w.n.book.Addresses(e.Member.Site), e.Member.Session) {
+			return // it has moved, and said so
+		}
+		w.n.log.Warn("a site answers at two addresses: it has just moved, or, if this goes on, its data directory was copied and two sites run with one identity; then stop one of them and join it again with a new directory",
+			"site", w.n.name(e.Member.Site), "address", e.Member.Session)
 	case members.Down:
 	}
 }

@@ -12,9 +12,9 @@ import (
 	"baraza/node/trust"
 )
 
-// Admissions and expulsions spread as data: rows of two system tables, which
-// every site's log carries like any other change. The book verifies them
-// before they count.
+// Admissions, expulsions and contacts (contact.go) spread as data: rows of system
+// tables, which every site's log carries like any other change. The book
+// verifies them before they count.
 const (
 	membersTable    = merge.SystemPrefix + "members"
 	expulsionsTable = merge.SystemPrefix + "expulsions"
@@ -68,13 +68,17 @@ func (n *Node) readMembership() error {
 		return err
 	}
 	n.addAdmissions(admissions)
-	return n.systemRecords(expulsionsTable, func(b []byte) error {
+	err = n.systemRecords(expulsionsTable, func(b []byte) error {
 		e, err := trust.UnmarshalExpulsion(b)
 		if err == nil {
 			_, err = n.book.AddExpulsion(e)
 		}
 		return err
 	})
+	if err != nil {
+		return err
+	}
+	return n.readContacts()
 }
 
 func (n *Node) knows(a trust.Admission) bool {

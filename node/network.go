@@ -35,6 +35,7 @@ type network struct {
 	streams  *members.Transport
 	work     sync.WaitGroup
 	cancel   context.CancelFunc
+	kicked   atomic.Pointer[func()] // makes the dialler try all peers; nil before the start
 	closers  []func()
 
 	hub atomic.Pointer[session.Hub] // nil before the start
@@ -72,11 +73,20 @@ func (w *network) start(ctx context.Context) error {
 		Changed: func(peer clock.SiteID, _ bool) { w.saw(peer) },
 	}, n.replica.Log()))
 	kick := w.startPeers(ctx)
-	if err := w.startHints(ctx, kick); err != nil {
+	w.kicked.Store(&kick)
+	if err := w.startHints(ctx); err != nil {
 		return err
 	}
+	w.work.Go(func() { n.announce(ctx) })
 	w.work.Go(func() { w.accept(ctx) })
 	return nil
+}
+
+// kick makes the dialler try all peers at once.
+func (w *network) kick() {
+	if f := w.kicked.Load(); f != nil {
+		(*f)()
+	}
 }
 
 // close ends all connections and waits for them.

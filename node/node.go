@@ -24,6 +24,10 @@ const Version = "0.1.0"
 type Options struct {
 	// Log takes what an operator may want to read; nil throws it away.
 	Log *slog.Logger
+	// Listen and Advertise, where they are given, stand for those of the
+	// settings in this run.
+	Listen    string
+	Advertise []string
 	// Ports are for tests; the zero value is this machine's own.
 	Ports Ports
 
@@ -41,6 +45,7 @@ type broken struct {
 type Node struct {
 	dir     string
 	cfg     config.Config
+	given   Options // overrides cfg, see settings
 	log     *slog.Logger
 	ports   Ports
 	broken  broken
@@ -68,7 +73,7 @@ type Node struct {
 // Open reads a site's settings and opens its store. It does not touch the
 // database or the network yet.
 func Open(dir string, o Options) (*Node, error) {
-	n := &Node{dir: dir, log: o.Log, ports: o.Ports, broken: o.broken, started: time.Now(), stopped: make(chan struct{})}
+	n := &Node{dir: dir, log: o.Log, ports: o.Ports, broken: o.broken, given: o, started: time.Now(), stopped: make(chan struct{})}
 	if n.log == nil {
 		n.log = slog.New(slog.DiscardHandler)
 	}
@@ -81,7 +86,7 @@ func Open(dir string, o Options) (*Node, error) {
 }
 
 func (n *Node) open() (err error) {
-	if n.cfg, err = config.Load(n.dir); err != nil {
+	if err = n.settings(); err != nil {
 		return err
 	}
 	if n.lock, err = config.Acquire(n.dir); err != nil {
@@ -102,6 +107,32 @@ func (n *Node) open() (err error) {
 	n.invites = trust.NewInvites(n.store, invitePrefix)
 	n.ring, err = n.store.Get(ringKeyKey)
 	return err
+}
+
+// settings reads the site's settings and puts over them what holds for this run.
+func (n *Node) settings() (err error) {
+	if n.cfg, err = config.Load(n.dir); err != nil {
+		return err
+	}
+	if n.given.Listen != "" {
+		n.cfg.Listen = n.given.Listen
+	}
+	if len(n.given.Advertise) > 0 {
+		n.cfg.Advertise = n.given.Advertise
+	}
+	return n.cfg.Check()
+}
+
+// saveSettings writes the settings as they are now, but for what holds for this
+// run only.
+func (n *Node) saveSettings() error {
+	before, err := config.Load(n.dir)
+	if err != nil {
+		return err
+	}
+	saved := n.cfg
+	saved.Listen, saved.Advertise = before.Listen, before.Advertise
+	return saved.Save(n.dir)
 }
 
 // Close gives everything back. The node must not be running.

@@ -39,7 +39,7 @@ func (w *network) book() []dialer.Peer {
 	var peers []dialer.Peer
 	for _, a := range n.book.Members() {
 		if a.Site != n.key.ID() {
-			peers = append(peers, dialer.Peer{ID: a.Site, Name: a.Name, Addresses: a.Addresses})
+			peers = append(peers, dialer.Peer{ID: a.Site, Name: a.Name, Addresses: n.book.Addresses(a.Site)})
 		}
 	}
 	return peers

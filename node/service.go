@@ -154,7 +154,7 @@ func (s service) peers() []admin.Peer {
 func (n *Node) peer(a *trust.Admission) admin.Peer {
 	p := admin.Peer{
 		Site: a.Name, ID: a.Site.String(), State: admin.PeerAway,
-		Addresses: a.Addresses, AdmittedBy: n.name(a.By),
+		Addresses: n.book.Addresses(a.Site), AdmittedBy: n.name(a.By),
 	}
 	n.describePeer(a.Site, &p)
 	return p

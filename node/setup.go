@@ -101,6 +101,11 @@ func Join(ctx context.Context, o JoinOptions) error {
 	if err := s.book.Install(answer.Inviter, answer.Admissions, answer.Expulsions); err != nil {
 		return err
 	}
+	for _, c := range answer.Contacts {
+		if _, err := s.book.AddContact(c); err != nil {
+			return err
+		}
+	}
 	if err := setKey(s.store, ringKeyKey, answer.RingKey); err != nil {
 		return err
 	}

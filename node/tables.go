@@ -55,7 +55,7 @@ func (n *Node) changeTables(ctx context.Context, change func() error) error {
 			n.cfg = before
 			return err
 		}
-		return n.cfg.Save(n.dir)
+		return n.saveSettings()
 	})
 }
 

@@ -59,8 +59,10 @@ type testSite struct {
 	dir  string
 	host *memnet.Host
 	ip   netip.Addr
-	disk *vfs.MemFS
-	db   *modelDB
+	// listen, where set, is what `run --listen` gets.
+	listen string
+	disk   *vfs.MemFS
+	db     *modelDB
 
 	node    *Node
 	service admin.Service
@@ -211,7 +213,7 @@ func (s *testSite) run() {
 		}))
 	}
 	var err error
-	if s.node, err = Open(s.dir, Options{Log: log, Ports: s.ports(), broken: s.w.broken}); err != nil {
+	if s.node, err = Open(s.dir, Options{Log: log, Ports: s.ports(), Listen: s.listen, broken: s.w.broken}); err != nil {
 		s.w.t.Fatalf("%s: %v", s.name, err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())

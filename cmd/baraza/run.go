@@ -10,15 +10,20 @@ import (
 )
 
 func newRun() *cobra.Command {
-	var dir string
+	var dir, listen string
+	var advertise []string
 	var verbose bool
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Run the site, in the foreground",
 		Long: `Run the site that baraza init or baraza join set up. It stays in the
 foreground and logs to stderr. SIGTERM or Ctrl-C stops it cleanly; a second one
-ends it at once, which loses nothing either.`,
+ends it at once, which loses nothing either.
+
+A site may move: change its address in baraza.yaml, or here for this run, and
+the others learn it as soon as it reaches one of them.`,
 		Example: `  baraza run --data /var/lib/baraza
+  baraza run --data /var/lib/baraza --listen 10.0.0.9:7946
   BARAZA_DATA=/var/lib/baraza baraza run 2>> /var/log/baraza.log`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -35,7 +40,7 @@ ends it at once, which loses nothing either.`,
 					return err
 				}
 			}
-			n, err := node.Open(dir, node.Options{Log: log})
+			n, err := node.Open(dir, node.Options{Log: log, Listen: listen, Advertise: advertise})
 			if err != nil {
 				return err
 			}
@@ -44,6 +49,8 @@ ends it at once, which loses nothing either.`,
 		},
 	}
 	dataFlag(cmd, &dir)
+	cmd.Flags().StringVar(&listen, "listen", "", "listen for other sites on `HOST:PORT`, not where baraza.yaml says")
+	cmd.Flags().StringSliceVar(&advertise, "advertise", nil, "`HOST:PORT` that other sites dial, where it differs from --listen")
 	cmd.Flags().BoolVar(&verbose, "verbose", false, "log more")
 	return cmd
 }

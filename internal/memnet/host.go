@@ -49,13 +49,17 @@ func (h *Host) own(address string) (netip.AddrPort, error) {
 	if err != nil {
 		return at, err
 	}
+	if at.Addr().IsUnspecified() {
+		return netip.AddrPortFrom(h.address, at.Port()), nil
+	}
 	if at.Addr() != h.address {
 		return at, fmt.Errorf("memnet: listen on %s: this host has the address %s", at, h.address)
 	}
 	return at, nil
 }
 
-// Listen takes connections to an address of this host, IP:PORT.
+// Listen takes connections to an address of this host, IP:PORT; 0.0.0.0 is the
+// address that it has.
 func (h *Host) Listen(address string) (net.Listener, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

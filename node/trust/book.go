@@ -23,7 +23,8 @@ const ChainMax = 256
 // whether it is a member now.
 type Members func(clock.SiteID) (ed25519.PublicKey, bool)
 
-// Book is the durable list of who was admitted and who was expelled. Every
+// Book is the durable list of who was admitted, who was expelled, and where
+// members say that they are. Every
 // record in it was verified before it went in. It is safe for concurrent use.
 type Book struct {
 	mu         sync.RWMutex
@@ -31,6 +32,7 @@ type Book struct {
 	prefix     []byte
 	admissions map[clock.SiteID]Admission
 	expulsions map[clock.SiteID]Expulsion
+	contacts   map[clock.SiteID]Contact
 }
 
 // OpenBook reads the book that is stored under a prefix of the store.
@@ -38,6 +40,7 @@ func OpenBook(store kv.Store, prefix []byte) (*Book, error) {
 	b := &Book{
 		store: store, prefix: slices.Clone(prefix),
 		admissions: map[clock.SiteID]Admission{}, expulsions: map[clock.SiteID]Expulsion{},
+		contacts: map[clock.SiteID]Contact{},
 	}
 	var bad error
 	err := scanPrefix(store, b.key('a', nil), func(_, value []byte) bool {
@@ -52,6 +55,15 @@ func OpenBook(store kv.Store, prefix []byte) (*Book, error) {
 			var e Expulsion
 			if e, bad = UnmarshalExpulsion(value); bad == nil {
 				b.expulsions[e.Site] = e
+			}
+			return bad == nil
+		})
+	}
+	if err == nil && bad == nil {
+		err = scanPrefix(store, b.key('c', nil), func(_, value []byte) bool {
+			var c Contact
+			if c, bad = UnmarshalContact(value); bad == nil {
+				b.contacts[c.Site] = c
 			}
 			return bad == nil
 		})

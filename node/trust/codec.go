@@ -16,11 +16,13 @@ import (
 const (
 	admissionHeading = "baraza admission 1\n"
 	expulsionHeading = "baraza expulsion 1\n"
+	contactHeading   = "baraza contact 1\n"
 )
 
 const (
 	admissionFields = 7
 	expulsionFields = 4
+	contactFields   = 4
 	signatureBytes  = 64
 	keyBytes        = 32
 	siteIDBytes     = 16
@@ -221,6 +223,33 @@ func readExpulsion(r *reader) Expulsion {
 	return Expulsion{Site: r.site(), By: r.site(), Time: r.int(), Signature: r.fixed(signatureBytes)}
 }
 
+func (c *Contact) signed() []byte {
+	w := newWriter()
+	w.buf.WriteString(contactHeading)
+	c.writeFields(w)
+	return w.done()
+}
+
+func (c *Contact) writeFields(w *writer) {
+	w.site(c.Site)
+	w.texts(c.Addresses)
+	w.int(c.Time)
+}
+
+func (c *Contact) write(w *writer) {
+	w.array(contactFields)
+	c.writeFields(w)
+	w.bytes(c.Signature)
+}
+
+func readContact(r *reader) Contact {
+	r.exactly(contactFields)
+	return Contact{
+		Site: r.site(), Addresses: r.texts(AddressesMax, AddressBytesMax),
+		Time: r.int(), Signature: r.fixed(signatureBytes),
+	}
+}
+
 func writeAdmissions(w *writer, list []Admission) {
 	w.array(len(list))
 	for i := range list {
@@ -285,4 +314,37 @@ func UnmarshalExpulsion(b []byte) (Expulsion, error) {
 	r := newReader(b)
 	e := readExpulsion(r)
 	return e, r.done("an expulsion")
+}
+
+func writeContacts(w *writer, list []Contact) {
+	w.array(len(list))
+	for i := range list {
+		list[i].write(w)
+	}
+}
+
+func readContacts(r *reader, limit int) []Contact {
+	n := r.array(limit)
+	var list []Contact
+	for range n {
+		list = append(list, readContact(r))
+		if r.err != nil {
+			return nil
+		}
+	}
+	return list
+}
+
+// Marshal returns the record as it is stored and gossiped.
+func (c *Contact) Marshal() []byte {
+	w := newWriter()
+	c.write(w)
+	return w.done()
+}
+
+// UnmarshalContact reads what Marshal wrote. It does not verify.
+func UnmarshalContact(b []byte) (Contact, error) {
+	r := newReader(b)
+	c := readContact(r)
+	return c, r.done("a contact")
 }

@@ -1,6 +1,6 @@
 // Package trust decides who is a site of this network and who is not.
 //
-// Four ideas, each in a file or two:
+// Five ideas, each in a file or two:
 //
 //   - Key: a site's Ed25519 key is the site. Its SiteID is the first 16 bytes
 //     of the SHA-256 of the public key, and printed in groups of four that is
@@ -10,6 +10,8 @@
 //     itself. A site that someone admits far away is believed anywhere as soon
 //     as its chain reaches a member that is known there.
 //   - Expulsion: the signed sentence that takes an admission back.
+//   - Contact: the sentence by which a member itself says where it is reached,
+//     since sites move.
 //   - Token: what `invite` prints. Whoever holds it may have one key admitted,
 //     once, before it expires by the inviter's clock.
 //

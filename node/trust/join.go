@@ -16,7 +16,7 @@ import (
 
 const (
 	joinFields            = 4
-	answerFields          = 6
+	answerFields          = 7
 	joinRequestBytesMax   = 16 << 10
 	joinAnswerBytesMax    = 8 << 20
 	ringKeyBytesMax       = 64
@@ -31,6 +31,7 @@ type Answer struct {
 	Self       Admission
 	Admissions []Admission
 	Expulsions []Expulsion
+	Contacts   []Contact
 	// RingKey encrypts membership traffic.
 	RingKey []byte
 	// Settings are what all sites share, in a form that this package does not
@@ -97,11 +98,12 @@ func (h *Host) admit(request joinRequest, id clock.SiteID, public ed25519.Public
 		return Admission{}, err
 	}
 	if known, ok := h.Book.Admission(id); ok {
-		if _, member := h.Book.Member(id); member && known.Name == request.name && slices.Equal(known.Addresses, request.addresses) {
+		if _, member := h.Book.Member(id); member && known.Name == request.name && slices.Equal(h.Book.Addresses(id), request.addresses) {
 			return known, nil // it asks again because the answer got lost
 		}
 		now = later(now, known.Time)
 	}
+	now = later(now, h.Book.contactAt(id))
 	now = later(now, h.Book.expelledAt(id))
 	a, err := Admit(h.Key, public, request.name, request.addresses, now)
 	if err != nil {
@@ -146,6 +148,7 @@ func (h *Host) answer(a Admission) []byte {
 	w.site(a.Site)
 	writeAdmissions(w, admissions)
 	writeExpulsions(w, expulsions)
+	writeContacts(w, h.Book.Contacts())
 	w.bytes(h.RingKey())
 	w.bytes(h.Settings())
 	return w.done()
@@ -251,7 +254,8 @@ func readAnswer(conn net.Conn, inviter clock.SiteID, key *Key) (*Answer, error) 
 	self := r.site()
 	answer := &Answer{
 		Inviter: inviter, Admissions: readAdmissions(r, MembersMax), Expulsions: readExpulsions(r, MembersMax),
-		RingKey: r.bytes(ringKeyBytesMax), Settings: r.bytes(settingsBytesMax),
+		Contacts: readContacts(r, MembersMax),
+		RingKey:  r.bytes(ringKeyBytesMax), Settings: r.bytes(settingsBytesMax),
 	}
 	if err := r.done("the inviter's answer"); err != nil {
 		return nil, err

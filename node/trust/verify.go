@@ -105,7 +105,7 @@ func (b *Book) Expel(key *Key, site clock.SiteID, now time.Time) (Expulsion, []A
 		if slices.Contains(above, a.Site) {
 			continue // it stands above this site: the two would admit each other
 		}
-		fresh, err := Admit(key, a.PublicKey, a.Name, a.Addresses, time.UnixMilli(max(now.UnixMilli(), a.Time+1)))
+		fresh, err := Admit(key, a.PublicKey, a.Name, b.addresses(&a), time.UnixMilli(max(now.UnixMilli(), a.Time+1)))
 		if err != nil {
 			return Expulsion{}, nil, err
 		}
