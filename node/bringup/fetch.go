@@ -156,34 +156,20 @@ func (f *fetcher) digest(ctx context.Context, table string) (replica.Digests, er
 // chunks takes over rows until the member has sent all. Rows of a table for
 // which wrong is true have no place there.
 func (f *fetcher) chunks(ctx context.Context, wrong func(table string) bool) error {
-	for {
-		kind, body, err := f.receive(func(rows int64) { f.tell("receive", rows, f.at.RowsTotal) })
-		if err != nil {
-			return err
-		}
-		switch kind {
-		case kindEnd:
+	return f.readAhead(func(a *arrival) error {
+		if a.chunk == nil {
+			f.tell("receive", a.rows, f.at.RowsTotal)
 			return nil
-		case kindChunk:
-		default:
-			return unexpected(kind)
 		}
-		var m chunk
-		if err := decode(body, &m); err != nil {
+		if wrong(a.chunk.Table) {
+			return fmt.Errorf("the member sent rows of table %s, for which it was not asked", a.chunk.Table)
+		}
+		if err := f.put(ctx, a.chunk); err != nil {
 			return err
 		}
-		c, err := replica.DecodeChunk(m.Body)
-		if err != nil {
-			return err
-		}
-		if wrong(c.Table) {
-			return fmt.Errorf("the member sent rows of table %s, for which it was not asked", c.Table)
-		}
-		if err := f.put(ctx, c); err != nil {
-			return err
-		}
-		f.tell("receive", m.Rows, f.at.RowsTotal)
-	}
+		f.tell("receive", a.rows, f.at.RowsTotal)
+		return nil
+	})
 }
 
 // put takes a chunk over, in smaller pieces where the database asks to try
@@ -243,6 +229,6 @@ func (f *fetcher) placeRest(ctx context.Context, r *replica.Replica) {
 }
 
 func (f *fetcher) tell(step string, rows, total int64) {
-	f.at.Step, f.at.Rows, f.at.RowsTotal, f.at.Bytes = step, rows, total, f.bytes
+	f.at.Step, f.at.Rows, f.at.RowsTotal, f.at.Bytes = step, rows, total, f.bytes.Load()
 	f.progress(f.at)
 }

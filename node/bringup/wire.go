@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
@@ -78,10 +79,12 @@ type wire struct {
 	conn  net.Conn
 	in    *zstd.Decoder
 	out   *zstd.Encoder
-	bytes int64 // read and written, compressed
+	bytes atomic.Int64 // read and written, compressed
 	spoke time.Time
 	idle  time.Duration // see idleMax
 	stop  func() bool
+	// deaf: nothing is read any more.
+	deaf atomic.Bool
 }
 
 func newWire(ctx context.Context, conn net.Conn) (*wire, error) {
@@ -112,8 +115,11 @@ func (c counted) Read(b []byte) (int, error) {
 	if err := c.w.conn.SetReadDeadline(time.Now().Add(c.w.idle)); err != nil {
 		return 0, err
 	}
+	if c.w.deaf.Load() {
+		return 0, errDeaf
+	}
 	n, err := c.w.conn.Read(b)
-	c.w.bytes += int64(n)
+	c.w.bytes.Add(int64(n))
 	return n, err
 }
 
@@ -122,8 +128,16 @@ func (c counted) Write(b []byte) (int, error) {
 		return 0, err
 	}
 	n, err := c.w.conn.Write(b)
-	c.w.bytes += int64(n)
+	c.w.bytes.Add(int64(n))
 	return n, err
+}
+
+var errDeaf = errors.New("this side has stopped reading")
+
+// stopReading ends a read that is under way, and all later ones.
+func (w *wire) stopReading() {
+	w.deaf.Store(true)
+	_ = w.conn.SetReadDeadline(time.Now()) // an error means that it is closed, which does as well
 }
 
 // send writes one frame: kind, length, msgpack.
@@ -165,7 +179,7 @@ func (w *wire) receive(onAlive func(rows int64)) (byte, []byte, error) {
 	for {
 		kind, body, err := w.frame()
 		if err != nil {
-			return 0, nil, fmt.Errorf("receive: %w", err)
+			return 0, nil, receiveError(err)
 		}
 		switch kind {
 		case kindAlive:
@@ -177,15 +191,22 @@ func (w *wire) receive(onAlive func(rows int64)) (byte, []byte, error) {
 				onAlive(a.Rows)
 			}
 		case kindFail:
-			var f fail
-			if err := decode(body, &f); err != nil {
-				return 0, nil, err
-			}
-			return 0, nil, fmt.Errorf("the other site gave up: %.500s", f.Reason)
+			return 0, nil, gaveUp(body)
 		default:
 			return kind, body, nil
 		}
 	}
+}
+
+func receiveError(err error) error { return fmt.Errorf("receive: %w", err) }
+
+// gaveUp is the error that the other side sent.
+func gaveUp(body []byte) error {
+	var f fail
+	if err := decode(body, &f); err != nil {
+		return err
+	}
+	return fmt.Errorf("the other site gave up: %.500s", f.Reason)
 }
 
 func (w *wire) frame() (byte, []byte, error) {

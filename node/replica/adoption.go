@@ -62,6 +62,9 @@ func (b *BringUp) Finish(ctx context.Context, scan merge.Scan, alive func(table 
 	r.saveVectors(t, seen.applied, content, contexts, seen.clock.Last())
 	t.set(metaTaken, encodeIDs(a.ids))
 	t.set(metaBringUp, nil)
+	for table := range b.bare {
+		t.set(bareKey(table), nil)
+	}
 	if err := r.log.jump(b.header.Vector, t); err != nil {
 		return r.abandon(t, fmt.Errorf("complete the bring-up: %w", err))
 	}
@@ -134,7 +137,7 @@ func (a *adoption) onlyHere(ctx context.Context, scan merge.Scan, table string, 
 	if !ok {
 		return fmt.Errorf("it was not compared")
 	}
-	if !d.Any() {
+	if !d.Any() || a.bringUp.bare[table] {
 		return nil
 	}
 	looked := int64(0)
@@ -239,6 +242,9 @@ func (a *adoption) capture(row *capture.Row) error {
 	k, err := a.t.takeover(id)
 	if err != nil {
 		return err
+	}
+	if k == nil && a.bringUp.bare[id.Table] {
+		k = &takeover{} // taken over, or written after that began
 	}
 	switch {
 	case k != nil && k.Gone:

@@ -89,3 +89,10 @@ func (t *txn) loadRow(id merge.RowID, b []byte) (*txnRow, error) {
 	t.rows[id] = r
 	return r, nil
 }
+
+// assumeNew tells the step that a row has no state, so that it does not look.
+func (t *txn) assumeNew(id merge.RowID) {
+	if t.rows[id] == nil && len(t.rows) < t.limits.stepRows {
+		t.rows[id] = &txnRow{}
+	}
+}

@@ -30,6 +30,10 @@ type BringUp struct {
 	r         *Replica
 	header    *Header
 	different map[string]Different
+	// bare are the tables that had no row before the first attempt (bare.go), and
+	// empty those that have none now; remembered are those of which an earlier
+	// attempt remembered rows.
+	bare, empty, remembered map[string]bool
 }
 
 // StartBringUp begins to take over what a view has. States that an attempt
@@ -56,7 +60,11 @@ func (r *Replica) StartBringUp(ctx context.Context, h *Header) (*BringUp, error)
 			return nil, fmt.Errorf("forget an earlier attempt: %w", err)
 		}
 	}
-	return &BringUp{r: r, header: h, different: map[string]Different{}}, nil
+	b := &BringUp{
+		r: r, header: h, different: map[string]Different{},
+		bare: map[string]bool{}, empty: map[string]bool{}, remembered: map[string]bool{},
+	}
+	return b, b.loadBare()
 }
 
 // Tables returns the replicated tables of this site, parents before children.
@@ -89,6 +97,9 @@ func (b *BringUp) Digest(ctx context.Context, scan merge.Scan, table string, ali
 	if err != nil {
 		return nil, fmt.Errorf("sum up table %s: %w", table, err)
 	}
+	if rows == 0 {
+		b.noteEmpty(table)
+	}
 	return d.sums.folded(rows), nil
 }
 
@@ -97,6 +108,7 @@ func (b *BringUp) takenBefore(table string) (map[crdt.Key]bool, error) {
 	keys := map[crdt.Key]bool{}
 	prefix := appendString([]byte{keyTaken}, table)
 	err := b.r.cfg.Store.Scan(prefix, kv.After(prefix), func(k, v []byte) bool {
+		b.remembered[table] = true
 		if len(v) > 0 {
 			keys[rowIDs(k)[0].Key] = true
 		}
@@ -180,6 +192,10 @@ func (b *BringUp) Put(ctx context.Context, c *Chunk) error {
 	if err := b.r.resettle(ctx); err != nil {
 		return err
 	}
+	done, err := b.putBare(ctx, c)
+	if done || err != nil {
+		return err
+	}
 	tx, err := b.r.cfg.Database.Begin(ctx)
 	if err != nil {
 		return fmt.Errorf("begin a transaction: %w", err)
@@ -202,6 +218,7 @@ func (b *BringUp) put(ctx context.Context, tx merge.Tx, t *txn, c *Chunk) error 
 	for i := range c.Items {
 		it := &c.Items[i]
 		id := merge.RowID{Table: c.Table, Key: it.Key}
+		t.assumeNew(id)
 		if it.Same {
 			if err := t.Put(id, it.state(), it.Lost); err != nil {
 				return err
@@ -284,9 +301,15 @@ func notePending(found map[merge.RowID]*localWrites, items map[merge.RowID]*Item
 // row works out what becomes of one row, and remembers what the adoption batch
 // needs of it.
 func (b *BringUp) row(t *txn, id merge.RowID, it *Item, mine *merge.Row, pending *localWrites) (*crdt.Row, error) {
-	before, err := t.takeover(id)
-	if err != nil {
-		return nil, err
+	var before *takeover
+	var err error
+	if b.remembered[id.Table] {
+		if before, err = t.takeover(id); err != nil {
+			return nil, err
+		}
+	}
+	if before == nil && b.bare[id.Table] {
+		before = &takeover{} // this site had nothing of its own
 	}
 	row := it.row()
 	if merge.Settled(row, b.header.Settled) {

@@ -290,9 +290,10 @@ func (t *txn) rowWrites(id merge.RowID, r *txnRow) {
 	for i := range r.losses {
 		t.set(t.names.lossKey(id, &r.losses[i]), t.names.encodeLoss(&r.losses[i]))
 	}
-	if r.cur == nil {
+	switch {
+	case r.cur == nil && r.old != nil:
 		t.set(rowKey(keyState, id), nil)
-	} else {
+	case r.cur != nil:
 		t.set(rowKey(keyState, id), t.names.encodeState(r.cur))
 	}
 	r.dirty = false

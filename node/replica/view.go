@@ -1,9 +1,11 @@
 package replica
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 
 	"baraza/crdt"
 	"baraza/internal/kv"
@@ -13,7 +15,7 @@ import (
 
 // Bounds of a chunk.
 const (
-	chunkRows  = 2000
+	chunkRows  = 4000
 	chunkBytes = 4 << 20
 	// quietTries is how often OpenView tries to find a moment at which
 	// everything committed is captured.
@@ -150,16 +152,23 @@ func (v *View) rows(ctx context.Context, t *schema.Table, each func(crdt.Key, *c
 		return err
 	}
 	return v.scan.Rows(ctx, t, func(part []merge.Row) error {
+		var states []*merge.State
+		if any {
+			if states, err = v.states(t.Name, part); err != nil {
+				return err
+			}
+		}
 		for i := range part {
 			var s *merge.State
 			var losses []crdt.Loss
-			if any {
-				if s, losses, err = v.state(merge.RowID{Table: t.Name, Key: part[i].Key}); err != nil {
+			if any && states[i] != nil {
+				s = states[i]
+				if losses, err = v.losses(merge.RowID{Table: t.Name, Key: part[i].Key}, s); err != nil {
 					return err
 				}
-			}
-			if s != nil && s.Dead() {
-				continue // only its delete was refused; it goes with the tombstones
+				if s.Dead() {
+					continue // its delete was refused; it goes with the tombstones
+				}
 			}
 			if err := each(part[i].Key, merge.Logical(&part[i], s, losses), s); err != nil {
 				return err
@@ -167,6 +176,30 @@ func (v *View) rows(ctx context.Context, t *schema.Table, each func(crdt.Key, *c
 		}
 		return ctx.Err()
 	})
+}
+
+// states reads the states of rows; nil for those that have none.
+func (v *View) states(table string, rows []merge.Row) ([]*merge.State, error) {
+	order, keys := make([]int, len(rows)), make([][]byte, len(rows))
+	for i := range rows {
+		order[i], keys[i] = i, rowKey(keyState, merge.RowID{Table: table, Key: rows[i].Key})
+	}
+	slices.SortFunc(order, func(a, b int) int { return bytes.Compare(keys[a], keys[b]) })
+	sorted := make([][]byte, len(rows))
+	for i, at := range order {
+		sorted[i] = keys[at]
+	}
+	states := make([]*merge.State, len(rows))
+	var bad error
+	err := kv.GetMany(v.snap, sorted, func(i int, b []byte) {
+		if b != nil && bad == nil {
+			states[order[i]], bad = v.names.decodeState(b)
+		}
+	})
+	if err == nil {
+		err = bad
+	}
+	return states, err
 }
 
 // Send sends a table: the rows of the buckets that differ with their states,
@@ -283,20 +316,6 @@ func (v *View) eachState(table string, each func(crdt.Key, *merge.State) error) 
 		err = bad
 	}
 	return err
-}
-
-// state reads the state of a row; nil when it has none.
-func (v *View) state(id merge.RowID) (*merge.State, []crdt.Loss, error) {
-	b, err := v.snap.Get(rowKey(keyState, id))
-	if err != nil || b == nil {
-		return nil, nil, err
-	}
-	s, err := v.names.decodeState(b)
-	if err != nil {
-		return nil, nil, fmt.Errorf("table %s, key %s: %w", id.Table, id.Key, err)
-	}
-	losses, err := v.losses(id, s)
-	return s, losses, err
 }
 
 func (v *View) losses(id merge.RowID, s *merge.State) ([]crdt.Loss, error) {

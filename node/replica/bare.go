@@ -1,0 +1,122 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"baraza/crdt"
+	"baraza/internal/kv"
+	"baraza/merge"
+)
+
+// A bare table is one that has no row when the bring-up begins, as all tables
+// of an empty site. Whatever it has later was taken over, or is a local write
+// that is not captured yet; so rows need not be looked for before they are
+// written, nor remembered one by one. That a table was bare is remembered in
+// their place, in the store, before the first row is written: an attempt after
+// this one may find rows there that the member has deleted since.
+//
+// A row that an application writes meanwhile to a bare table is found as a
+// duplicate, and the chunk is taken over as to any table. That a row was written
+// and deleted again is seen by the delete, which is not captured yet.
+//
+// States are not staged: those of an attempt that does not come to its end are
+// dropped when the next begins.
+
+var metaBare = []byte("mbare/") // table -> nothing
+
+func bareKey(table string) []byte { return append(append([]byte{}, metaBare...), table...) }
+
+// loadBare reads which tables were bare before an earlier attempt.
+func (b *BringUp) loadBare() error {
+	err := b.r.cfg.Store.Scan(metaBare, kv.After(metaBare), func(k, _ []byte) bool {
+		b.bare[string(k[len(metaBare):])] = true
+		return true
+	})
+	if err != nil {
+		return fmt.Errorf("read which tables were empty: %w", err)
+	}
+	return nil
+}
+
+// noteEmpty notes that a table has no row at this attempt, nor had any before.
+func (b *BringUp) noteEmpty(table string) { b.empty[table] = b.bare[table] || !b.remembered[table] }
+
+// writeBare makes the store know that a table was bare.
+func (b *BringUp) writeBare(table string) error {
+	if b.bare[table] {
+		return nil
+	}
+	w := &kv.Batch{}
+	w.Set(bareKey(table), nil)
+	if err := b.r.cfg.Store.Write(w, true); err != nil {
+		return fmt.Errorf("note that table %s was empty: %w", table, err)
+	}
+	b.bare[table] = true
+	return nil
+}
+
+// putBare takes over a chunk of a bare table. It reports false when the chunk
+// must be taken over as that of any table, since applications write.
+func (b *BringUp) putBare(ctx context.Context, c *Chunk) (done bool, err error) {
+	if !b.empty[c.Table] {
+		return false, nil
+	}
+	if err := b.writeBare(c.Table); err != nil {
+		return false, err
+	}
+	items := make(map[merge.RowID]*Item, len(c.Items))
+	for i := range c.Items {
+		items[merge.RowID{Table: c.Table, Key: c.Items[i].Key}] = &c.Items[i]
+	}
+	if pending, err := b.r.pendingOf(ctx, items); err != nil || len(pending) > 0 {
+		return false, err
+	}
+	tx, err := b.r.cfg.Database.Begin(ctx)
+	if err != nil {
+		return false, fmt.Errorf("begin a transaction: %w", err)
+	}
+	t := b.r.newTxn()
+	if err = b.fillBare(ctx, tx, t, c); err != nil || t.spilled {
+		_ = tx.Rollback() // the first error is the one to report
+		if err == nil || errors.Is(err, merge.ErrRetry) {
+			b.r.unsettled = b.r.unsettled || t.tried
+			return false, b.r.resettle(ctx)
+		}
+		return false, b.r.abandon(t, err)
+	}
+	t.tried = true
+	if err := tx.Commit(); err != nil {
+		return false, b.r.abandon(t, fmt.Errorf("commit rows of table %s: %w", c.Table, err))
+	}
+	return true, b.r.keep(t)
+}
+
+func (b *BringUp) fillBare(ctx context.Context, tx merge.Tx, t *txn, c *Chunk) error {
+	ids := make([]merge.RowID, len(c.Items))
+	rows := make(map[merge.RowID]*crdt.Row, len(c.Items))
+	for i := range c.Items {
+		it := &c.Items[i]
+		if it.Same {
+			return fmt.Errorf("%w: a row of a table that is empty here is said to be the same", errChunk)
+		}
+		id := merge.RowID{Table: c.Table, Key: it.Key}
+		ids[i], rows[id] = id, it.row()
+		t.assumeNew(id)
+	}
+	return b.r.merger.NewAdoption(ids).Adopt(ctx, tx, t, rows)
+}
+
+// keep writes a step whose loss in a crash does no harm.
+func (r *Replica) keep(t *txn) error {
+	w := t.batch()
+	t.names.flush(w)
+	if w.Empty() {
+		return nil
+	}
+	if err := r.cfg.Store.Write(w, false); err != nil {
+		return r.abandon(t, fmt.Errorf("keep the states of rows: %w", err))
+	}
+	return nil
+}
