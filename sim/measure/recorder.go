@@ -25,7 +25,7 @@ const (
 	// conflictScansMax bounds how often in a run the conflicts are listed.
 	conflictScansMax = 200
 	// drawnMax bounds the messages kept to be drawn.
-	drawnMax = 4000
+	drawnMax = 400
 )
 
 // Sample is one measurement.
@@ -76,7 +76,7 @@ type LinkTotal struct {
 type Recorder struct {
 	w        *sim.World
 	interval time.Duration
-	draw     time.Duration
+	draw     [2]time.Duration // from, to
 	scan     time.Duration
 
 	Samples []Sample
@@ -120,8 +120,8 @@ type row struct {
 }
 
 // New returns a recorder for a world of so many sites that lasts so long, with
-// a sample every interval. Messages up to draw are kept to be drawn.
-func New(sites int, interval, duration, draw time.Duration) *Recorder {
+// a sample every interval. Messages in the time to draw are kept.
+func New(sites int, interval, duration time.Duration, draw [2]time.Duration) *Recorder {
 	r := &Recorder{
 		interval: interval, draw: draw, scan: max(interval, duration/conflictScansMax),
 		open: map[int]int{}, spaces: map[uint64]int{}, rows: map[merge.RowID]*row{}, changed: map[*row]bool{},
@@ -156,7 +156,7 @@ func (r *Recorder) Wrote(site, rows int) {
 	r.total.Transactions++
 	r.total.Changes += rows
 	r.transaction[site] = append(r.transaction[site], transaction{at: r.now()})
-	if r.now() <= r.draw && len(r.Writes) < drawnMax {
+	if r.draws(r.now()) && len(r.Writes) < drawnMax {
 		r.Writes = append(r.Writes, Write{r.now(), site})
 	}
 }
@@ -216,7 +216,7 @@ func (r *Recorder) Sent(m sim.Message) {
 	r.Links[m.Link].Messages++
 	r.Links[m.Link].Bytes += uint64(m.Bytes)
 	r.entries += uint64(m.Entries)
-	if m.Sent > r.draw || m.Kind == "ping" {
+	if !r.draws(m.Sent) || m.Kind == "ping" {
 		return
 	}
 	if len(r.Drawn) == drawnMax {
@@ -226,6 +226,8 @@ func (r *Recorder) Sent(m sim.Message) {
 	r.spaces[m.N] = len(r.Drawn)
 	r.Drawn = append(r.Drawn, Drawn{Message: m})
 }
+
+func (r *Recorder) draws(at time.Duration) bool { return r.draw[0] <= at && at < r.draw[1] }
 
 // Received implements sim.Observer.
 func (r *Recorder) Received(m sim.Message) {

@@ -102,3 +102,50 @@ func (s scale) at(v float64) float64 {
 	}
 	return s.a + (min(max(v, from), to)-from)/(to-from)*(s.b-s.a)
 }
+
+// decades are the ticks of a logarithmic axis of time.
+var decades = []struct {
+	at   time.Duration
+	name string
+}{
+	{100 * time.Microsecond, "0.1 ms"}, {time.Millisecond, "1 ms"}, {10 * time.Millisecond, "10 ms"}, {100 * time.Millisecond, "100 ms"},
+	{time.Second, "1 s"}, {10 * time.Second, "10 s"}, {time.Minute, "1 min"}, {10 * time.Minute, "10 min"},
+	{time.Hour, "1 h"}, {6 * time.Hour, "6 h"}, {day, "1 d"}, {7 * day, "1 w"}, {30 * day, "30 d"}, {365 * day, "1 y"}, {3650 * day, "10 y"},
+}
+
+// logTicks are the ticks around some lengths of time.
+func logTicks(least, most float64) (ticks []time.Duration) {
+	for i, d := range decades {
+		next := i+1 < len(decades) && decades[i+1].at.Seconds() <= least
+		before := i > 0 && decades[i-1].at.Seconds() >= most
+		if !next && (!before || len(ticks) < 2) {
+			ticks = append(ticks, d.at)
+		}
+	}
+	return ticks
+}
+
+// labelRoom is what a label of an axis needs, in pixels.
+const labelRoom = 50
+
+// logAxis draws a logarithmic axis of time below a chart.
+func (c *chart) logAxis(ticks []time.Duration) {
+	last := math.Inf(-1)
+	for i, t := range ticks {
+		x := c.x.at(t.Seconds())
+		c.line(x, c.y.a, x, c.y.b, "grid")
+		if x-last < labelRoom {
+			continue
+		}
+		anchor := "middle"
+		if i == len(ticks)-1 {
+			anchor = "end"
+		}
+		for _, d := range decades {
+			if d.at == t {
+				c.text(x, c.y.a+18, anchor, "tick", d.name)
+			}
+		}
+		last = x
+	}
+}

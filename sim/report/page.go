@@ -69,8 +69,8 @@ func WritePage(w io.Writer, res *scenario.Result, program string) error {
 		v, _ := r.Value(b.Metric)
 		d.Bounds = append(d.Bounds, bound{b.Text, measure.Show(b.Metric, v), b.Holds(v)})
 	}
-	plots := []plot{divergence(r), staleness(r), arrival(r), overwrites(r), traffic(r), costs(r, false), costs(r, true), links(r, s)}
-	if s.Spacetime > 0 && len(r.Drawn) > 0 {
+	plots := []plot{divergence(r), staleness(r), arrival(r), overwrites(r), conflicts(r), traffic(r), costs(r, false), costs(r, true), links(r, s)}
+	if len(r.Drawn) > 0 {
 		plots = append(plots, spacetime(r, s))
 	}
 	for _, p := range plots {

@@ -120,20 +120,11 @@ func arrival(r *measure.Recorder) plot {
 			if most == 0 {
 				least, most = 0.001, 1
 			}
-			f.x = scale{from: math.Pow(10, math.Floor(math.Log10(max(least, 1e-6)))), to: math.Pow(10, math.Ceil(math.Log10(most))), a: marginLeft, b: float64(width - marginRight), log: true}
+			ticks := logTicks(least, most)
+			f.x = scale{from: ticks[0].Seconds(), to: ticks[len(ticks)-1].Seconds(), a: marginLeft, b: float64(width - marginRight), log: true}
 			f.yAxis([]float64{0, 0.25, 0.5, 0.75, 1}, func(v float64) string { return fmt.Sprintf("%.0f %%", 100*v) })
 			f.line(f.x.a, f.y.a, f.x.b, f.y.a, "axis")
-			decades := math.Log10(f.x.to / f.x.from)
-			for v := f.x.from; v <= f.x.to*1.01; v *= 10 {
-				anchor := "middle"
-				if v > f.x.to*0.99 {
-					anchor = "end"
-				}
-				f.line(f.x.at(v), f.y.a, f.x.at(v), f.y.b, "grid")
-				if decades <= float64(width)/60 || math.Mod(math.Round(math.Log10(v/f.x.from)), 2) == 0 {
-					f.text(f.x.at(v), f.y.a+18, anchor, "tick", measure.FormatDuration(time.Duration(v*float64(time.Second))))
-				}
-			}
+			f.logAxis(ticks)
 			for _, h := range []struct {
 				h     *measure.Histogram
 				class string
@@ -161,60 +152,90 @@ func (c *chart) curve(h *measure.Histogram, class string) {
 	}
 }
 
-func overwrites(r *measure.Recorder) plot {
-	values := []func(*measure.Sample) float64{func(s *measure.Sample) float64 { return float64(s.Overwritten) }}
-	keys := []key{{"c1", "values replaced by a writer who had seen them"}}
-	for k, name := range measure.ConflictNames {
-		values = append(values, func(s *measure.Sample) float64 { return float64(s.Conflicts[k]) })
-		keys = append(keys, key{fmt.Sprintf("c%d", k+2), "conflict: " + name})
+func conflictsOf(s *measure.Sample) float64 {
+	n := 0
+	for _, k := range s.Conflicts {
+		n += k
 	}
-	return plot{
-		"Writes overwritten, and conflicts",
-		"Counted from the beginning. A conflict is kept for each value that was replaced by a writer who had not seen it. A delete that loses to a write that had not seen it brings the row back.",
-		append(keys, faultKeys(r)...),
-		func(width int) string {
-			c := counts(r, width, greatest(r, values...))
-			for i, v := range values {
-				c.series(r.Samples, fmt.Sprintf("c%d", i+1), false, v)
-			}
-			return c.svg("values overwritten and conflicts, over time")
-		},
-	}
+	return float64(n)
 }
 
-func traffic(r *measure.Recorder) plot {
-	rate := func(bytes func(*measure.Sample) uint64) []measure.Sample {
-		var out []measure.Sample
-		for i := 1; i < len(r.Samples); i++ {
-			a, b := &r.Samples[i-1], &r.Samples[i]
-			d := float64(bytes(b)-bytes(a)) / max((b.At-a.At).Seconds(), 1e-9)
-			out = append(out, measure.Sample{At: b.At, Overwritten: int(d)})
-		}
-		return out
+// several is a chart of counts over time, the first on top.
+func several(r *measure.Recorder, title, about, label string, names []string, values []func(*measure.Sample) float64) plot {
+	var keys []key
+	for i, name := range names {
+		keys = append(keys, key{fmt.Sprintf("c%d", i+1), name})
 	}
-	entries := rate(func(s *measure.Sample) uint64 { return s.Bytes[0] })
-	all := rate(func(s *measure.Sample) (n uint64) {
+	return plot{title, about, append(keys, faultKeys(r)...), func(width int) string {
+		c := counts(r, width, greatest(r, values...))
+		for i := range values {
+			k := len(values) - 1 - i
+			c.series(r.Samples, fmt.Sprintf("c%d", k+1), false, values[k])
+		}
+		return c.svg(label)
+	}}
+}
+
+func overwrites(r *measure.Recorder) plot {
+	return several(r, "Values overwritten", "Counted from the beginning. What a writer replaced who had not seen it is a conflict, and is kept.",
+		"values overwritten, over time", []string{"by a writer who had seen them", "by one who had not"},
+		[]func(*measure.Sample) float64{func(s *measure.Sample) float64 { return float64(s.Overwritten) }, conflictsOf})
+}
+
+func conflicts(r *measure.Recorder) plot {
+	var values []func(*measure.Sample) float64
+	for k := range measure.ConflictKinds {
+		values = append(values, func(s *measure.Sample) float64 { return float64(s.Conflicts[k]) })
+	}
+	return several(r, "Conflicts by kind", "Counted from the beginning, one for each value, as the first running site lists them. A delete that loses brings the row back.",
+		"conflicts by kind, over time", measure.ConflictNames[:], values)
+}
+
+// trafficBins is how many parts of the run the bytes a second are counted in.
+const trafficBins = 120
+
+func traffic(r *measure.Recorder) plot {
+	all := rates(r, func(s *measure.Sample) (n uint64) {
 		for _, b := range s.Bytes {
 			n += b
 		}
 		return n
 	})
-	value := func(s *measure.Sample) float64 { return float64(s.Overwritten) }
+	entries := rates(r, func(s *measure.Sample) uint64 { return s.Bytes[0] })
 	return plot{
 		"Bytes a second over all lines",
-		"Messages as they are encoded, without compression and the headers below.",
+		fmt.Sprintf("Means over %s each. Messages as they are encoded, without compression and the headers below.", measure.FormatDuration(length(r)/trafficBins)),
 		append([]key{{"c1", "all messages"}, {"c2", "log entries: the changes themselves"}}, faultKeys(r)...),
 		func(width int) string {
-			most := 0.0
-			for i := range all {
-				most = max(most, value(&all[i]))
+			c := counts(r, width, slices.Max(all))
+			for i, list := range [][]float64{all, entries} {
+				d := fmt.Sprintf("M%.1f %.1f", c.x.a, c.y.at(list[0]))
+				for k, v := range list {
+					d += fmt.Sprintf("V%.1fH%.1f", c.y.at(v), c.x.at(float64(k+1)/trafficBins*length(r).Seconds()))
+				}
+				c.add(`<path d="%s" class="series c%d"/>`, d, i+1)
 			}
-			c := counts(r, width, most)
-			c.series(all, "c1", false, value)
-			c.series(entries, "c2", false, value)
 			return c.svg("bytes a second over all lines, over time")
 		},
 	}
+}
+
+// rates are means of what a count from the beginning grows by in a second, in
+// trafficBins equal parts of the run; between two samples it grows evenly.
+func rates(r *measure.Recorder, count func(*measure.Sample) uint64) []float64 {
+	out := make([]float64, trafficBins)
+	bin := length(r).Seconds() / trafficBins
+	before, last := 0.0, uint64(0)
+	for i := range r.Samples {
+		s := &r.Samples[i]
+		a, b, n := before, s.At.Seconds(), float64(count(s)-last)
+		for k := int(a / bin); k < trafficBins && float64(k)*bin < b; k++ {
+			part := min(b, float64(k+1)*bin) - max(a, float64(k)*bin)
+			out[k] += n * part / (b - a) / bin
+		}
+		before, last = b, count(s)
+	}
+	return out
 }
 
 // bar is one line of a bar chart.
@@ -228,15 +249,15 @@ const barHeight, barGap = 18, 8
 
 // bars draws a chart of bars, one below the other.
 func bars(width int, label string, list []bar) string {
-	names := 0
+	names, values := 0, 0
 	most := 0.0
 	for _, b := range list {
-		names = max(names, len(b.name))
+		names, values = max(names, len(b.name)), max(values, len(b.text))
 		most = max(most, b.value)
 	}
 	left := min(float64(names)*7+10, float64(width)*0.42)
 	f := newFigure(width, len(list)*(barHeight+barGap)+barGap)
-	x := scale{from: 0, to: max(most, 1e-9), a: left, b: float64(width) - 92}
+	x := scale{from: 0, to: max(most, 1e-9), a: left, b: float64(width-values*7) - 12}
 	for i, b := range list {
 		y := float64(barGap + i*(barHeight+barGap))
 		f.text(left-8, y+13, "end", "tick", b.name)
@@ -292,7 +313,7 @@ func links(r *measure.Recorder, s *scenario.Scenario) plot {
 	return plot{"Bytes and messages on each line", about, nil, func(width int) string {
 		var rows []bar
 		for _, l := range list {
-			text := fmt.Sprintf("%s, %s", measure.Format(float64(l.Bytes), "B"), number(float64(l.Messages)))
+			text := fmt.Sprintf("%s, %s msg", measure.Format(float64(l.Bytes), "B"), number(float64(l.Messages)))
 			rows = append(rows, bar{s.Sites[l.A].Name + " – " + s.Sites[l.B].Name, text, float64(l.Bytes), "c1"})
 		}
 		return bars(width, "bytes on each line", rows)

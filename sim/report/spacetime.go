@@ -2,7 +2,7 @@ package report
 
 import (
 	"fmt"
-
+	"slices"
 	"time"
 
 	"baraza/sim/measure"
@@ -11,99 +11,181 @@ import (
 
 // The measures of the diagram, in pixels.
 const (
-	spaceTop     = 34
-	spaceLeft    = 58
-	spaceMin     = 900  // height
-	spaceMax     = 4200 // height
-	spacePerDraw = 5    // height for each message
+	spaceTop   = 34
+	spaceLeft  = 62
+	spaceLabel = 46 // between two labels of the time, at least
+	// A moment at which something happens is that far below the one before it:
+	// as the time between them is, within these bounds.
+	spaceStepMin, spaceStepMax = 2.5, 26
+	spacePerSecond             = 160
 )
 
+// warp maps time to height so that what happens can be told apart: where
+// nothing happens, it runs faster.
+type warp struct {
+	at []time.Duration
+	y  []float64
+}
+
+func newWarp(moments []time.Duration) *warp {
+	slices.Sort(moments)
+	w := &warp{}
+	y := float64(spaceTop) + spaceStepMin
+	for i, t := range slices.Compact(moments) {
+		if i > 0 {
+			y += min(max((t-w.at[i-1]).Seconds()*spacePerSecond, spaceStepMin), spaceStepMax)
+		}
+		w.at, w.y = append(w.at, t), append(w.y, y)
+	}
+	return w
+}
+
+// height is where a moment is; one outside is at the edge.
+func (w *warp) height(t time.Duration) float64 {
+	i, found := slices.BinarySearch(w.at, t)
+	switch {
+	case found:
+		return w.y[i]
+	case i == 0:
+		return w.y[0] - spaceStepMin
+	case i == len(w.at):
+		return w.bottom()
+	}
+	part := float64(t-w.at[i-1]) / float64(w.at[i]-w.at[i-1])
+	return w.y[i-1] + part*(w.y[i]-w.y[i-1])
+}
+
+func (w *warp) bottom() float64 { return w.y[len(w.y)-1] + spaceStepMin }
+
 // spacetime draws each message from the site and moment at which it was sent to
-// those at which it came (Lamport 1978): time goes down, so that it can be read
+// those at which it came (Lamport 1978). Time goes down, so that it can be read
 // on a telephone too.
 func spacetime(r *measure.Recorder, s *scenario.Scenario) plot {
-	end := s.Spacetime
-	about := fmt.Sprintf("The first %s. Each line is a site, time goes down, each arrow is a message without pings, each dot a transaction of an application. A message that never came ends in a cross.",
-		measure.FormatDuration(end))
-	if r.Cut {
-		end = r.Drawn[len(r.Drawn)-1].Sent
-		about += fmt.Sprintf(" There were too many messages: drawn to %s.", measure.FormatDuration(end))
-	}
+	from, end := s.Spacetime[0], r.Drawn[len(r.Drawn)-1].Sent
+	about := fmt.Sprintf("From %s to %s. Each line is a site; time goes down (minutes:seconds), faster where nothing happens. Each arrow is a message without pings, each dot a transaction of an application. A message that never came ends in a cross.",
+		measure.FormatDuration(from), measure.FormatDuration(end))
 	return plot{
 		"Who told whom", about,
-		[]key{{"m-entries", "log entries"}, {"m-have", "announcements"}, {"m-subscribe", "subscriptions"}, {"m-hello", "greetings"}, {"dot", "transaction"}, {"band down", "a site down"}},
-		func(width int) string { return drawSpacetime(r, s, end, width) },
+		[]key{{"m-entries", "log entries"}, {"m-have", "announcements"}, {"m-subscribe", "subscriptions"}, {"m-hello", "greetings"}, {"dot", "transaction"}, {"band cut", "lines cut"}, {"band down", "a site down"}},
+		func(width int) string {
+			d := &diagram{figure: newFigure(width, 0), from: from, end: end, sites: len(s.Sites), warp: newWarp(moments(r, from, end))}
+			d.h = int(d.bottom()) + 8
+			d.axes(s)
+			d.faults(r)
+			for i := range r.Drawn {
+				d.message(&r.Drawn[i])
+			}
+			for _, w := range r.Writes {
+				if w.At <= end {
+					d.add(`<circle cx="%.1f" cy="%.1f" r="2.6" class="dot"/>`, d.x(w.Site), d.height(w.At))
+				}
+			}
+			return d.svg("messages between sites, time going down")
+		},
 	}
 }
 
-func drawSpacetime(r *measure.Recorder, s *scenario.Scenario, end time.Duration, width int) string {
-	height := min(max(spaceMin, len(r.Drawn)*spacePerDraw), spaceMax)
-	f := newFigure(width, height+spaceTop+10)
-	y := scale{from: 0, to: end.Seconds(), a: spaceTop, b: float64(spaceTop + height)}
-	n := len(s.Sites)
-	x := func(site int) float64 {
-		return spaceLeft + (float64(site)+0.5)*float64(width-spaceLeft-8)/float64(n)
-	}
-	ticks, label := timeTicks(end, height/60)
-	for _, t := range ticks {
-		f.line(spaceLeft-4, y.at(t), float64(width-8), y.at(t), "grid")
-		f.text(spaceLeft-8, y.at(t)+4, "end", "tick", label(t))
-	}
-	for _, span := range r.Spans {
-		if span.From > end {
-			continue
-		}
-		a, b := y.at(span.From.Seconds()), y.at(span.To.Seconds())
-		switch spanClass(&span) {
-		case "down":
-			for _, site := range span.Sites {
-				f.rect(x(site)-6, a, 12, max(b-a, 1), "band down", span.What)
-			}
-		case "cut", "closed":
-			f.rect(spaceLeft, a, float64(width-spaceLeft-8), max(b-a, 1), "band "+spanClass(&span), span.What)
-		}
-	}
-	for i, site := range s.Sites {
-		f.line(x(i), spaceTop, x(i), float64(spaceTop+height), "axis")
-		name := site.Name
-		if room := (width - spaceLeft) / n / 7; len(name) > room {
-			name = fmt.Sprintf("s%d", i+1)
-		}
-		f.text(x(i), spaceTop-10-float64(i%2)*10*float64(min(n/9, 1)), "middle", "tick", name)
-	}
+// moments are those at which something is drawn.
+func moments(r *measure.Recorder, from, end time.Duration) []time.Duration {
+	var list []time.Duration
 	for i := range r.Drawn {
-		drawMessage(f, &r.Drawn[i], end, x, y)
+		list = append(list, r.Drawn[i].Sent)
+		if r.Drawn[i].Arrived {
+			list = append(list, min(r.Drawn[i].At, end))
+		}
 	}
 	for _, w := range r.Writes {
-		if w.At <= end {
-			f.add(`<circle cx="%.1f" cy="%.1f" r="2.6" class="dot"/>`, x(w.Site), y.at(w.At.Seconds()))
+		list = append(list, min(w.At, end))
+	}
+	for _, span := range r.Spans {
+		for _, t := range []time.Duration{span.From, span.To} {
+			if t >= from && t <= end {
+				list = append(list, t)
+			}
 		}
 	}
-	return f.svg("messages between sites, time going down")
+	return list
 }
 
-func drawMessage(f *figure, m *measure.Drawn, end time.Duration, x func(int) float64, y scale) {
-	if m.Sent > end {
-		return
+type diagram struct {
+	*figure
+	*warp
+	from, end time.Duration
+	sites     int
+}
+
+func (d *diagram) x(site int) float64 {
+	return spaceLeft + (float64(site)+0.5)*float64(d.w-spaceLeft-8)/float64(d.sites)
+}
+
+func (d *diagram) axes(s *scenario.Scenario) {
+	last := 0.0
+	for i, y := range d.y {
+		if y-last < spaceLabel {
+			continue
+		}
+		last = y
+		d.line(spaceLeft-4, y, float64(d.w-8), y, "grid")
+		d.text(spaceLeft-8, y+4, "end", "tick", seconds(d.at[i]))
 	}
-	x1, y1, x2 := x(m.From), y.at(m.Sent.Seconds()), x(m.To)
+	for i, site := range s.Sites {
+		d.line(d.x(i), spaceTop-4, d.x(i), d.bottom(), "axis")
+		name, room := site.Name, (d.w-spaceLeft)/d.sites/7
+		if len(name) > room {
+			name = fmt.Sprintf("s%d", i+1)
+		}
+		d.text(d.x(i), spaceTop-12, "middle", "tick", name)
+	}
+}
+
+// seconds writes a moment so that two near ones differ.
+func seconds(t time.Duration) string {
+	if t < time.Minute {
+		return fmt.Sprintf("%.2f s", t.Seconds())
+	}
+	h, m, sec := int(t.Hours()), int(t.Minutes())%60, t.Seconds()-60*float64(int(t.Minutes()))
+	if h > 0 {
+		return fmt.Sprintf("%d:%02d:%02.0f", h, m, sec)
+	}
+	return fmt.Sprintf("%d:%04.1f", m, sec)
+}
+
+func (d *diagram) faults(r *measure.Recorder) {
+	shaded := map[string]float64{} // how far down, by class
+	for _, span := range r.Spans {
+		if span.From > d.end || span.To < d.from {
+			continue
+		}
+		a, b := d.height(span.From), d.height(span.To)
+		switch class := spanClass(&span); class {
+		case "down":
+			for _, site := range span.Sites {
+				d.rect(d.x(site)-7, a, 14, max(b-a, 1), "band down", span.What)
+			}
+		case "cut", "closed":
+			if a = max(a, shaded[class]); a < b { // once where several overlap
+				d.rect(spaceLeft, a, float64(d.w-spaceLeft-8), b-a, "band "+class, span.What)
+				shaded[class] = b
+			}
+		}
+	}
+}
+
+func (d *diagram) message(m *measure.Drawn) {
+	x1, y1, x2 := d.x(m.From), d.height(m.Sent), d.x(m.To)
 	if !m.Arrived {
 		x2 = x1 + (x2-x1)*0.3
-		f.line(x1, y1, x2, y1+4, "message lost")
-		f.text(x2, y1+8, "middle", "lost", "×")
+		d.line(x1, y1, x2, y1+5, "message lost")
+		d.text(x2, y1+9, "middle", "lost", "×")
 		return
 	}
-	y2 := y.at(m.At.Seconds())
-	if m.At > end { // it comes below the diagram
-		x2 = x1 + (x2-x1)*float64(end-m.Sent)/float64(m.At-m.Sent)
+	y2 := d.height(m.At)
+	if m.At > d.end { // it comes below the diagram
+		x2 = x1 + (x2-x1)*float64(d.end-m.Sent)/float64(m.At-m.Sent)
 	}
-	f.add(`<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" class="message m-%s"><title>%s, %d B, %s on the way</title></line>`,
+	d.add(`<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" class="message m-%s"><title>%s, %d B, %s on the way</title></line>`,
 		x1, y1, x2, y2, m.Kind, m.Kind, m.Bytes, measure.FormatDuration(m.At-m.Sent))
-	if m.At <= end {
-		side := 5.0
-		if x2 > x1 {
-			side = -5
-		}
-		f.add(`<path d="M%.1f %.1fl%.1f -3.2l0 4.6Z" class="head m-%s"/>`, x2, y2, side, m.Kind)
+	if m.At <= d.end {
+		d.add(`<path d="%s" class="head m-%s"/>`, arrow(x1, y1, x2, y2), m.Kind)
 	}
 }

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"html"
+	"math"
 	"strings"
 	"time"
 
@@ -181,4 +182,13 @@ func thin(samples []measure.Sample, pixels int, value func(*measure.Sample) floa
 		}
 	}
 	return out
+}
+
+// arrow is the head of an arrow from one point to another.
+func arrow(x1, y1, x2, y2 float64) string {
+	const long, wide = 6.5, 2.6
+	length := max(math.Hypot(x2-x1, y2-y1), 1e-9)
+	dx, dy := (x2-x1)/length, (y2-y1)/length
+	return fmt.Sprintf("M%.1f %.1fL%.1f %.1fL%.1f %.1fZ", x2, y2,
+		x2-long*dx-wide*dy, y2-long*dy+wide*dx, x2-long*dx+wide*dy, y2-long*dy-wide*dx)
 }

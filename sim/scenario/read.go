@@ -56,7 +56,7 @@ func Read(file, text string, open func(name string) (string, error)) (*Scenario,
 		File: file, Text: text, Files: map[string]string{}, Seed: 1, Settle: 30 * time.Minute, Trace: true, Rows: 100,
 		Topology: Topology{Kind: "mesh"}, Line: sim.Line{Latency: sim.Latency{Base: 50 * time.Millisecond}},
 	}
-	l := &loader{reader: reader{file: file, anchors: map[string]ast.Node{}}, s: s, open: open, spacetime: -1}
+	l := &loader{reader: reader{file: file, anchors: map[string]ast.Node{}}, s: s, open: open, spacetime: [2]time.Duration{0, -1}}
 	if root := l.root([]byte(text)); root != nil {
 		l.scenario(root)
 	}
@@ -71,7 +71,7 @@ type loader struct {
 	reader
 	s         *Scenario
 	open      func(name string) (string, error)
-	spacetime time.Duration
+	spacetime [2]time.Duration // from, how long
 	later     []func()
 }
 
@@ -90,7 +90,7 @@ func (l *loader) scenario(root ast.Node) {
 		field{"settle", l.settle},
 		field{"sample", scalar(&l.reader, "sample", "1s", parseLength, &s.Sample)},
 		field{"trace", scalar(&l.reader, "trace", "no", parseBool, &s.Trace)},
-		field{"spacetime", scalar(&l.reader, "spacetime", "30s, or 0s for none", parseLength, &l.spacetime)},
+		field{"spacetime", l.drawn},
 		field{"sites", l.sites},
 		field{"topology", l.topology},
 		field{"line", func(n ast.Node) { l.line(n, "line", &s.Line) }},
@@ -125,13 +125,25 @@ func (l *loader) whole(root ast.Node) {
 	if s.Duration/s.Sample > samplesMax {
 		l.bad(root, "sample: every %v in %v makes more than %d measurements: make it longer", s.Sample, s.Duration, samplesMax)
 	}
-	if s.Spacetime = l.spacetime; l.spacetime < 0 && len(s.Sites) <= spacetimeSites {
-		s.Spacetime = min(s.Duration, spacetimeUsual)
+	if l.spacetime[1] < 0 && len(s.Sites) <= spacetimeSites {
+		l.spacetime[1] = spacetimeUsual
 	}
-	s.Spacetime = max(s.Spacetime, 0)
+	s.Spacetime = [2]time.Duration{l.spacetime[0], l.spacetime[0] + max(l.spacetime[1], 0)}
 	if s.Topology.Kind == "lines" && len(s.Rules) == 0 {
 		l.bad(root, "topology: lines, and there are none: add lines: [{between: [a, b]}]")
 	}
+}
+
+func (l *loader) drawn(n ast.Node) {
+	const example = "30s, {from: 10m, for: 30s}, or 0s for none"
+	if !isMapping(n) {
+		scalar(&l.reader, "spacetime", example, parseLength, &l.spacetime[1])(n)
+		return
+	}
+	l.spacetime[1] = spacetimeUsual
+	l.mapping(n, "spacetime",
+		field{"from", scalar(&l.reader, "from", "10m", parseLength, &l.spacetime[0])},
+		field{"for", scalar(&l.reader, "for", "30s", parseLength, &l.spacetime[1])})
 }
 
 func (l *loader) settle(n ast.Node) {

@@ -22,10 +22,10 @@ type Scenario struct {
 	Duration, Settle time.Duration
 	// Sample is the time between two measurements.
 	Sample time.Duration
-	// Trace says whether the events are written down; Spacetime whether the
-	// report draws each message of the first so long.
+	// Trace says whether the events are written down; Spacetime from when to
+	// when the report draws each message.
 	Trace     bool
-	Spacetime time.Duration
+	Spacetime [2]time.Duration
 
 	Sites    []Site
 	Topology Topology
