@@ -1,10 +1,15 @@
 package main
 
 import (
+	"bytes"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"baraza/sim"
 )
 
 const simScenario = `name: Three
@@ -91,5 +96,26 @@ func TestSimRunAnswers(t *testing.T) {
 	}
 	if got := baraza(t, "sim", "run", "no/such.yaml"); got.code != 2 || !strings.Contains(got.errOut, "give the path") {
 		t.Errorf("no such file: exit code %d: %s", got.code, got.errOut)
+	}
+}
+
+// TestKeepBroken: a failure is written as a scenario that is the same run.
+func TestKeepBroken(t *testing.T) {
+	plan := sim.NewPlan(3, 2, 5)
+	res := plan.Run()
+	bad := &sim.Broken{Seed: 3, Plan: plan, Result: sim.Result{Err: errors.New("it broke\n  here"), Events: res.Events}}
+	cmd, dir := newSimCheck(), t.TempDir()
+	var out bytes.Buffer
+	cmd.SetOut(&out)
+	if err := keepBroken(cmd, bad, dir); !errors.Is(err, errSaid) {
+		t.Fatal(err)
+	}
+	name := filepath.Join(dir, "broken-seed-3.yaml")
+	if want := "baraza sim replay " + name + " --from-step"; !strings.Contains(out.String(), want) {
+		t.Errorf("it says %q, not %q", out.String(), want)
+	}
+	got := baraza(t, "sim", "replay", name)
+	if want := fmt.Sprintf("%d steps, hash %016x", res.Events, res.Hash); got.code != 0 || !strings.Contains(got.out, want) {
+		t.Errorf("replay: exit code %d: %s%s\nwanted %s", got.code, got.out, got.errOut, want)
 	}
 }

@@ -20,8 +20,11 @@ func class(d time.Duration) int {
 	return int(math.Log(max(float64(d)/float64(time.Microsecond), 1)) / math.Log(width))
 }
 
-// middle is what a class counts as.
+// middle is what a class counts as. The first one has what takes no time.
 func middle(class int) time.Duration {
+	if class == 0 {
+		return 0
+	}
 	return time.Duration(math.Pow(width, float64(class)+0.5) * float64(time.Microsecond))
 }
 

@@ -269,12 +269,14 @@ func bars(width int, label string, list []bar) string {
 
 func costs(r *measure.Recorder, bytes bool) plot {
 	title, unit := "Messages for each change", ""
+	about := "Over all lines, divided by the rows that applications wrote. Changes that are made together share a message."
 	if bytes {
 		title, unit = "Bytes for each change", "B"
+		about = "Over all lines, divided by the rows that applications wrote. A change goes to every other site."
 	}
 	total := r.Total()
 	return plot{
-		title, "Over all lines, divided by the rows that applications wrote. A change has to reach every other site, so at the least one message and its bytes for each.", nil,
+		title, about, nil,
 		func(width int) string {
 			var list []bar
 			for k, kind := range sim.MessageKinds {
