@@ -1,9 +1,6 @@
 package sim
 
-import (
-	"container/heap"
-	"time"
-)
+import "time"
 
 // event is something that happens at a moment of virtual time. Events of one
 // moment happen in the order in which they were scheduled.
@@ -13,27 +10,52 @@ type event struct {
 	do    func()
 }
 
-// queue is a heap of events.
+// queue is a binary heap of events. (container/heap allocates for each.)
 type queue []event
 
-func (q queue) Len() int { return len(q) }
-func (q queue) Less(i, j int) bool {
+func (q queue) less(i, j int) bool {
 	return q[i].at < q[j].at || q[i].at == q[j].at && q[i].order < q[j].order
 }
-func (q queue) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
-func (q *queue) Push(x any)   { *q = append(*q, x.(event)) }
-func (q *queue) Pop() any {
-	old := *q
-	e := old[len(old)-1]
-	old[len(old)-1] = event{}
-	*q = old[:len(old)-1]
-	return e
+
+func (q *queue) push(e event) {
+	*q = append(*q, e)
+	list := *q
+	for i := len(list) - 1; i > 0; {
+		parent := (i - 1) / 2
+		if !list.less(i, parent) {
+			break
+		}
+		list[i], list[parent] = list[parent], list[i]
+		i = parent
+	}
+}
+
+func (q *queue) pop() event {
+	list := *q
+	first, last := list[0], len(list)-1
+	list[0] = list[last]
+	list[last] = event{}
+	list = list[:last]
+	*q = list
+	for i := 0; ; {
+		least := i
+		for _, child := range [2]int{2*i + 1, 2*i + 2} {
+			if child < last && list.less(child, least) {
+				least = child
+			}
+		}
+		if least == i {
+			return first
+		}
+		list[i], list[least] = list[least], list[i]
+		i = least
+	}
 }
 
 // At lets something happen at a moment, or now if that has passed.
 func (w *World) At(at time.Duration, do func()) {
 	w.order++
-	heap.Push(&w.queue, event{max(at, w.now), w.order, do})
+	w.queue.push(event{max(at, w.now), w.order, do})
 }
 
 // after lets something happen in a while.
@@ -42,7 +64,7 @@ func (w *World) after(d time.Duration, do func()) { w.At(w.now+d, do) }
 // Run advances virtual time to a moment. It returns the first broken promise.
 func (w *World) Run(until time.Duration) error {
 	for w.err == nil && len(w.queue) > 0 && w.queue[0].at <= until {
-		e := heap.Pop(&w.queue).(event)
+		e := w.queue.pop()
 		w.now = e.at
 		w.events++
 		e.do()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -17,6 +18,10 @@ import (
 // simSitesMax bounds the sites of a random run.
 const simSitesMax = 64
 
+// simGCPercent lets the heap of a simulation grow fourfold before it is
+// collected: most of what it allocates dies at once, and it has the machine.
+const simGCPercent = 400
+
 func newSim() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sim",
@@ -26,6 +31,7 @@ func newSim() *cobra.Command {
   baraza sim check --runs 1000 --sites 2-8`,
 	}
 	asGroup(cmd)
+	cmd.PersistentPreRun = func(*cobra.Command, []string) { debug.SetGCPercent(simGCPercent) }
 	cmd.AddCommand(newSimRun(), newSimCheck(), newSimReplay())
 	return cmd
 }

@@ -62,6 +62,15 @@ func (db *DB) Release(ctx context.Context, ids capture.IDs) error {
 	return nil
 }
 
+// Poll implements capture.Poller. It is a step of its own, as the query that it
+// stands for may fail.
+func (db *DB) Poll(ctx context.Context) (bool, error) {
+	if err := db.fault(ctx, StepRead); err != nil {
+		return false, err
+	}
+	return len(db.log.entries) > 0, nil
+}
+
 // Read implements capture.Source. What the open transaction wrote is not seen.
 func (db *DB) Read(ctx context.Context) (capture.Reading, error) {
 	if err := db.fault(ctx, StepRead); err != nil {

@@ -37,6 +37,9 @@ func (r *Replica) Apply(ctx context.Context, limit int) (Result, error) {
 	if err := r.begin(ctx); err != nil {
 		return Result{}, err
 	}
+	if len(r.wake) == 0 && !r.log.beyond(r.applied) {
+		return Result{}, nil // asked a hundred times a second
+	}
 	g, err := r.nextGroup(limit)
 	if err != nil {
 		return Result{}, err

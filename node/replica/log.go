@@ -46,6 +46,18 @@ func (l *Log) Vector() clock.VersionVector {
 	return l.have.Clone()
 }
 
+// beyond reports whether the log has more of some other origin than v.
+func (l *Log) beyond(v clock.VersionVector) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, e := range l.have {
+		if e.Site != l.self && e.Seq > v.Seq(e.Site) {
+			return true
+		}
+	}
+	return false
+}
+
 // Append stores entries of another origin, which follow each other from first
 // on. Entries that are in the log already are skipped; a gap is an error. On
 // return the entries are durable.
