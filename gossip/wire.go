@@ -160,13 +160,16 @@ func uvarint(b []byte) (uint64, []byte, bool) {
 }
 
 // writer writes msgpack into memory, where writing cannot fail.
-type writer struct{ enc *msgpack.Encoder }
+type writer struct {
+	enc *msgpack.Encoder
+	id  clock.SiteID // what the encoder is given a slice of
+}
 
 func appendControl(dst []byte, kind byte, body func(*writer)) []byte {
 	buf := bytes.NewBuffer(append(dst, kind))
 	enc := msgpack.GetEncoder()
 	enc.Reset(buf)
-	body(&writer{enc})
+	body(&writer{enc: enc})
 	msgpack.PutEncoder(enc)
 	return buf.Bytes()
 }
@@ -177,9 +180,12 @@ func must(err error) {
 	}
 }
 
-func (w *writer) uint(v uint64)       { must(w.enc.EncodeUint(v)) }
-func (w *writer) int(v int64)         { must(w.enc.EncodeInt(v)) }
-func (w *writer) site(s clock.SiteID) { must(w.enc.EncodeBytes(s[:])) }
+func (w *writer) uint(v uint64) { must(w.enc.EncodeUint(v)) }
+func (w *writer) int(v int64)   { must(w.enc.EncodeInt(v)) }
+func (w *writer) site(s clock.SiteID) {
+	w.id = s
+	must(w.enc.EncodeBytes(w.id[:]))
+}
 func (w *writer) vector(v clock.VersionVector) {
 	must(w.enc.EncodeArrayLen(len(v)))
 	for _, e := range v {

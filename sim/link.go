@@ -46,6 +46,7 @@ type side struct {
 	up     bool
 	heard  time.Duration
 	out    []flight // under way from here, in order
+	kept   []flight // the beginning of out, to be used again
 	bytes  int      // of out
 	lastAt time.Duration
 }
@@ -216,11 +217,25 @@ func (l *Link) latency() time.Duration {
 // room reports whether a side may send.
 func (l *Link) room(at int) bool { return l.up(at) && l.conn.side[at].bytes < windowBytes }
 
+// sizeOf is about how many bytes a message takes.
+func sizeOf(m gossip.Message) int {
+	size := 64
+	switch m := m.(type) {
+	case gossip.Entries:
+		for _, p := range m.Payloads {
+			size += len(p) + 4
+		}
+	case gossip.Have:
+		size += 28 * len(m.Changed)
+	}
+	return size
+}
+
 // send puts a message on the line, through the codec of production.
 func (l *Link) send(at int, m gossip.Message) {
 	c, w := l.conn, l.w
 	from := &c.side[at]
-	b := gossip.AppendMessage(nil, m)
+	b := gossip.AppendMessage(make([]byte, 0, sizeOf(m)), m)
 	w.sent(l, at, m, b)
 	start := max(w.now, l.busy[at])
 	late, again := l.line.losses(l.rnd, len(b))
@@ -238,7 +253,12 @@ func (l *Link) send(at int, m gossip.Message) {
 		f.kind, f.entries = kindOf(m)
 		o.Sent(l.message(at, f))
 	}
-	from.out = append(from.out, f)
+	if len(from.out) == 0 {
+		from.out = append(from.kept[:0], f)
+		from.kept = from.out
+	} else {
+		from.out = append(from.out, f)
+	}
 	w.At(due, func() { l.drain(c, at) })
 }
 
@@ -249,7 +269,9 @@ func (l *Link) drain(c *conn, at int) {
 	sender, receiver := l.ends[at], l.ends[1-at]
 	for l.blocked[at] == 0 && len(from.out) > 0 && from.out[0].due <= l.w.now && l.w.err == nil {
 		f := from.out[0]
-		from.out = from.out[1:]
+		if from.out = from.out[1:]; len(from.out) == 0 {
+			from.out = from.kept[:0]
+		}
 		from.bytes -= len(f.bytes)
 		if !to.up || !receiver.up {
 			l.refuse(c, at)

@@ -3,7 +3,6 @@ package kv
 import (
 	"errors"
 	"slices"
-	"sort"
 	"sync"
 )
 
@@ -54,7 +53,20 @@ func (m *Mem) Get(key []byte) ([]byte, error) {
 	if m.closed {
 		return nil, ErrClosed
 	}
-	return m.tree.get(key), nil
+	return cloneSome(m.tree.get(key)), nil
+}
+
+// GetMany implements ManyReader.
+func (m *Mem) GetMany(keys [][]byte, each func(i int, value []byte)) error {
+	view, epoch, err := m.view() // each may write to the store
+	if err != nil {
+		return err
+	}
+	defer m.unview(epoch)
+	for i, key := range keys {
+		each(i, view.get(key))
+	}
+	return nil
 }
 
 // Scan implements Reader. It reads a snapshot, so each may write to the store.
@@ -192,24 +204,42 @@ func (m *Mem) ownLeaf(at int) *leaf {
 	return l
 }
 
-// find returns the leaf that holds key or should.
+// find returns the leaf that holds key or should. (Here and in leaf.find,
+// sort.Search's calls would be most of the time.)
 func (t *tree) find(key []byte) int {
-	at := sort.Search(len(t.leaves), func(i int) bool { return t.leaves[i].items[0].key > string(key) })
-	return max(at-1, 0)
+	lo, hi := 0, len(t.leaves)
+	for lo < hi {
+		mid := int(uint(lo+hi) >> 1)
+		if t.leaves[mid].items[0].key > string(key) {
+			hi = mid
+		} else {
+			lo = mid + 1
+		}
+	}
+	return max(lo-1, 0)
 }
 
 func (l *leaf) find(key []byte) (int, bool) {
-	i := sort.Search(len(l.items), func(i int) bool { return l.items[i].key >= string(key) })
-	return i, i < len(l.items) && l.items[i].key == string(key)
+	lo, hi := 0, len(l.items)
+	for lo < hi {
+		mid := int(uint(lo+hi) >> 1)
+		if l.items[mid].key >= string(key) {
+			hi = mid
+		} else {
+			lo = mid + 1
+		}
+	}
+	return lo, lo < len(l.items) && l.items[lo].key == string(key)
 }
 
+// get returns the value itself, nil when the key is absent.
 func (t *tree) get(key []byte) []byte {
 	if len(t.leaves) == 0 {
 		return nil
 	}
 	l := t.leaves[t.find(key)]
 	if i, found := l.find(key); found {
-		return clone(l.items[i].value)
+		return l.items[i].value
 	}
 	return nil
 }
@@ -232,6 +262,14 @@ func (t *tree) scan(lower, upper []byte, each func(key, value []byte) bool) {
 			}
 		}
 	}
+}
+
+// cloneSome is clone for a value that may be absent.
+func cloneSome(value []byte) []byte {
+	if value == nil {
+		return nil
+	}
+	return clone(value)
 }
 
 // clone copies a value; unlike bytes.Clone it never gives nil.
@@ -260,7 +298,7 @@ func (s *memSnapshot) Get(key []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return view.get(key), nil
+	return cloneSome(view.get(key)), nil
 }
 
 func (s *memSnapshot) Scan(lower, upper []byte, each func(key, value []byte) bool) error {

@@ -22,11 +22,18 @@ const (
 	stateValues
 )
 
+// stateBytes is room for most states.
+const stateBytes = 48
+
 var errState = errors.New("a row state in the store is damaged")
 
 func (n *names) appendStamp(b []byte, s clock.Stamp) []byte {
 	b = binary.BigEndian.AppendUint64(b, uint64(s.Time))
-	return binary.AppendUvarint(b, n.intern(string(s.Site[:])))
+	i, known := n.number[string(s.Site[:])] // without the copy that intern's argument is
+	if !known {
+		i = n.intern(string(s.Site[:]))
+	}
+	return binary.AppendUvarint(b, i)
 }
 
 func (n *names) stamp(r *reader) clock.Stamp {
@@ -59,7 +66,7 @@ func (n *names) encodeState(s *merge.State) []byte {
 	set(stateHasLoss, s.HasLoss)
 	set(stateNotPlaced, s.Place != merge.InDatabase)
 	set(stateValues, len(s.Columns) > 0)
-	b := n.appendStamp([]byte{flags}, s.Row)
+	b := n.appendStamp(append(make([]byte, 0, stateBytes), flags), s.Row)
 	if flags&stateDeleted != 0 {
 		b = n.appendStamp(b, s.Deleted)
 	}
@@ -191,7 +198,7 @@ func (n *names) decodeLoss(b []byte) (crdt.Loss, error) {
 }
 
 func encodeVector(v clock.VersionVector) []byte {
-	var b []byte
+	b := make([]byte, 0, 32*len(v))
 	for _, e := range v {
 		b = append(b, e.Site[:]...)
 		b = binary.BigEndian.AppendUint64(b, e.Seq)
@@ -201,7 +208,7 @@ func encodeVector(v clock.VersionVector) []byte {
 }
 
 func decodeVector(b []byte) clock.VersionVector {
-	var v clock.VersionVector
+	v := make(clock.VersionVector, 0, len(b)/32)
 	for ; len(b) >= 32; b = b[32:] {
 		e := clock.Entry{Seq: binary.BigEndian.Uint64(b[16:]), Through: clock.Timestamp(binary.BigEndian.Uint64(b[24:]))}
 		copy(e.Site[:], b)
