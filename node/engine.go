@@ -17,12 +17,6 @@ const (
 	// pollInterval is how often the database is asked for local changes when
 	// there is nothing else to do.
 	pollInterval = 10 * time.Millisecond
-	// captureInterval is the least time between two captures while changes keep
-	// coming, unless a capture found captureFull changes: what comes in between
-	// shares one look and one write to disk, which the application would
-	// otherwise pay for.
-	captureInterval = 20 * time.Millisecond
-	captureFull     = 2000
 	// retryInterval is how often held and set-aside rows are tried again.
 	retryInterval = 5 * time.Second
 	// changeInterval is how long the tables are not read again after they were.
@@ -57,7 +51,7 @@ type engine struct {
 	requests chan func()
 	done     chan struct{}
 
-	captureAt  time.Time // when the next capture is due
+	pace       pace
 	limit      int
 	retries    int
 	backoff    time.Duration
@@ -161,7 +155,7 @@ func (e *engine) outcome(worked bool, err error) time.Duration {
 		}
 		return pollInterval
 	case errors.Is(err, replica.ErrCaptureFirst):
-		e.captureAt = time.Time{}
+		e.pace.due = time.Time{}
 		return 0
 	case errors.Is(err, merge.ErrRetry) && e.retries < retriesMax:
 		e.retries++
@@ -187,7 +181,7 @@ func (e *engine) step(ctx context.Context) (bool, error) {
 		e.unsettled = false
 		e.grown() // the step that failed may have logged something all the same
 	}
-	n, err := e.replica.Capture(ctx)
+	n, err := e.capture(ctx)
 	if n > 0 { // logged, even where the database did not let go of its rows
 		e.grown()
 	}
@@ -211,29 +205,18 @@ func (e *engine) step(ctx context.Context) (bool, error) {
 			return e.adoptSchema(ctx, err)
 		}
 	}
-	return n >= captureFull || res.Batches > 0 || res.Woken > 0, nil
+	return res.Batches > 0 || res.Woken > 0, nil
 }
 
 // capture captures if it is due.
 func (e *engine) capture(ctx context.Context) (int, error) {
-	now := time.Now()
-	if now.Before(e.captureAt) {
+	began := time.Now()
+	if began.Before(e.pace.due) {
 		return 0, nil
 	}
 	n, err := e.replica.Capture(ctx)
-	if errors.Is(err, trigger.ErrSchemaChanged) {
-		return 0, e.changed(ctx)
-	}
-	if err != nil {
-		return 0, err
-	}
-	if n > 0 {
-		e.grown()
-		if n < captureFull {
-			e.captureAt = now.Add(captureInterval)
-		}
-	}
-	return n, nil
+	e.pace.after(began, time.Now(), n)
+	return n, err
 }
 
 // adoptSchema reads the tables again when that is what an error asks for. It

@@ -20,5 +20,5 @@
 // Deleting log rows must not wait for, nor hold up, the application's inserts at
 // the end of the log. A plain DELETE of a range reads on to the row behind it, and
 // one that the optimizer turns into a scan waits for every uncommitted row: see
-// ReleaseIn.
+// release.go and runs.go.
 package trigger

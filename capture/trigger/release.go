@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 
@@ -12,13 +11,10 @@ import (
 )
 
 const (
-	// releaseRun is how many log rows with ids in a row one statement deletes at
-	// most, and the length of a transaction of Release.
-	releaseRun = 10_000
-	// releaseList is how many single log rows one statement deletes.
-	releaseList = 1000
-	// runMin is how long a run of ids must be to have a statement of its own.
-	runMin = 50
+	// releaseBatch is how many log rows one statement deletes.
+	releaseBatch = 500
+	// releaseTx is how many log rows one transaction deletes.
+	releaseTx = 10_000
 )
 
 // Execer is a transaction or a connection.
@@ -29,12 +25,16 @@ type Execer interface {
 
 // Release implements capture.Source.
 func (s *Source) Release(ctx context.Context, ids capture.IDs) error {
-	for _, some := range split(ids, releaseRun) {
+	how := ReleaseIn
+	if s.mariadb {
+		how = releaseRuns
+	}
+	for _, some := range split(ids, releaseTx) {
 		tx, err := s.db.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
 		if err != nil {
 			return err
 		}
-		if err := ReleaseIn(ctx, tx, some); err != nil {
+		if err := how(ctx, tx, some); err != nil {
 			_ = tx.Rollback() // the first error says more
 			return err
 		}
@@ -45,132 +45,85 @@ func (s *Source) Release(ctx context.Context, ids capture.IDs) error {
 	return nil
 }
 
-// split divides a set into sets of at most so many ids.
-func split(ids capture.IDs, most uint64) []capture.IDs {
-	var sets []capture.IDs
-	room := uint64(0)
-	for _, r := range ids {
-		for r.First <= r.Last {
-			if room == 0 {
-				sets, room = append(sets, nil), most
-			}
-			last := min(r.Last, r.First+room-1)
-			sets[len(sets)-1] = append(sets[len(sets)-1], capture.IDRange{First: r.First, Last: last})
-			room -= last - r.First + 1
-			r.First = last + 1
-		}
-	}
-	return sets
-}
-
 // ReleaseIn deletes log rows, and the deleted rows that belong to them, in the
-// transaction of tx, which is READ COMMITTED. It locks these rows and nothing
-// else: applications go on adding to the log meanwhile.
-//
-// What a DELETE touches is what it locks, and waits for. A row that an
-// application has not committed may lie before the rows to delete, behind them
-// and between them. So the server must neither read the log from its beginning,
-// which it prefers as long as the log is small (sql_safe_updates makes it use
-// the condition's ranges), nor read on behind a range (the LIMIT ends it at its
-// last row, all of them being there; a range of one id ends by itself).
-func ReleaseIn(ctx context.Context, tx Execer, ids capture.IDs) (err error) {
-	if _, err := tx.ExecContext(ctx, "SET sql_safe_updates=1"); err != nil {
-		return fmt.Errorf("release log rows: %w", err)
-	}
-	defer func() {
-		if _, e := tx.ExecContext(ctx, "SET sql_safe_updates=0"); e != nil && err == nil {
-			err = fmt.Errorf("release log rows: %w", e)
+// transaction of tx. It locks these rows and nothing else: applications go on
+// adding to the log meanwhile.
+func ReleaseIn(ctx context.Context, tx Execer, ids capture.IDs) error {
+	return release(ctx, tx, flatten(ids))
+}
+
+func flatten(ids capture.IDs) []uint64 {
+	list := make([]uint64, 0, ids.Len())
+	for _, r := range ids {
+		for id := r.First; id <= r.Last; id++ {
+			list = append(list, id)
 		}
-	}()
-	var single []uint64
-	for _, some := range split(ids, releaseRun) {
-		for _, r := range some {
-			done, err := releaseWhole(ctx, tx, r)
-			if err != nil {
+	}
+	return list
+}
+
+func release(ctx context.Context, tx Execer, ids []uint64) error {
+	for chunk := range slices.Chunk(ids, releaseBatch) {
+		deletes, err := deletesAmong(ctx, tx, chunk)
+		if err != nil {
+			return fmt.Errorf("release log rows: %w", err)
+		}
+		for table, ids := range deletes {
+			if err := deleteIDs(ctx, tx, goneTable(table), goneID, ids); err != nil && !isMissing(err) {
 				return err
 			}
-			for id := r.First; !done && id <= r.Last; id++ {
-				single = append(single, id)
-			}
 		}
-	}
-	for list := range slices.Chunk(single, releaseList) {
-		where := "id IN (" + inList(list) + ")"
-		if err := releaseGone(ctx, tx, where); err != nil {
-			return err
-		}
-		if err := deleteWhere(ctx, tx, "log", where); err != nil {
+		if err := deleteIDs(ctx, tx, "log", "id", chunk); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// releaseWhole deletes a run of log rows, if it is long and all are there.
-func releaseWhole(ctx context.Context, tx Execer, r capture.IDRange) (bool, error) {
-	n := r.Last - r.First + 1
-	if n < runMin {
-		return false, nil
-	}
-	where := fmt.Sprintf("id BETWEEN %d AND %d", r.First, r.Last)
-	there, err := numbers(ctx, tx, "SELECT 0, COUNT(*) FROM "+home+".log WHERE "+where)
-	if err != nil || there[0][0] != n {
-		return false, err
-	}
-	if err := releaseGone(ctx, tx, where); err != nil {
-		return false, err
-	}
-	return true, deleteWhere(ctx, tx, "log", fmt.Sprintf("%s ORDER BY id LIMIT %d", where, n))
-}
-
-// releaseGone deletes the deleted rows that belong to log rows.
-func releaseGone(ctx context.Context, tx Execer, where string) error {
-	gone, err := numbers(ctx, tx, fmt.Sprintf("SELECT tbl, id FROM %s.log WHERE op = %d AND %s", home, opDelete, where))
-	if err != nil {
-		return err
-	}
-	for _, table := range slices.Sorted(maps.Keys(gone)) {
-		for list := range slices.Chunk(gone[table], releaseList) {
-			if err := deleteWhere(ctx, tx, goneTable(int(table)), goneID+" IN ("+inList(list)+")"); err != nil && !isMissing(err) {
-				return err
-			}
+// byID is a table and its rows with these ids, found one by one. Whatever the
+// isolation level, a search for one value of a unique index locks the one row
+// that has it. With a plain IN list the optimizer reads a small table from end
+// to end, hint or no hint, and waits for every row that an application has not
+// committed; with a range the search locks the gap behind it, where the
+// applications insert. A forced join leaves it no choice.
+func byID(table, column string, ids []uint64) string {
+	b := []byte("(SELECT ")
+	for i, id := range ids {
+		if i > 0 {
+			b = append(b, " UNION ALL SELECT "...)
+		}
+		b = strconv.AppendUint(b, id, 10)
+		if i == 0 {
+			b = append(b, " AS id"...)
 		}
 	}
-	return nil
+	return fmt.Sprintf("%s) n STRAIGHT_JOIN %s.%s x FORCE INDEX (PRIMARY) ON x.%s = n.id", b, home, table, column)
 }
 
-// numbers returns the second numbers of a query's rows by their first.
-func numbers(ctx context.Context, tx Execer, query string) (map[uint64][]uint64, error) {
-	rows, err := tx.QueryContext(ctx, query)
+// deletesAmong returns by generation those of the log rows that are deletes. It
+// locks the rows, and so sees them even where the transaction's snapshot is
+// older than they are.
+func deletesAmong(ctx context.Context, tx Execer, ids []uint64) (map[int][]uint64, error) {
+	rows, err := tx.QueryContext(ctx, fmt.Sprintf("SELECT x.tbl, x.id FROM %s WHERE x.op = %d FOR UPDATE", byID("log", "id", ids), opDelete))
 	if err != nil {
-		return nil, fmt.Errorf("release log rows: %w", err)
+		return nil, err
 	}
 	defer rows.Close()
-	found := make(map[uint64][]uint64)
+	deletes := make(map[int][]uint64)
 	for rows.Next() {
-		var k, v uint64
-		if err := rows.Scan(&k, &v); err != nil {
+		var table int
+		var id uint64
+		if err := rows.Scan(&table, &id); err != nil {
 			return nil, err
 		}
-		found[k] = append(found[k], v)
+		deletes[table] = append(deletes[table], id)
 	}
-	return found, rows.Err()
+	return deletes, rows.Err()
 }
 
-func deleteWhere(ctx context.Context, tx Execer, table, where string) error {
-	if _, err := tx.ExecContext(ctx, fmt.Sprintf("DELETE FROM %s.%s WHERE %s", home, table, where)); err != nil {
+func deleteIDs(ctx context.Context, tx Execer, table, column string, ids []uint64) error {
+	if _, err := tx.ExecContext(ctx, "DELETE x FROM "+byID(table, column, ids)); err != nil {
 		return fmt.Errorf("release rows of %s.%s: %w", home, table, err)
 	}
 	return nil
-}
-
-func inList(ids []uint64) string {
-	var b []byte
-	for i, id := range ids {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = strconv.AppendUint(b, id, 10)
-	}
-	return string(b)
 }
