@@ -13,7 +13,7 @@ TOOL    := go tool -modfile=tools/go.mod
 RACE := ^baraza/(clock|crdt|gossip|schema|merge|merge/memdb|internal/kv|internal/netcut|gossip/members|node/(session|session/dialer|store|trust|config))$$
 FUZZTIME ?= 30s
 
-.PHONY: help deps build test vet gofmt tier2 race servers test-servers e2e bench microbench lint fuzz demo clean
+.PHONY: help deps build test vet gofmt tier2 race servers test-servers e2e bench microbench lint fuzz replay-check demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +62,13 @@ bench: deps build ## whole sites beside what they are compared with: writes docs
 
 microbench: ## Go's benchmarks; compare two runs with: make microbench > new; benchstat old new
 	go test -run '^$$' -bench . -benchmem ./...
+
+replay-check: ## a hundred runs of one scenario give one hash, with 1 and 2 threads, with and without the race detector
+	@hashes=$$(mktemp -u); trap 'rm -f "$$hashes"' EXIT; \
+	for race in "" -race; do for threads in 1 2; do \
+		echo "25 runs, GOMAXPROCS=$$threads $$race"; \
+		GOMAXPROCS=$$threads go test $$race -count=1 -timeout 20m -run '^TestSameRun$$' ./sim/scenario -runs 25 -hashes "$$hashes"; \
+	done; done; cat "$$hashes"; echo
 
 lint: ## golangci-lint (with gofumpt), go fix, go mod tidy (compiles the tools the first time: minutes)
 	$(TOOL) golangci-lint run
