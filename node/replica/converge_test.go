@@ -24,6 +24,8 @@ type history struct {
 	// tidyAt is the step before which all that can be dropped is.
 	tidyAt int
 	ops    []op
+	// newDisk makes the sites' disks, nil for the model's.
+	newDisk func(*faults) (disk, error)
 }
 
 // newHistory makes a history; those with small seeds are short.
@@ -54,11 +56,18 @@ func newHistory(seed uint64, m mode) history {
 
 // run returns what went wrong, and what had happened.
 func (h history) run() (trace []string, err error) {
-	w, err := newWorld(h.sites, h.mode, h.tiny)
+	newDisk := h.newDisk
+	if newDisk == nil {
+		newDisk = func(f *faults) (disk, error) { return newCrashStore(f), nil }
+	}
+	w, err := newWorldOn(newDisk, h.sites, h.mode, h.tiny)
 	if err != nil {
 		return nil, err
 	}
 	defer func() {
+		for _, s := range w.sites {
+			_ = s.store.Close()
+		}
 		trace = w.trace
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v %s", p, debug.Stack())

@@ -80,6 +80,14 @@ func (f *faults) database(step memdb.Step) error {
 	return errors.Join(before, after)
 }
 
+// disk is a store and what a crash leaves of it.
+type disk interface {
+	kv.Store
+	// restart returns the store after a crash: with all that was synced and, of
+	// what was not, nothing (0), a part (1) or the most there may be (2).
+	restart(kept int) (disk, error)
+}
+
 // crashStore is a store that loses what was not synced when its machine goes
 // down, and whose writes count as steps.
 type crashStore struct {
@@ -137,7 +145,7 @@ func (s *crashStore) sync(n int) error {
 
 // restart returns the store as a crash leaves it: with all that was synced and
 // the first kept of the batches that were not.
-func (s *crashStore) restart(kept int) (*crashStore, error) {
+func (s *crashStore) restart(kept int) (disk, error) {
 	if err := s.sync(min(kept, len(s.pending))); err != nil {
 		return nil, err
 	}

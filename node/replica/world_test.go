@@ -55,12 +55,15 @@ type site struct {
 	n      int
 	id     clock.SiteID
 	db     *memdb.DB
-	store  *crashStore
+	store  disk
 	faults *faults
 	r      *replica.Replica
 	skew   int64 // of its clock, microseconds
 	// gone are sites that were forgotten, as far as this one knows.
 	gone map[clock.SiteID]bool
+	// acked is how far the log goes by what a step answered: peers were told so,
+	// and may have dropped it.
+	acked clock.VersionVector
 	// restarted: the replica may have forgotten which rows to wake; Retry will.
 	restarted bool
 }
@@ -68,10 +71,18 @@ type site struct {
 var clinic = dbtest.Model()
 
 func newWorld(sites int, m mode, tiny bool) (*world, error) {
+	return newWorldOn(func(f *faults) (disk, error) { return newCrashStore(f), nil }, sites, m, tiny)
+}
+
+// newWorldOn makes a world on disks of a kind.
+func newWorldOn(newDisk func(*faults) (disk, error), sites int, m mode, tiny bool) (*world, error) {
 	w := &world{count: sites, full: map[clock.SiteID][][]byte{}, mode: m, tiny: tiny, ledger: map[cell]bool{}, micros: 1_700_000_000_000_000}
 	for n := 1; n <= sites; n++ {
 		s := &site{w: w, n: n, id: clock.SiteID{byte(n)}, faults: &faults{}}
-		s.store = newCrashStore(s.faults)
+		var err error
+		if s.store, err = newDisk(s.faults); err != nil {
+			return nil, err
+		}
 		s.db = memdb.New(memdb.Config{
 			Model: clinic, First: int64(1 + 100*(n%2)), // some sites number alike, some do not
 			Now:   func() int64 { return w.micros + s.skew },
@@ -120,6 +131,9 @@ func (s *site) crashAgain(kept, n int) error {
 		return s.crash(kept)
 	}
 	s.faults.after = 0
+	if err == nil && !s.r.Log().Vector().Includes(s.acked) {
+		err = fmt.Errorf("site %d: the log goes to %v after a crash, and was said to go to %v", s.n, s.r.Log().Vector(), s.acked)
+	}
 	return err
 }
 
@@ -197,6 +211,7 @@ func (w *world) run(o op) error {
 // restart, or is survived; any other is a bug.
 func (s *site) after(err error, rnd *rand.Rand) error {
 	if err == nil {
+		s.acked = s.r.Log().Vector()
 		return nil
 	}
 	if !errors.Is(err, errCrash) {

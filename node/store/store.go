@@ -29,7 +29,11 @@ type Store struct {
 // Open opens the store in o.Dir and creates it when it is not there.
 func Open(o Options) (*Store, error) {
 	o.defaults()
-	db, err := pebble.Open(o.Dir, o.pebble())
+	return openWith(&o, o.pebble())
+}
+
+func openWith(o *Options, opts *pebble.Options) (*Store, error) {
+	db, err := pebble.Open(o.Dir, opts)
 	if err != nil {
 		return nil, openError(o.Dir, err)
 	}
