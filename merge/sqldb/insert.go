@@ -72,30 +72,73 @@ func (in *inserting) run(ctx context.Context, rows []merge.Row) error {
 	if err != nil {
 		return err
 	}
-	for _, s := range in.shapes(rows, known) {
-		head := in.head(s.columns)
-		start := func(i int) int {
-			if i == 0 {
-				return 0
-			}
-			return s.ends[i-1]
-		}
-		err := chunks(len(s.keys), func(i int) int { return s.ends[i] - start(i) }, func(lo, hi int) error {
-			return bisect(lo, hi, func(lo, hi int) error {
-				b := append(in.tx.buf[:0], head...)
-				b = append(b, s.text[start(lo):s.ends[hi-1]-1]...) // without the last comma
-				in.tx.buf = b
-				_, err := in.tx.sql.ExecContext(ctx, string(b))
+	err = in.write(rows, known, func(w *written) error {
+		in.refused = append(in.refused, w.refused...)
+		for _, s := range w.shapes {
+			if err := in.execute(ctx, s); err != nil {
 				return err
-			}, func(i int, why merge.Refusal, err error) error {
-				return in.refuse(s.keys[i], why, err)
-			})
+			}
+		}
+		return nil
+	})
+	return wrap(err, "insert into "+in.t.Def.Name)
+}
+
+// execute inserts the rows of a shape.
+func (in *inserting) execute(ctx context.Context, s *shape) error {
+	head := in.head(s.columns)
+	start := func(i int) int {
+		if i == 0 {
+			return 0
+		}
+		return s.ends[i-1]
+	}
+	return chunks(len(s.keys), func(i int) int { return s.ends[i] - start(i) }, func(lo, hi int) error {
+		return bisect(lo, hi, func(lo, hi int) error {
+			b := append(in.tx.buf[:0], head...)
+			b = append(b, s.text[start(lo):s.ends[hi-1]-1]...) // without the last comma
+			in.tx.buf = b
+			_, err := in.tx.sql.ExecContext(ctx, string(b))
+			return err
+		}, func(i int, why merge.Refusal, err error) error {
+			return in.refuse(s.keys[i], why, err)
 		})
-		if err != nil {
-			return wrap(err, "insert into "+in.t.Def.Name)
+	})
+}
+
+// written is rows as literals, and those that cannot be written.
+type written struct {
+	shapes  []*shape
+	refused []merge.RowError
+}
+
+// write writes the rows as literals, a statement's worth at a time, and calls
+// each with them: while the server works on one, the next is written.
+func (in *inserting) write(rows []merge.Row, known knownReferences, each func(*written) error) error {
+	if len(rows) <= statementRowsMax {
+		return each(in.shapes(rows, known))
+	}
+	done, ready := make(chan struct{}), make(chan *written, 1)
+	go func() {
+		defer close(ready)
+		for part := range slices.Chunk(rows, statementRowsMax) {
+			select {
+			case ready <- in.shapes(part, known):
+			case <-done:
+				return
+			}
+		}
+	}()
+	var err error
+	for w := range ready {
+		if err = each(w); err != nil {
+			break
 		}
 	}
-	return nil
+	close(done)
+	for range ready { // until the writer is gone
+	}
+	return err
 }
 
 // refuse notes a refused row. A duplicate of its own identity means that the
@@ -120,30 +163,29 @@ func (in *inserting) head(columns []string) string {
 	return insert + " INTO " + sqlrow.QuoteName(in.t.Def.Name) + " (" + strings.Join(names, ",") + ") VALUES "
 }
 
-// shapes writes the rows as literals, grouped by their columns. Rows that
-// cannot be written are refused.
-func (in *inserting) shapes(rows []merge.Row, known knownReferences) []*shape {
-	var list []*shape
+// shapes writes the rows as literals, grouped by their columns.
+func (in *inserting) shapes(rows []merge.Row, known knownReferences) *written {
+	w := &written{}
 	var s *shape
 	for _, row := range rows {
 		row = in.complete(row)
 		if s == nil || !slices.Equal(s.columns, row.Columns) {
-			at := slices.IndexFunc(list, func(s *shape) bool { return slices.Equal(s.columns, row.Columns) })
+			at := slices.IndexFunc(w.shapes, func(s *shape) bool { return slices.Equal(s.columns, row.Columns) })
 			if at < 0 {
-				at = len(list)
-				list = append(list, &shape{columns: row.Columns, refs: referencesOf(in.t.Def, row.Columns)})
+				at = len(w.shapes)
+				w.shapes = append(w.shapes, &shape{columns: row.Columns, refs: referencesOf(in.t.Def, row.Columns)})
 			}
-			s = list[at]
+			s = w.shapes[at]
 		}
 		before := len(s.text)
 		if bad := in.tuple(s, row, known); bad != nil {
 			s.text = s.text[:before]
-			in.refused = append(in.refused, *bad)
+			w.refused = append(w.refused, *bad)
 			continue
 		}
 		s.keys, s.ends = append(s.keys, row.Key), append(s.ends, len(s.text))
 	}
-	return list
+	return w
 }
 
 // complete adds identity columns that the row lacks, from its key.

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"baraza/crdt"
+	"baraza/merge"
+	"baraza/merge/memdb"
 	"baraza/node/replica"
 )
 
@@ -322,5 +324,40 @@ func TestRefusals(t *testing.T) {
 	again := newSite(t, 1).open(true) // the store was lost, the key was not
 	if _, err := join(again, p); err == nil || !strings.Contains(err.Error(), "new key") {
 		t.Errorf("an identity was used twice: %v", err)
+	}
+}
+
+// A chunk of which a part was taken over when the database asks to try again is
+// gone on with from there: what this site had is not forgotten.
+func TestRetryInTheMiddle(t *testing.T) {
+	const rows = 5000 // more than two transactions
+	p, n, q := newSite(t, 2), newSite(t, 1), newSite(t, 3)
+	for _, s := range []*site{p, n} {
+		for i := range rows {
+			s.app(insert("setting", row("", "property", fmt.Sprint("p", i), "value", fmt.Sprint(s.id[0]))))
+		}
+	}
+	p.open(false)
+	q.open(true)
+	mustJoin(t, q, p)
+	n.open(true)
+	updates, failed := 0, 0
+	n.fault = func(step memdb.Step) error {
+		if step == memdb.StepUpdate {
+			if updates++; updates == 2 || updates == 3 {
+				failed++
+				return merge.ErrRetry
+			}
+		}
+		return nil
+	}
+	mustJoin(t, n, p)
+	if failed != 2 {
+		t.Fatalf("the database asked %d times to try again", failed)
+	}
+	exchange(n, p, q)
+	agree(t, n, p, q)
+	if got := strings.Count(p.conflicts(), `value="1"`); got != rows {
+		t.Errorf("%d values of the joining site are in conflicts, want %d", got, rows)
 	}
 }

@@ -182,9 +182,13 @@ func (t *txn) takeover(id merge.RowID) (*takeover, error) {
 	return decodeTakeover(b)
 }
 
-// Put takes over the rows of a chunk, in one transaction. It can be repeated,
-// whole or in parts, as after merge.ErrRetry; after any other error the
-// bring-up is started anew.
+// putRows is how many rows one transaction takes over where there may be such
+// rows already, which it locks.
+const putRows = 2000
+
+// Put takes over the rows of a chunk, and takes those that it is done with out
+// of it: what is left after merge.ErrRetry is tried again, whole or in parts.
+// After any other error the bring-up is started anew.
 func (b *BringUp) Put(ctx context.Context, c *Chunk) error {
 	if len(c.Items) == 0 {
 		return nil
@@ -196,6 +200,18 @@ func (b *BringUp) Put(ctx context.Context, c *Chunk) error {
 	if done || err != nil {
 		return err
 	}
+	for len(c.Items) > 0 {
+		n := min(len(c.Items), putRows)
+		if err := b.putSome(ctx, &Chunk{Table: c.Table, Items: c.Items[:n]}); err != nil {
+			return err
+		}
+		c.Items = c.Items[n:]
+	}
+	return nil
+}
+
+// putSome takes over rows in one transaction.
+func (b *BringUp) putSome(ctx context.Context, c *Chunk) error {
 	tx, err := b.r.cfg.Database.Begin(ctx)
 	if err != nil {
 		return fmt.Errorf("begin a transaction: %w", err)

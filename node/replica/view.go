@@ -15,7 +15,7 @@ import (
 
 // Bounds of a chunk.
 const (
-	chunkRows  = 4000
+	chunkRows  = 10_000
 	chunkBytes = 4 << 20
 	// quietTries is how often OpenView tries to find a moment at which
 	// everything committed is captured.
