@@ -31,7 +31,7 @@ func BenchmarkSites(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				w.WriteEvery(time.Second)
+				w.WriteEvery(time.Second, c.sites)
 				if err := w.Run(time.Duration(c.seconds) * time.Second); err != nil {
 					b.Fatal(err)
 				}

@@ -33,10 +33,10 @@ func (s *Site) slipIn() {
 	}
 }
 
-// WriteEvery lets every site commit a transaction each time that an interval
-// has passed, one site after the other, until all is repaired.
-func (w *World) WriteEvery(interval time.Duration) {
-	for i, s := range w.Sites {
+// WriteEvery lets the first so many sites commit a transaction each time that
+// an interval has passed, one site after the other, until all is repaired.
+func (w *World) WriteEvery(interval time.Duration, writers int) {
+	for i, s := range w.Sites[:writers] {
 		seed := uint64(i)
 		var write func()
 		write = func() {
@@ -47,7 +47,7 @@ func (w *World) WriteEvery(interval time.Duration) {
 			seed += uint64(len(w.Sites))
 			w.after(interval, write)
 		}
-		w.after(interval*time.Duration(i)/time.Duration(len(w.Sites)), write)
+		w.after(interval*time.Duration(i)/time.Duration(writers), write)
 	}
 }
 

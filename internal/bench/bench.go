@@ -22,6 +22,7 @@ var sections = []section{
 	{"wire", measureWire},
 	{"memory", measureMemory},
 	{"join", measureJoin},
+	{"simulator", measureSimulator},
 }
 
 // SectionNames are the values of Options.Only.

@@ -125,7 +125,7 @@ Written by ` + "`make bench`" + `; do not edit: notes are in benchmarks-notes.md
 differ, so what counts are ratios of what was measured side by side in this one
 run. Repetitions are interleaved; ratios are taken repetition by repetition and
 the median is given. A bar that is missed says so. Not measured here: capture
-from the binlog, and the simulator.
+from the binlog.
 `
 
 // Markdown writes the report. Notes are appended as they are.

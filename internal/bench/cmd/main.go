@@ -57,6 +57,7 @@ func run(ctx context.Context, args []string) (int, error) {
 		{"wire-rows", "changes of one repetition of the bytes on the wire", &o.WireRows},
 		{"memory-rows", "the backlog whose memory is measured", &o.MemoryRows},
 		{"join-rows", "rows of a database that is joined", &o.JoinRows},
+		{"sim-seconds", "virtual time of 5 simulated sites", &o.SimSeconds},
 		{"profile-seconds", "length of a profile", &o.ProfileSeconds},
 	} {
 		flags.IntVar(n.value, n.name, *n.value, n.help)
