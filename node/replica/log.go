@@ -1,7 +1,6 @@
 package replica
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -116,7 +115,7 @@ func (l *Log) Read(origin clock.SiteID, after uint64, maxBytes int) (first uint6
 	}
 	size, next := 0, after+1
 	err = l.store.Scan(logKey(origin, after+1), logKey(origin, have+1), func(k, v []byte) bool {
-		if !bytes.Equal(k, logKey(origin, next)) {
+		if binary.BigEndian.Uint64(k[len(k)-8:]) != next { // the rest of the keys is one
 			return false
 		}
 		next++

@@ -16,7 +16,7 @@ type txn struct {
 	store kv.Store
 	names *names
 	rows  map[merge.RowID]*txnRow
-	raw   map[string][]byte // other keys; nil deletes
+	raw   map[string]rawWrite // other keys
 	// bytes is about what rows and raw hold.
 	bytes  int
 	limits *limits
@@ -40,14 +40,17 @@ type txnRow struct {
 	dirty     bool
 }
 
+// rawWrite is a write of a key; a nil value deletes it.
+type rawWrite struct{ key, value []byte }
+
 func (r *Replica) newTxn() *txn {
-	return &txn{store: r.cfg.Store, names: r.names, limits: &r.limits, deaths: &r.tombs.fresh, rows: map[merge.RowID]*txnRow{}, raw: map[string][]byte{}}
+	return &txn{store: r.cfg.Store, names: r.names, limits: &r.limits, deaths: &r.tombs.fresh, rows: map[merge.RowID]*txnRow{}, raw: map[string]rawWrite{}}
 }
 
 // get reads a key as the step has it.
 func (t *txn) get(key []byte) ([]byte, error) {
-	if v, ok := t.raw[string(key)]; ok {
-		return v, nil
+	if w, ok := t.raw[string(key)]; ok {
+		return w.value, nil
 	}
 	if t.spilled {
 		v, err := t.store.Get(append([]byte{keyStaged}, key...))
@@ -61,8 +64,9 @@ func (t *txn) get(key []byte) ([]byte, error) {
 	return t.store.Get(key)
 }
 
+// set writes a key. The step keeps both slices.
 func (t *txn) set(key, value []byte) {
-	t.raw[string(key)] = value
+	t.raw[string(key)] = rawWrite{key, value}
 	t.bytes += len(key) + len(value)
 }
 
@@ -215,7 +219,7 @@ func (t *txn) NotPlaced(table string, limit int) ([]merge.RowID, error) {
 func (t *txn) list(prefix []byte, place, limit int) ([]merge.RowID, error) {
 	var keys []string
 	err := t.store.Scan(prefix, kv.After(prefix), func(k, _ []byte) bool {
-		if v, ok := t.raw[string(k)]; !ok || v != nil {
+		if w, ok := t.raw[string(k)]; !ok || w.value != nil {
 			keys = append(keys, string(k))
 		}
 		return limit == 0 || len(keys) < limit
@@ -228,8 +232,8 @@ func (t *txn) list(prefix []byte, place, limit int) ([]merge.RowID, error) {
 	}
 	kind := prefix[0]
 	if kind == keyWaiting || kind == keyAside {
-		for k, v := range t.raw {
-			if v != nil && len(k) >= len(prefix) && k[:len(prefix)] == string(prefix) {
+		for k, w := range t.raw {
+			if w.value != nil && len(k) >= len(prefix) && k[:len(prefix)] == string(prefix) {
 				keys = append(keys, k)
 			}
 		}
@@ -255,7 +259,7 @@ func (t *txn) listStaged(prefix []byte, keys *[]string) error {
 	err := t.store.Scan(staged, kv.After(staged), func(k, v []byte) bool {
 		if stagedValue(v) == nil {
 			gone[string(k[1:])] = true
-		} else if w, ok := t.raw[string(k[1:])]; !ok || w != nil {
+		} else if w, ok := t.raw[string(k[1:])]; !ok || w.value != nil {
 			*keys = append(*keys, string(k[1:]))
 		}
 		return true
@@ -278,7 +282,8 @@ func (t *txn) writes(each func(key, value []byte)) {
 	}
 	slices.Sort(keys)
 	for _, k := range keys {
-		each([]byte(k), t.raw[k])
+		w := t.raw[k]
+		each(w.key, w.value)
 	}
 }
 
@@ -302,7 +307,7 @@ func (t *txn) rowWrites(id merge.RowID, r *txnRow) {
 // spill moves what is in memory to the staging area, not synced.
 func (t *txn) spill() error {
 	b := t.stagedBatch()
-	t.rows, t.raw, t.bytes = map[merge.RowID]*txnRow{}, map[string][]byte{}, 0
+	t.rows, t.raw, t.bytes = map[merge.RowID]*txnRow{}, map[string]rawWrite{}, 0
 	t.spilled, t.tried = true, true
 	return t.store.Write(b, false)
 }
@@ -337,7 +342,7 @@ func (t *txn) stage(number uint64) (finish func() error, err error) {
 
 // batch is the writes of a step that fits into memory.
 func (t *txn) batch() *kv.Batch {
-	b := &kv.Batch{}
+	b := &kv.Batch{Ops: make([]kv.Op, 0, len(t.raw)+len(t.rows)+1)}
 	t.writes(func(k, v []byte) {
 		if v == nil {
 			b.Delete(k)
