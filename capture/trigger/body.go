@@ -83,8 +83,7 @@ func (p *plan) onDelete(id int) string { return begin("IF " + local + " THEN\n" 
 func (p *plan) onUpdate(id int) string {
 	same := []string{local}
 	for i := range p.columns {
-		c := &p.columns[i]
-		if slices.Contains(p.table.Def.PrimaryKey, c.Name) || slices.Contains(p.table.Def.Identity.Columns, c.Name) {
+		if c := &p.columns[i]; p.inKey(c) {
 			same = append(same, c.SameKeySQL("NEW", "OLD"))
 		}
 	}
@@ -93,6 +92,10 @@ func (p *plan) onUpdate(id int) string {
 		"ELSEIF " + local + " THEN\n" +
 		p.noteDelete(id) +
 		p.note(id, opInsert, "NEW", ""))
+}
+
+func (p *plan) inKey(c *sqlrow.Column) bool {
+	return slices.Contains(p.table.Def.PrimaryKey, c.Name) || slices.Contains(p.table.Def.Identity.Columns, c.Name)
 }
 
 // local keeps what baraza itself writes out of the log.
@@ -130,7 +133,12 @@ func (p *plan) keySQL(row string) string {
 func (p *plan) same() string {
 	var columns []string
 	for i := range p.columns {
-		columns = append(columns, p.columns[i].SameSQL("NEW", "OLD", p.signedZero))
+		c := &p.columns[i]
+		same := c.SameSQL("NEW", "OLD", p.signedZero)
+		if p.inKey(c) && same == c.SameKeySQL("NEW", "OLD") {
+			same = "1" // the trigger has asked already
+		}
+		columns = append(columns, same)
 	}
 	return "CHAR(" + strings.Join(columns, ",") + ")"
 }
