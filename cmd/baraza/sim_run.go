@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"baraza/sim"
 	"baraza/sim/measure"
 	simreport "baraza/sim/report"
 	"baraza/sim/scenario"
@@ -234,6 +235,8 @@ func showRun(w io.Writer, res *scenario.Result, took time.Duration) {
 		fmt.Fprintf(w, "BROKEN: %v\nits last events:\n  %s\n", res.Err, strings.Join(res.Tail[max(len(res.Tail)-40, 0):], "\n  "))
 	case s.Settle == 0:
 		fmt.Fprintln(w, "every promise held that can be checked on the way; the sites were not given time to become equal")
+	case s.Checks == sim.CheckNone:
+		fmt.Fprintln(w, "all sites are equal; nothing else was checked (check: none)")
 	default:
 		fmt.Fprintln(w, "every promise held, and all sites are equal")
 	}

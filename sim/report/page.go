@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"baraza/sim"
 	"baraza/sim/measure"
 	"baraza/sim/scenario"
 )
@@ -46,13 +47,26 @@ type pageData struct {
 	Scenario, Tail        string
 }
 
+// verdict is the sentence at the top.
+func verdict(res *scenario.Result) string {
+	switch {
+	case !res.Held():
+		return Verdict(res)
+	case res.Scenario.Settle == 0:
+		return "every promise held on the way; the sites were not given time to become equal"
+	case res.Scenario.Checks == sim.CheckNone:
+		return "all sites are equal at the end; nothing else was checked"
+	}
+	return "every promise held, and all sites are equal"
+}
+
 // faultRows is how many faults the page lists.
 const faultRows = 60
 
 // WritePage writes the page of a run.
 func WritePage(w io.Writer, res *scenario.Result, program string) error {
 	s, r := res.Scenario, res.Measured
-	d := pageData{Title: s.Name, About: s.About, Verdict: Verdict(res), Held: res.Held(), Scenario: s.Text}
+	d := pageData{Title: s.Name, About: s.About, Verdict: verdict(res), Held: res.Held(), Scenario: s.Text}
 	if d.Title == "" {
 		d.Title = s.File
 	}

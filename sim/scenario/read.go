@@ -89,6 +89,7 @@ func (l *loader) scenario(root ast.Node) {
 		field{"duration", scalar(&l.reader, "duration", "10m or 3d", parseLength, &s.Duration)},
 		field{"settle", l.settle},
 		field{"sample", scalar(&l.reader, "sample", "1s", parseLength, &s.Sample)},
+		field{"check", l.check},
 		field{"trace", scalar(&l.reader, "trace", "no", parseBool, &s.Trace)},
 		field{"spacetime", l.drawn},
 		field{"sites", l.sites},
@@ -152,6 +153,19 @@ func (l *loader) settle(n ast.Node) {
 		return
 	}
 	scalar(&l.reader, "settle", "30m, or no to end without", parseLength, &l.s.Settle)(n)
+}
+
+// checks are how much is checked, by the names that scenarios use.
+var checks = map[string]sim.Checks{"steps": sim.CheckIncremental, "all": sim.CheckFull, "none": sim.CheckNone}
+
+func (l *loader) check(n ast.Node) {
+	scalar(&l.reader, "check", "steps, all or none", func(text string) (sim.Checks, error) {
+		c, ok := checks[text]
+		if !ok {
+			return 0, fmt.Errorf("%q is not known", text)
+		}
+		return c, nil
+	}, &l.s.Checks)(n)
 }
 
 // shapes are the topologies.

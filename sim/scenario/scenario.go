@@ -22,6 +22,8 @@ type Scenario struct {
 	Duration, Settle time.Duration
 	// Sample is the time between two measurements.
 	Sample time.Duration
+	// Checks says how much is checked on the way.
+	Checks sim.Checks
 	// Trace says whether the events are written down; Spacetime from when to
 	// when the report draws each message.
 	Trace     bool
