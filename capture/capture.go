@@ -26,6 +26,21 @@ type Poller interface {
 	Poll(ctx context.Context) (bool, error)
 }
 
+// Lister is a Source that can tell which log rows it has without reading what
+// they say.
+type Lister interface {
+	// Noted returns up to max log rows after an id, in order of their ids.
+	Noted(ctx context.Context, after uint64, max int) ([]Noted, error)
+}
+
+// Noted is a log row: its id, and when the row that it names was changed, in
+// microseconds since the Unix epoch. Together they name it for good; the id
+// alone does not, since a database restored from a backup gives ids again.
+type Noted struct {
+	ID uint64
+	At int64
+}
+
 // Reading is one consistent view, read part by part so that a transaction may
 // be larger than memory. All parts together are one batch.
 type Reading interface {
@@ -40,6 +55,21 @@ type Part struct {
 	// IDs are the log rows this part came from, to be released once the part
 	// is durable.
 	IDs IDs
+	// From and To are when the first and the last of the changes were made that
+	// these log rows note, in microseconds since the Unix epoch; of a change
+	// that a later one covers there is no Row.
+	From, To int64
+}
+
+// Note adds a log row.
+func (p *Part) Note(id uint64, at int64) {
+	if len(p.IDs) == 0 || at < p.From {
+		p.From = at
+	}
+	if len(p.IDs) == 0 || at > p.To {
+		p.To = at
+	}
+	p.IDs.Add(id)
 }
 
 // Row is one change of one row, in portable form. A row of which different

@@ -19,6 +19,8 @@ const (
 	MaxEntryBytes = 64 << 20
 	// MaxEntries bounds the entries of one message.
 	MaxEntries = 1 << 16
+	// MaxNoteBytes bounds the note of a Hello.
+	MaxNoteBytes = 4 << 10
 	// MaxMessageBytes bounds an encoded message.
 	MaxMessageBytes = MaxEntryBytes + 1<<20
 
@@ -32,7 +34,7 @@ const (
 )
 
 // Version is the version of the protocol, told in Hello.
-const Version = 1
+const Version = 2
 
 // Config are the settings of a Protocol. Zero durations take the defaults.
 type Config struct {
@@ -60,6 +62,11 @@ type Config struct {
 	// RestMin and RestMax bound how long an origin rests that could not be
 	// stored: 1 s, doubling up to 60 s.
 	RestMin, RestMax time.Duration
+	// Note returns what to tell a peer in Hello, and Greeted takes what a peer
+	// told, before anything else goes to it or is asked of it; with an error the
+	// connection must be closed. Both may be nil.
+	Note    func(peer clock.SiteID) []byte
+	Greeted func(peer clock.SiteID, note []byte) error
 	// FetchOwn makes the site fetch its own entries from peers, as after the
 	// loss of its store. Without it they are left alone (see OwnAhead).
 	FetchOwn bool

@@ -15,6 +15,9 @@ type Hello struct {
 	Version uint64
 	Site    clock.SiteID
 	Vector  clock.VersionVector
+	// Note is what the callers tell each other with it, at most MaxNoteBytes;
+	// see Config.Note.
+	Note []byte
 }
 
 // Have says what became durable at the sender: the entries of its vector that

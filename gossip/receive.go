@@ -17,6 +17,11 @@ func (p *Protocol) greet(pe *peer, h Hello, now time.Duration) error {
 	case h.Site != pe.id:
 		return fmt.Errorf("gossip: hello of %s on the connection of %s", h.Site.Short(), pe.id.Short())
 	}
+	if p.cfg.Greeted != nil {
+		if err := p.cfg.Greeted(pe.id, h.Note); err != nil {
+			return fmt.Errorf("gossip: peer %s: %w", pe.id.Short(), err)
+		}
+	}
 	pe.greeted = true
 	pe.known = nil // a peer whose store was set back knows less than it did
 	pe.pingAt = now

@@ -18,7 +18,11 @@ func (p *Protocol) Outgoing(id clock.SiteID, now Instant) (Message, bool) {
 	if !pe.helloSent {
 		pe.helloSent = true
 		pe.told = p.have.Clone()
-		return Hello{Version: Version, Site: p.cfg.Site, Vector: p.have.Clone()}, true
+		h := Hello{Version: Version, Site: p.cfg.Site, Vector: p.have.Clone()}
+		if p.cfg.Note != nil {
+			h.Note = p.cfg.Note(id)
+		}
+		return h, true
 	}
 	if pe.pong != nil {
 		m := *pe.pong

@@ -28,6 +28,10 @@ const (
 	kindPong
 )
 
+// noteVersion is the first version of the protocol with a note in Hello. A
+// site of an older one is told that it is too old, not that it is damaged.
+const noteVersion = 2
+
 const siteBytes = len(clock.SiteID{})
 
 // EntriesOverhead is the most bytes that Entries take besides the payloads,
@@ -44,6 +48,9 @@ func AppendMessage(dst []byte, m Message) []byte {
 			e.uint(m.Version)
 			e.site(m.Site)
 			e.vector(m.Vector)
+			if m.Version >= noteVersion {
+				must(e.enc.EncodeBytes(m.Note))
+			}
 		})
 	case Have:
 		return appendControl(dst, kindHave, func(e *writer) { e.vector(m.Changed) })
@@ -88,7 +95,11 @@ func DecodeMessage(b []byte) (Message, error) {
 func (r *reader) control(kind byte) Message {
 	switch kind {
 	case kindHello:
-		return Hello{Version: r.uint(), Site: r.site(), Vector: r.vector()}
+		h := Hello{Version: r.uint(), Site: r.site(), Vector: r.vector()}
+		if h.Version >= noteVersion {
+			h.Note = r.note()
+		}
+		return h
 	case kindHave:
 		return Have{Changed: r.vector()}
 	case kindSubscribe:
@@ -227,6 +238,22 @@ func (r *reader) site() (s clock.SiteID) {
 	}
 	r.err = err
 	return s
+}
+
+func (r *reader) note() []byte {
+	if r.err != nil {
+		return nil
+	}
+	n, err := r.dec.DecodeBytesLen()
+	if err == nil && n > MaxNoteBytes {
+		err = fmt.Errorf("note of %d bytes; %d can be", n, MaxNoteBytes)
+	}
+	if r.err = err; err != nil || n <= 0 {
+		return nil
+	}
+	b := make([]byte, n)
+	r.err = r.dec.ReadFull(b)
+	return b
 }
 
 func (r *reader) vector() clock.VersionVector {

@@ -16,6 +16,7 @@ func sampleMessages() []Message {
 	return []Message{
 		Hello{Version: Version, Site: testSite(7), Vector: v},
 		Hello{},
+		Hello{Version: Version, Site: testSite(7), Note: []byte("a note")},
 		Have{Changed: v},
 		Subscribe{Origin: testSite(9), After: 12345},
 		Unsubscribe{Origin: testSite(9)},

@@ -14,10 +14,29 @@ import (
 type Database interface {
 	// Begin starts a transaction whose writes capture does not see.
 	Begin(ctx context.Context) (Tx, error)
-	// Mark returns the number that the last committed transaction gave to
-	// Tx.SetMark; 0 when there was none.
-	Mark(ctx context.Context) (uint64, error)
+	// Mark returns the mark that the last committed transaction gave to
+	// Tx.SetMark; the zero Mark when there was none.
+	Mark(ctx context.Context) (Mark, error)
 }
+
+// Mark is what the last transaction of ours left in the database. It tells two
+// things: how far the database is, and whether it is still the one that we
+// left, or was put back from a backup.
+type Mark struct {
+	// Number goes up by one with every transaction.
+	Number uint64
+	// Boot counts the starts of the site, and Nonce is a random number of that
+	// start: two databases that went on from the same backup have different
+	// ones.
+	Boot, Nonce uint64
+}
+
+// Next is the mark of the next transaction of the same start.
+func (m Mark) Next() Mark { m.Number++; return m }
+
+// ErrSetBack says that the database has not the mark that we left in it: it
+// was restored from a backup, or somebody else works on it.
+var ErrSetBack = errors.New("the database is not as baraza left it")
 
 // Tx is one transaction. After an error that is not a RowError the caller
 // rolls back. ErrRetry means that the same work may succeed when tried again
@@ -47,8 +66,9 @@ type Tx interface {
 	Delete(ctx context.Context, t *schema.Table, keys []crdt.Key) ([]RowError, error)
 	// Release removes captured log rows in this transaction.
 	Release(ctx context.Context, ids capture.IDs) error
-	// SetMark stores the number of this transaction, see Database.Mark.
-	SetMark(ctx context.Context, n uint64) error
+	// SetMark stores the mark of this transaction, see Database.Mark. Unless
+	// the database has the mark before, that is ErrSetBack. Both may be equal.
+	SetMark(ctx context.Context, before, after Mark) error
 	// Commit ends the transaction. After an error the caller asks
 	// Database.Mark on a new connection whether it was committed.
 	Commit() error

@@ -34,8 +34,10 @@ type Database interface {
 	// Load reads the tables.
 	Load(ctx context.Context, o schema.Options) (*schema.Model, error)
 	// Claim marks the server as this site's, so that two sites never share one,
-	// and refuses one that is another site's. database is the model's.
-	Claim(ctx context.Context, self clock.SiteID, database string) error
+	// and refuses one that is another site's; with takeOver it takes one whose
+	// site does not run. database is the model's, or "" where it is not known
+	// yet.
+	Claim(ctx context.Context, self clock.SiteID, database string, takeOver bool) error
 	// Install sets up capture and apply for the tables of a model; it is called
 	// again when the model has changed.
 	Install(ctx context.Context, m *schema.Model) error
@@ -51,8 +53,9 @@ type Database interface {
 
 // server is a MySQL or MariaDB server.
 type server struct {
-	app   *sql.DB // as an application would: capture reads, triggers are made
-	apply *sql.DB // with @baraza_apply set
+	app   *sql.DB   // as an application would: capture reads, triggers are made
+	apply *sql.DB   // with @baraza_apply set
+	held  *sql.Conn // has the lock that one process works here
 }
 
 // openServer is openDatabase for Ports.
@@ -89,6 +92,9 @@ func openDatabase(ctx context.Context, dsn config.DSN) (*server, error) {
 
 // Close implements Database.
 func (d *server) Close() {
+	if d.held != nil {
+		_ = d.held.Close()
+	}
 	for _, db := range []*sql.DB{d.app, d.apply} {
 		if db != nil {
 			_ = db.Close()
@@ -126,7 +132,10 @@ func loadModel(ctx context.Context, d Database, c *config.Config) (*schema.Model
 }
 
 // Claim implements Database: the mark is a row of the schema baraza.
-func (d *server) Claim(ctx context.Context, self clock.SiteID, database string) error {
+func (d *server) Claim(ctx context.Context, self clock.SiteID, database string, takeOver bool) error {
+	if err := d.hold(ctx); err != nil {
+		return err
+	}
 	for _, q := range []string{
 		"CREATE DATABASE IF NOT EXISTS baraza CHARACTER SET utf8mb4",
 		"CREATE TABLE IF NOT EXISTS baraza.site (one TINYINT NOT NULL PRIMARY KEY, id CHAR(32) NOT NULL, db VARCHAR(64) NOT NULL)",
@@ -136,7 +145,40 @@ func (d *server) Claim(ctx context.Context, self clock.SiteID, database string) 
 			return fmt.Errorf("set up the schema baraza: %w; `baraza doctor` prints the GRANT that is missing", err)
 		}
 	}
+	if takeOver {
+		_, err := d.app.ExecContext(ctx, "UPDATE baraza.site SET id = ?, db = ?", self.String(), database)
+		return err
+	}
 	return d.checkClaim(ctx, self)
+}
+
+// hold takes the lock that says that a process works on this server. It goes
+// with the connection; a second process is stopped by the marks all the same.
+func (d *server) hold(ctx context.Context) error {
+	if d.held != nil {
+		if d.held.PingContext(ctx) == nil {
+			return nil
+		}
+		_ = d.held.Close()
+		d.held = nil
+	}
+	conn, err := d.app.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	var got sql.NullInt64
+	if _, err = conn.ExecContext(ctx, "SET SESSION wait_timeout = 31536000"); err == nil {
+		err = conn.QueryRowContext(ctx, "SELECT GET_LOCK('baraza', 0)").Scan(&got)
+	}
+	if err == nil && got.Int64 != 1 {
+		err = errors.New("another baraza process works on this database server: stop it first")
+	}
+	if err != nil {
+		_ = conn.Close()
+		return err
+	}
+	d.held = conn
+	return nil
 }
 
 func (d *server) checkClaim(ctx context.Context, self clock.SiteID) error {
@@ -145,7 +187,7 @@ func (d *server) checkClaim(ctx context.Context, self clock.SiteID) error {
 		return fmt.Errorf("read baraza.site: %w", err)
 	}
 	if id != self.String() {
-		return fmt.Errorf("this database server already belongs to another baraza site (%s, for database %s): give every site a server of its own, or take the old one out with `baraza tables remove --all --dsn DSN`", id, db)
+		return fmt.Errorf("this database server already belongs to another baraza site (%s, for database %s): give every site a server of its own; if that site's data directory is lost, take its database into the network again with `baraza invite` at another site and `baraza join` here; if there is no other site, take it out with `baraza tables remove --all --dsn DSN` and run init", id, db)
 	}
 	return nil
 }

@@ -94,10 +94,10 @@ func (d *modelDB) Load(context.Context, schema.Options) (*schema.Model, error) {
 	return clinic, d.check()
 }
 
-func (d *modelDB) Claim(_ context.Context, self clock.SiteID, _ string) error {
+func (d *modelDB) Claim(_ context.Context, self clock.SiteID, _ string, takeOver bool) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.owner.IsZero() {
+	if d.owner.IsZero() || takeOver {
 		d.owner = self
 	}
 	if d.owner != self {
@@ -132,8 +132,8 @@ func (d *modelDB) Scan(ctx context.Context) (merge.Scan, error) {
 }
 
 // Mark implements merge.Database.
-func (d *modelDB) Mark(ctx context.Context) (uint64, error) {
-	return with(d, func() (uint64, error) { return d.db.Mark(ctx) })
+func (d *modelDB) Mark(ctx context.Context) (merge.Mark, error) {
+	return with(d, func() (merge.Mark, error) { return d.db.Mark(ctx) })
 }
 
 // Begin implements merge.Database.
@@ -168,6 +168,10 @@ func (s modelSource) Read(ctx context.Context) (capture.Reading, error) {
 func (s modelSource) Release(ctx context.Context, ids capture.IDs) error {
 	_, err := with(s.d, func() (any, error) { return nil, s.d.db.Release(ctx, ids) })
 	return err
+}
+
+func (s modelSource) Noted(ctx context.Context, after uint64, limit int) ([]capture.Noted, error) {
+	return with(s.d, func() ([]capture.Noted, error) { return s.d.db.Noted(ctx, after, limit) })
 }
 
 func (s modelSource) Kind() string { return s.d.db.Kind() }
@@ -207,8 +211,8 @@ func (x modelTx) Release(ctx context.Context, ids capture.IDs) error {
 	return err
 }
 
-func (x modelTx) SetMark(ctx context.Context, n uint64) error {
-	_, err := with(x.d, func() (any, error) { return nil, x.tx.SetMark(ctx, n) })
+func (x modelTx) SetMark(ctx context.Context, before, after merge.Mark) error {
+	_, err := with(x.d, func() (any, error) { return nil, x.tx.SetMark(ctx, before, after) })
 	return err
 }
 

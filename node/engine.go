@@ -44,6 +44,11 @@ type engine struct {
 	// were applied.
 	grown   func()
 	applied func(replica.Result)
+	// recover is called while the database is to be brought up again, look at
+	// every step; failed when the site cannot go on.
+	recover func(context.Context) (bool, error)
+	look    func()
+	failed  func(error)
 	// changed is called when the tables are not those of the model any more.
 	changed func(context.Context) error
 
@@ -68,6 +73,7 @@ func newEngine(r *replica.Replica, log *slog.Logger) *engine {
 		wake: make(chan struct{}, 1), requests: make(chan func()), done: make(chan struct{}),
 		grown: func() {}, applied: func(replica.Result) {},
 		changed: func(context.Context) error { return nil },
+		recover: func(context.Context) (bool, error) { return false, nil }, look: func() {}, failed: func(error) {},
 	}
 	e.databaseUp.Store(true)
 	e.lastError.Store("")
@@ -162,6 +168,9 @@ func (e *engine) outcome(worked bool, err error) time.Duration {
 		e.limit = max(e.limit/4, 1)
 		return time.Duration(e.retries) * time.Millisecond
 	}
+	if errors.Is(err, replica.ErrStoreBehind) {
+		e.failed(err)
+	}
 	e.unsettled = true
 	e.backoff = min(max(2*e.backoff, databaseBackoffMin), databaseBackoffMax)
 	if e.lastError.Swap(err.Error()) != err.Error() {
@@ -180,6 +189,10 @@ func (e *engine) step(ctx context.Context) (bool, error) {
 		}
 		e.unsettled = false
 		e.grown() // the step that failed may have logged something all the same
+	}
+	e.look()
+	if _, yes := e.replica.Recovering(); yes {
+		return e.recover(ctx)
 	}
 	n, err := e.capture(ctx)
 	if n > 0 { // logged, even where the database did not let go of its rows

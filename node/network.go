@@ -67,10 +67,14 @@ func (n *Node) listen() (*network, error) {
 func (w *network) start(ctx context.Context) error {
 	ctx, w.cancel = context.WithCancel(ctx)
 	n := w.n
+	met := newMeetings(n)
 	w.hub.Store(session.NewHub(session.Config{
-		Gossip: gossip.Config{Site: n.key.ID()}, Log: n.log,
-		Stored:  n.engine.nudge,
-		Changed: func(peer clock.SiteID, _ bool) { w.saw(peer) },
+		Gossip: gossip.Config{Site: n.key.ID(), Note: met.note, Greeted: met.greeted}, Log: n.log,
+		Stored: n.engine.nudge,
+		Changed: func(peer clock.SiteID, up bool) {
+			w.saw(peer)
+			met.session(peer, up)
+		},
 	}, n.replica.Log()))
 	kick := w.startPeers(ctx)
 	w.kicked.Store(&kick)

@@ -2,6 +2,8 @@ package node
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -68,6 +70,13 @@ type Node struct {
 	lastFigures atomic.Pointer[figures]
 	stopOnce    sync.Once
 	stopped     chan struct{}
+
+	// What becomes of a site that was restored, see recover.go.
+	recovery     atomic.Pointer[string]
+	recoverTried time.Time
+	ownLooked    time.Time
+	failOnce     sync.Once
+	failure      error // read after stopped is closed
 }
 
 // Open reads a site's settings and opens its store. It does not touch the
@@ -102,6 +111,9 @@ func (n *Node) open() (err error) {
 		return err
 	}
 	if _, ok := n.book.Member(n.key.ID()); !ok {
+		if len(n.book.Members()) == 0 {
+			return fmt.Errorf("the store of site %s in %s is empty, so it was lost: %s", n.cfg.Name, filepath.Join(n.dir, storeDir), n.joinAgain())
+		}
 		return fmt.Errorf("site %s is not a member of its own network: it was removed with `baraza peers forget`; to come back, join again with a new --data directory", n.cfg.Name)
 	}
 	n.invites = trust.NewInvites(n.store, invitePrefix)
@@ -179,6 +191,9 @@ func (n *Node) Run(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 	}()
+	if err := n.mayRun(); err != nil {
+		return err
+	}
 	n.setPhase("starting")
 	// What the service looks at is there before it is offered.
 	var err error
@@ -212,7 +227,12 @@ func (n *Node) Run(ctx context.Context) error {
 	<-ctx.Done()
 	n.log.Info("stopping")
 	engineDone.Wait()
-	return nil
+	select {
+	case <-n.stopped:
+		return n.failure
+	default:
+		return nil
+	}
 }
 
 func ignoreCancel(ctx context.Context, err error) error {
@@ -228,7 +248,7 @@ func (n *Node) startDatabase(ctx context.Context) error {
 	for wait := databaseBackoffMin; ; wait = min(2*wait, databaseBackoffMax) {
 		err := n.tryDatabase(ctx)
 		var refused *RefusedError
-		if err == nil || errors.As(err, &refused) {
+		if err == nil || errors.As(err, &refused) || errors.Is(err, replica.ErrStoreBehind) {
 			return err
 		}
 		n.setPhase("waiting for the database: %v", err)
@@ -253,7 +273,7 @@ func (n *Node) tryDatabase(ctx context.Context) (err error) {
 	for _, w := range warnings {
 		n.log.Warn(w.String())
 	}
-	if err := n.db.Claim(ctx, n.key.ID(), m.Database); err != nil {
+	if err := n.db.Claim(ctx, n.key.ID(), m.Database, false); err != nil {
 		return err
 	}
 	if err := n.db.Install(ctx, m); err != nil {
@@ -269,6 +289,7 @@ func (n *Node) tryDatabase(ctx context.Context) (err error) {
 		Database: db, Source: source,
 		NowMillis:      func() int64 { return time.Now().UnixMilli() },
 		MaxDriftMillis: time.Duration(n.cfg.MaxDrift).Milliseconds(),
+		Nonce:          nonce(),
 	})
 	if err != nil {
 		return err
@@ -277,7 +298,15 @@ func (n *Node) tryDatabase(ctx context.Context) (err error) {
 	n.engine.grown = n.grown
 	n.engine.changed = n.reloadTables
 	n.engine.applied = n.applied
+	n.engine.recover, n.engine.look, n.engine.failed = n.recover, n.watchOwn, n.fail
 	return nil
+}
+
+// nonce is a number that no other start of any site has.
+func nonce() uint64 {
+	var b [8]byte
+	rand.Read(b[:])
+	return binary.BigEndian.Uint64(b[:]) | 1
 }
 
 // applied is called on the engine's goroutine after remote changes went in.

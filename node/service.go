@@ -59,6 +59,9 @@ func (s service) Status(ctx context.Context) (*admin.Status, error) {
 	if !fresh {
 		st.Alarms = append(st.Alarms, "the figures are some seconds old: the site is busy with a large transaction, or its database does not answer")
 	}
+	if text := n.recoveryText(); text != "" {
+		st.Alarms = append(st.Alarms, text)
+	}
 	if !n.engine.databaseUp.Load() {
 		st.Alarms = append(st.Alarms, fmt.Sprint("the database cannot be worked on: ", n.engine.lastError.Load()))
 	}

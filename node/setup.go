@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"baraza/internal/kv"
+	"baraza/internal/sqlrow"
 	"baraza/node/config"
 	"baraza/node/replica"
 	"baraza/node/store"
@@ -84,6 +85,11 @@ func Join(ctx context.Context, o JoinOptions) error {
 		if _, _, err := loadModel(ctx, s.db, &o.Config); err != nil {
 			return err
 		}
+	}
+	// A database whose site lost its data directory comes back with a new
+	// identity; what was not captured yet is still in its log.
+	if err := s.takeOver(ctx); err != nil {
+		return err
 	}
 	answer, err := trust.Join(ctx, o.Ports.Net, s.key, o.Token, o.Config.Name, addresses(&o.Config))
 	if err != nil {
@@ -178,6 +184,15 @@ func loadOrCreateKey(dir string) (*trust.Key, error) {
 	return trust.LoadKey(dir)
 }
 
+// takeOver makes the database this site's, unless a process works on it.
+func (s *setup) takeOver(ctx context.Context) error {
+	name, err := sqlrow.Database(s.o.Config.DSN.Reveal())
+	if err != nil {
+		return err
+	}
+	return s.db.Claim(ctx, s.key.ID(), name, true)
+}
+
 // prepare sets the database up.
 func (s *setup) prepare(ctx context.Context) error {
 	m, warnings, err := loadModel(ctx, s.db, &s.o.Config)
@@ -187,7 +202,7 @@ func (s *setup) prepare(ctx context.Context) error {
 	for _, w := range warnings {
 		s.o.Warn(w.String())
 	}
-	if err := s.db.Claim(ctx, s.key.ID(), m.Database); err != nil {
+	if err := s.db.Claim(ctx, s.key.ID(), m.Database, false); err != nil {
 		return err
 	}
 	return s.db.Install(ctx, m)

@@ -87,7 +87,7 @@ func (r *reading) next(ctx context.Context, limit int) (*capture.Part, error) {
 	part := &capture.Part{}
 	w := newWork()
 	for i := range entries {
-		part.IDs.Add(entries[i].id)
+		part.Note(entries[i].id, entries[i].at)
 		w.add(&entries[i])
 	}
 	r.last = entries[len(entries)-1].id

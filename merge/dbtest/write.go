@@ -205,29 +205,44 @@ func testDeleteRefused(s *suite) {
 }
 
 func testMark(s *suite) {
-	check := func(want uint64) {
+	var last merge.Mark
+	check := func(want merge.Mark) {
 		s.Helper()
 		got, err := s.DB.Mark(s.ctx)
 		s.ok(err)
 		if got != want {
-			s.Errorf("the mark is %d, want %d", got, want)
+			s.Errorf("the mark is %v, want %v", got, want)
 		}
 	}
-	check(0)
-	for _, n := range []uint64{3, 9, 1 << 62} {
+	check(last)
+	for _, n := range []merge.Mark{{Number: 3}, {Number: 9, Boot: 1, Nonce: 1<<64 - 1}, {Number: 1 << 62, Boot: 2, Nonce: 7}} {
 		s.transact(func(tx merge.Tx) {
-			s.insert(tx, "person", person(int(n%1000), "p"))
-			s.ok(tx.SetMark(s.ctx, n))
+			s.insert(tx, "person", person(int(n.Boot)+1, "p"))
+			s.ok(tx.SetMark(s.ctx, last, n))
 		})
 		check(n)
+		last = n
 	}
 	tx, err := s.DB.Begin(s.ctx)
 	s.ok(err)
-	s.ok(tx.SetMark(s.ctx, 77))
+	s.ok(tx.SetMark(s.ctx, last, last.Next()))
 	s.ok(tx.Rollback())
-	check(1 << 62)
+	check(last)
 	s.transact(func(merge.Tx) {})
-	check(1 << 62)
+	check(last)
+	s.transact(func(tx merge.Tx) { s.ok(tx.SetMark(s.ctx, last, last)) })
+	check(last)
+	for _, wrong := range []merge.Mark{{}, {Number: last.Number, Boot: last.Boot, Nonce: 8}, last.Next()} {
+		for _, after := range []merge.Mark{wrong, wrong.Next()} {
+			tx, err := s.DB.Begin(s.ctx)
+			s.ok(err)
+			if err := tx.SetMark(s.ctx, wrong, after); !errors.Is(err, merge.ErrSetBack) {
+				s.Errorf("a transaction that expects mark %v of a database that has %v: %v", wrong, last, err)
+			}
+			s.ok(tx.Rollback())
+		}
+	}
+	check(last)
 }
 
 func testRollback(s *suite) {

@@ -47,7 +47,7 @@ func BenchmarkApply(b *testing.B) {
 			b.Fatal(err)
 		}
 		_, _ = tx.Update(b.Context(), def, []merge.Row{{Key: ada.Key, Columns: []string{"name"}, Values: names[i%2 : i%2+1]}})
-		_ = tx.SetMark(b.Context(), uint64(i))
+		_ = tx.SetMark(b.Context(), merge.Mark{Number: uint64(i)}, merge.Mark{Number: uint64(i + 1)})
 		if err := tx.Commit(); err != nil {
 			b.Fatal(err)
 		}

@@ -58,7 +58,7 @@ type DB struct {
 	names  []string // of the tables, sorted
 	undo   []change // of the open transaction
 	open   *tx
-	mark   uint64
+	mark   merge.Mark
 	log    changeLog
 }
 
@@ -144,7 +144,7 @@ func (db *DB) Disconnect() {
 func (db *DB) Busy() bool { return db.open != nil }
 
 // Mark implements merge.Database.
-func (db *DB) Mark(context.Context) (uint64, error) { return db.mark, nil }
+func (db *DB) Mark(context.Context) (merge.Mark, error) { return db.mark, nil }
 
 // Begin implements merge.Database.
 func (db *DB) Begin(ctx context.Context) (merge.Tx, error) {

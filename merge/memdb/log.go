@@ -50,6 +50,20 @@ func (l *changeLog) release(ids capture.IDs) {
 // Pending returns how many log entries wait to be released.
 func (db *DB) Pending() int { return len(db.log.entries) }
 
+// Noted implements capture.Lister.
+func (db *DB) Noted(ctx context.Context, after uint64, limit int) ([]capture.Noted, error) {
+	if err := db.fault(ctx, StepRead); err != nil {
+		return nil, err
+	}
+	var noted []capture.Noted
+	for i := range db.log.entries {
+		if e := &db.log.entries[i]; e.id > after && len(noted) < limit {
+			noted = append(noted, capture.Noted{ID: e.id, At: e.at})
+		}
+	}
+	return noted, nil
+}
+
 // Kind implements capture.Source.
 func (db *DB) Kind() string { return "trigger" }
 
@@ -98,7 +112,7 @@ func (r *reading) Next(ctx context.Context, maxRows int) (*capture.Part, error) 
 	part := &capture.Part{}
 	end := min(r.next+max(maxRows, 1), len(r.entries))
 	for ; r.next < end; r.next++ {
-		part.IDs.Add(r.entries[r.next].id)
+		part.Note(r.entries[r.next].id, r.entries[r.next].at)
 		if row := r.rows[r.next]; row.Delete || len(row.Columns) > 0 {
 			part.Rows = append(part.Rows, row)
 		}

@@ -81,18 +81,18 @@ func TestCommitFaults(t *testing.T) {
 		if _, err := tx.Insert(t.Context(), dbtest.Model().Tables["person"], []merge.Row{person(1, "Ada")}); err != nil {
 			t.Fatal(err)
 		}
-		if err := tx.SetMark(t.Context(), 7); err != nil {
+		if err := tx.SetMark(t.Context(), merge.Mark{}, merge.Mark{Number: 7}); err != nil {
 			t.Fatal(err)
 		}
 		if err := tx.Commit(); !errors.Is(err, lost) {
 			t.Fatalf("commit: %v", err)
 		}
-		rows, mark := 0, uint64(0)
+		rows, mark := 0, merge.Mark{}
 		if step == memdb.StepCommitted {
-			rows, mark = 1, 7
+			rows, mark = 1, merge.Mark{Number: 7}
 		}
 		if got, _ := db.Mark(t.Context()); got != mark || db.Len("person") != rows {
-			t.Errorf("%s: mark %d and %d rows, want %d and %d", step, got, db.Len("person"), mark, rows)
+			t.Errorf("%s: mark %v and %d rows, want %v and %d", step, got, db.Len("person"), mark, rows)
 		}
 		if tx, err := db.Begin(t.Context()); err != nil || tx.Rollback() != nil {
 			t.Errorf("%s: no transaction can begin afterwards: %v", step, err)

@@ -16,7 +16,7 @@ import (
 type tx struct {
 	db       *DB
 	released capture.IDs
-	mark     uint64
+	mark     merge.Mark
 	marked   bool
 }
 
@@ -153,12 +153,15 @@ func (x *tx) Release(ctx context.Context, ids capture.IDs) error {
 	return err
 }
 
-func (x *tx) SetMark(ctx context.Context, n uint64) error {
-	_, err := x.step(ctx, StepMark, nil)
-	if err == nil {
-		x.mark, x.marked = n, true
+func (x *tx) SetMark(ctx context.Context, before, after merge.Mark) error {
+	if _, err := x.step(ctx, StepMark, nil); err != nil {
+		return err
 	}
-	return err
+	if x.db.mark != before {
+		return fmt.Errorf("%w: its mark is %v, not %v", merge.ErrSetBack, x.db.mark, before)
+	}
+	x.mark, x.marked = after, true
+	return nil
 }
 
 func (x *tx) Commit() error {

@@ -80,7 +80,7 @@ func (s *site) once(b *testing.B, db *DB, f func(merge.Tx) ([]merge.RowError, er
 		err = refused[0]
 	}
 	if err == nil {
-		err = tx.SetMark(b.Context(), 1)
+		err = tx.SetMark(b.Context(), merge.Mark{}, merge.Mark{})
 	}
 	if err == nil {
 		err = tx.Commit()

@@ -37,24 +37,41 @@ func (db *DB) Prepare(ctx context.Context) error {
 		`CREATE DATABASE IF NOT EXISTS baraza`,
 		`CREATE TABLE IF NOT EXISTS baraza.applied (
 			db VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL PRIMARY KEY,
-			mark BIGINT UNSIGNED NOT NULL
+			mark BIGINT UNSIGNED NOT NULL,
+			boot BIGINT UNSIGNED NOT NULL DEFAULT 0,
+			nonce BIGINT UNSIGNED NOT NULL DEFAULT 0
 		) ENGINE=InnoDB COMMENT='the last transaction that baraza applied to each database'`,
 	} {
 		if _, err := db.pool.ExecContext(ctx, statement); err != nil {
 			return fmt.Errorf("create baraza.applied: %w; grant the rights that the command doctor prints", err)
 		}
 	}
+	if err := db.addBoot(ctx); err != nil {
+		return err
+	}
 	_, err := db.pool.ExecContext(ctx, `INSERT IGNORE INTO baraza.applied (db, mark) VALUES (?, 0)`, db.database)
 	return wrap(err, "start the count of applied transactions")
 }
 
-// Mark implements merge.Database. It asks on whatever connection works.
-func (db *DB) Mark(ctx context.Context) (n uint64, err error) {
-	err = db.pool.QueryRowContext(ctx, `SELECT mark FROM baraza.applied WHERE db = ?`, db.database).Scan(&n)
-	if errors.Is(err, sql.ErrNoRows) {
-		return 0, fmt.Errorf("baraza.applied has no row for database %s; was it removed? run init", db.database)
+// addBoot adds the columns that an older version did not make.
+func (db *DB) addBoot(ctx context.Context) error {
+	var n int
+	err := db.pool.QueryRowContext(ctx, `SELECT COUNT(*) FROM information_schema.COLUMNS
+		WHERE TABLE_SCHEMA = 'baraza' AND TABLE_NAME = 'applied' AND COLUMN_NAME = 'boot'`).Scan(&n)
+	if err == nil && n == 0 {
+		_, err = db.pool.ExecContext(ctx, `ALTER TABLE baraza.applied
+			ADD COLUMN boot BIGINT UNSIGNED NOT NULL DEFAULT 0, ADD COLUMN nonce BIGINT UNSIGNED NOT NULL DEFAULT 0`)
 	}
-	return n, wrap(err, "read baraza.applied")
+	return wrap(err, "complete baraza.applied")
+}
+
+// Mark implements merge.Database. It asks on whatever connection works.
+func (db *DB) Mark(ctx context.Context) (m merge.Mark, err error) {
+	err = db.pool.QueryRowContext(ctx, `SELECT mark, boot, nonce FROM baraza.applied WHERE db = ?`, db.database).Scan(&m.Number, &m.Boot, &m.Nonce)
+	if errors.Is(err, sql.ErrNoRows) {
+		return m, fmt.Errorf("baraza.applied has no row for database %s; was it removed? run init", db.database)
+	}
+	return m, wrap(err, "read baraza.applied")
 }
 
 // Begin implements merge.Database.

@@ -154,7 +154,7 @@ func TestLostConnection(t *testing.T) {
 	s := clinic(t, 1)
 	x := begin(t, s.DB)
 	must(t)(x.Insert(t.Context(), s.model.Tables["person"], one(person(2))))
-	if err := x.SetMark(t.Context(), 5); err != nil {
+	if err := x.SetMark(t.Context(), merge.Mark{}, merge.Mark{Number: 5}); err != nil {
 		t.Fatal(err)
 	}
 	var id int
@@ -165,8 +165,8 @@ func TestLostConnection(t *testing.T) {
 	if err := x.Commit(); err == nil || errors.Is(err, merge.ErrRetry) {
 		t.Errorf("commit on a lost connection: %v", err)
 	}
-	if n, err := s.Mark(t.Context()); err != nil || n != 0 {
-		t.Errorf("the mark is %d, %v", n, err)
+	if n, err := s.Mark(t.Context()); err != nil || n != (merge.Mark{}) {
+		t.Errorf("the mark is %v, %v", n, err)
 	}
 	x = begin(t, s.DB)
 	must(t)(x.Insert(t.Context(), s.model.Tables["person"], one(person(2))))

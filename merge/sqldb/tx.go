@@ -175,13 +175,14 @@ func (x *tx) Release(ctx context.Context, ids capture.IDs) error {
 }
 
 // SetMark implements merge.Tx.
-func (x *tx) SetMark(ctx context.Context, n uint64) error {
-	result, err := x.sql.ExecContext(ctx, `UPDATE baraza.applied SET mark = ? WHERE db = ?`, n, x.db.database)
+func (x *tx) SetMark(ctx context.Context, before, after merge.Mark) error {
+	result, err := x.sql.ExecContext(ctx, `UPDATE baraza.applied SET mark = ?, boot = ?, nonce = ? WHERE db = ? AND mark = ? AND boot = ? AND nonce = ?`,
+		after.Number, after.Boot, after.Nonce, x.db.database, before.Number, before.Boot, before.Nonce)
 	if err != nil {
 		return wrap(err, "write baraza.applied")
 	}
 	if rows, err := result.RowsAffected(); err != nil || rows != 1 {
-		return errors.Join(err, fmt.Errorf("baraza.applied has no row for database %s; was it removed? run init", x.db.database))
+		return errors.Join(err, fmt.Errorf("%w: baraza.applied has another mark for database %s", merge.ErrSetBack, x.db.database))
 	}
 	return nil
 }

@@ -197,6 +197,9 @@ func (f *fetcher) put(ctx context.Context, c *replica.Chunk) error {
 }
 
 func (f *fetcher) finish(ctx context.Context) error {
+	if err := f.prune(ctx); err != nil {
+		return err
+	}
 	scan, err := f.scanner.Scan(ctx)
 	if err != nil {
 		return fmt.Errorf("open a view of the database: %w", err)
@@ -205,6 +208,15 @@ func (f *fetcher) finish(ctx context.Context) error {
 	return f.bringUp.Finish(ctx, scan, func(table string, rows int64) error {
 		f.at.Table = table
 		f.tell("adopt", rows, 0)
+		return nil
+	})
+}
+
+// prune removes what a restored database has no more.
+func (f *fetcher) prune(ctx context.Context) error {
+	return f.bringUp.Prune(ctx, f.scanner, func(table string, rows int64) error {
+		f.at.Table = table
+		f.tell("remove", rows, 0)
 		return nil
 	})
 }

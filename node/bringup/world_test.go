@@ -77,14 +77,21 @@ func (s *site) open(joining bool) *site {
 
 func (s *site) restart() *site {
 	s.t.Helper()
+	s.ok(s.tryRestart())
+	return s
+}
+
+// nonces are given to the starts of sites.
+var nonces uint64
+
+func (s *site) tryRestart() (err error) {
 	s.db.Disconnect()
-	var err error
+	nonces++
 	s.r, err = replica.Open(context.Background(), replica.Config{
 		Self: s.id, Store: s.store, Database: s.db, Source: s.db, Model: dbtest.Model(),
-		NowMillis: func() int64 { return now / 1000 },
+		NowMillis: func() int64 { return now / 1000 }, Nonce: nonces,
 	})
-	s.ok(err)
-	return s
+	return err
 }
 
 func (s *site) app(writes ...memdb.Write) {

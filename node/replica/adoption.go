@@ -36,11 +36,15 @@ func (b *BringUp) Finish(ctx context.Context, scan merge.Scan, alive func(table 
 	r := b.r
 	t := r.newTxn()
 	// Nobody who wrote what is in the adoption batch had seen anything of
-	// another site; still it is applied after what the member had, since it says
-	// what to make of tombstones.
+	// another site, or, after a restore, all of it: nobody knows what the backup
+	// had. Still it is applied after what the member had, since it says what to
+	// make of tombstones.
 	a := &adoption{local: r.newLocal(t), bringUp: b}
 	a.after = b.header.Vector
-	a.clock.Observe(b.header.Clock)
+	if b.again {
+		a.context = r.contexts[r.cfg.Self].Clone()
+	}
+	a.clock.Observe(b.header.Clock) // what was written here stands in the tables
 	if err := a.fill(ctx, scan, alive); err != nil {
 		return r.abandon(t, fmt.Errorf("write the adoption batch: %w", err))
 	}
@@ -60,16 +64,17 @@ func (b *BringUp) Finish(ctx context.Context, scan merge.Scan, alive func(table 
 		content[e.Site] = e.Seq // as far as anyone can tell
 	}
 	r.saveVectors(t, seen.applied, content, contexts, seen.clock.Last())
-	t.set(metaTaken, encodeIDs(a.ids))
+	t.set(metaTaken, a.taken.encode())
 	t.set(metaBringUp, nil)
+	t.set(metaRecover, nil)
 	for table := range b.bare {
 		t.set(bareKey(table), nil)
 	}
 	if err := r.log.jump(b.header.Vector, t); err != nil {
 		return r.abandon(t, fmt.Errorf("complete the bring-up: %w", err))
 	}
-	r.bringingUp = false
-	r.taken = a.ids
+	r.bringingUp, r.recovering = false, false
+	r.taken = a.taken
 	r.applied, r.contexts = seen.applied.Clone(), contexts
 	seen.adopt()
 	maps.Copy(r.content, content)
@@ -112,7 +117,7 @@ func (a *adoption) fill(ctx context.Context, scan merge.Scan, alive func(table s
 // applied anything it says later, after all that had not seen it.
 func (a *adoption) settle() error {
 	h := a.bringUp.header
-	if len(h.Settled) == 0 {
+	if len(h.Settled) == 0 || a.bringUp.again { // then what this site said holds
 		return nil
 	}
 	p := &published{applied: h.Settled, settled: h.Settled}
@@ -137,7 +142,7 @@ func (a *adoption) onlyHere(ctx context.Context, scan merge.Scan, table string, 
 	if !ok {
 		return fmt.Errorf("it was not compared")
 	}
-	if !d.Any() || a.bringUp.bare[table] {
+	if !d.Any() || a.bringUp.bare[table] || a.bringUp.notAsked(table) {
 		return nil
 	}
 	looked := int64(0)
@@ -231,7 +236,7 @@ func (a *adoption) captured(ctx context.Context) error {
 				return err
 			}
 		}
-		a.ids = append(a.ids, part.IDs...)
+		a.take(part)
 	}
 }
 
@@ -323,7 +328,9 @@ func (a *adoption) unseen(id merge.RowID, k *takeover, captured *capture.Row) er
 		ch.Columns, ch.Values = captured.Columns, captured.Values
 		ch.Whole = len(ch.Columns) == a.r.shipped[id.Table]
 	}
-	ch.Prior = ownStamps(&row.Stamps, a.r.cfg.Self)
+	if !a.bringUp.again {
+		ch.Prior = ownStamps(&row.Stamps, a.r.cfg.Self)
+	}
 	kept := a.keptAfter(s, &ch)
 	row.Apply(&ch, a.r.cfg.Self, a.context)
 	a.append(ch)
@@ -401,7 +408,7 @@ func (a *adoption) keep(row *capture.Row) error {
 func (a *adoption) seen() (*local, error) {
 	l := a.r.newLocal(a.t)
 	l.first, l.seq, l.clock = a.seq+1, a.seq, a.clock
-	l.wake = a.wake
+	l.wake, l.taken = a.wake, a.taken
 	l.context = a.bringUp.header.Vector
 	l.applied = a.applied
 	l.applied.Merge(a.bringUp.header.Vector)

@@ -79,18 +79,20 @@ func (r *Replica) applyGroup(ctx context.Context, g *group) (Result, error) {
 // commitBoth commits a step to the store and the database, which has the
 // step's number already.
 func (r *Replica) commitBoth(tx merge.Tx, t *txn) error {
-	finish, err := t.stage(r.mark + 1)
+	next := r.mark.Next()
+	t.setMark(next)
+	finish, err := t.stage(next.Number)
 	if err != nil {
 		_ = tx.Rollback()
-		return r.abandon(t, fmt.Errorf("stage group %d: %w", r.mark+1, err))
+		return r.abandon(t, fmt.Errorf("stage group %d: %w", next.Number, err))
 	}
 	if err := tx.Commit(); err != nil {
-		return r.abandon(t, fmt.Errorf("commit group %d: %w", r.mark+1, err))
+		return r.abandon(t, fmt.Errorf("commit group %d: %w", next.Number, err))
 	}
 	if err := finish(); err != nil {
-		return r.abandon(t, fmt.Errorf("finish group %d: %w", r.mark+1, err))
+		return r.abandon(t, fmt.Errorf("finish group %d: %w", next.Number, err))
 	}
-	r.mark++
+	r.mark = next
 	return nil
 }
 
@@ -167,7 +169,7 @@ func (r *Replica) fill(ctx context.Context, g *group, tx merge.Tx, t *txn, l *lo
 		g.applied.Set(l.applied.Get(r.cfg.Self))
 	}
 	r.saveVectors(t, g.applied, content, contexts, max(g.observed, l.clock.Last()))
-	return res, tx.SetMark(ctx, r.mark+1)
+	return res, tx.SetMark(ctx, r.mark, r.mark.Next())
 }
 
 // lockAll locks the rows of all pieces. Local changes can be taken only once in

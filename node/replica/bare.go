@@ -41,7 +41,9 @@ func (b *BringUp) loadBare() error {
 }
 
 // noteEmpty notes that a table has no row at this attempt, nor had any before.
-func (b *BringUp) noteEmpty(table string) { b.empty[table] = b.bare[table] || !b.remembered[table] }
+func (b *BringUp) noteEmpty(table string) {
+	b.empty[table] = !b.again && (b.bare[table] || !b.remembered[table])
+}
 
 // writeBare makes the store know that a table was bare.
 func (b *BringUp) writeBare(table string) error {

@@ -52,14 +52,17 @@ func visits(n int) []capture.Row {
 // is the core alone.
 type still struct {
 	merge.Tx
-	mark uint64
+	mark merge.Mark
 	rows []capture.Row
 	next int
 }
 
-func (d *still) Begin(context.Context) (merge.Tx, error)       { return d, nil }
-func (d *still) Mark(context.Context) (uint64, error)          { return d.mark, nil }
-func (d *still) SetMark(_ context.Context, n uint64) error     { d.mark = n; return nil }
+func (d *still) Begin(context.Context) (merge.Tx, error)  { return d, nil }
+func (d *still) Mark(context.Context) (merge.Mark, error) { return d.mark, nil }
+func (d *still) SetMark(_ context.Context, _, n merge.Mark) error {
+	d.mark = n
+	return nil
+}
 func (d *still) Commit() error                                 { return nil }
 func (d *still) Rollback() error                               { return nil }
 func (d *still) Release(context.Context, capture.IDs) error    { return nil }

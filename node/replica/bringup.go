@@ -41,8 +41,8 @@ func (r *Replica) loadBringUp() error {
 		return err
 	}
 	r.bringingUp = b != nil
-	if r.bringingUp {
-		return nil
+	if err := r.loadRecover(); err != nil || r.recovering || r.bringingUp {
+		return err
 	}
 	return dropKeys(r.cfg.Store, keyTaken)
 }

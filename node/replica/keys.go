@@ -19,6 +19,7 @@ const (
 	keyName    = 'd' // number -> interned name
 	keyTaken   = 'b' // table, key of a row taken over in a bring-up -> takeover
 	keyMeta    = 'm' // see meta...
+	keyHistory = 'h' // own seq -> the log rows that were taken for that batch
 	keyStaged  = 'i' // the staging area: any key of the above -> staged write
 )
 
@@ -29,10 +30,14 @@ var (
 	metaApplied = []byte("mappl/")  // origin -> seq, through, content
 	metaContext = []byte("mctx/")   // origin -> context of its last applied batch
 	metaClock   = []byte("mclock")  // greatest timestamp given or seen
-	metaTaken   = []byte("mtaken")  // log rows taken and perhaps not released yet
+	metaTaken   = []byte("mtook")   // log rows taken and perhaps not released yet
 	metaStaged  = []byte("mstaged") // number of the group in the staging area
 	metaSite    = []byte("msite")   // the site whose store this is
 	metaBringUp = []byte("mbring")  // the site waits for its first rows
+	metaMark    = []byte("mmark")   // the mark that the database has, see recover.go
+	metaRenewed = []byte("mrenew")  // the mark that it may have got on start
+	metaBoots   = []byte("mboots")  // the starts of the site, see instance.go
+	metaRecover = []byte("mrecov")  // the database was set back: when that was noticed
 )
 
 func logKey(origin clock.SiteID, seq uint64) []byte {

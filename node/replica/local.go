@@ -3,6 +3,7 @@ package replica
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -43,18 +44,22 @@ func (r *Replica) Capture(ctx context.Context) (int, error) {
 			return 0, r.abandon(t, err)
 		}
 	}
-	if l.ids.Len() == 0 {
+	if len(l.taken.ids) == 0 {
 		return 0, nil
 	}
 	if err := l.finish(); err != nil {
 		return 0, r.abandon(t, err)
 	}
 	r.saveVectors(t, l.applied, l.contents(), l.contexts(), l.clock.Last())
-	t.set(metaTaken, encodeIDs(l.ids))
+	t.set(metaTaken, l.taken.encode())
+	// What was read is news only if this is still the database that we left.
+	if err := r.check(ctx); err != nil {
+		return 0, r.abandon(t, err)
+	}
 	if err := t.commit(); err != nil {
 		return 0, r.abandon(t, fmt.Errorf("log local changes: %w", err))
 	}
-	r.taken = l.ids
+	r.taken = l.taken
 	l.adopt()
 	return l.changes, r.releaseTaken(ctx)
 }
@@ -66,6 +71,9 @@ func (r *Replica) begin(ctx context.Context) error {
 	}
 	if r.bringingUp {
 		return ErrBringUp
+	}
+	if err := r.checkNow(ctx); err != nil {
+		return err
 	}
 	return r.releaseTaken(ctx)
 }
@@ -80,20 +88,8 @@ func (r *Replica) resettle(ctx context.Context) error {
 // abandon gives a step up and returns the error. Where the step wrote to the
 // store, or tried to, what is in memory may be wrong until Settle.
 func (r *Replica) abandon(t *txn, err error) error {
-	r.unsettled = r.unsettled || t.tried
+	r.unsettled = r.unsettled || t.tried || errors.Is(err, merge.ErrSetBack)
 	return err
-}
-
-// releaseTaken lets the source forget what is in the log.
-func (r *Replica) releaseTaken(ctx context.Context) error {
-	if len(r.taken) == 0 {
-		return nil
-	}
-	if err := r.cfg.Source.Release(ctx, r.taken); err != nil {
-		return fmt.Errorf("release captured changes: %w", err)
-	}
-	r.taken = nil // the store forgets with the next batch
-	return nil
 }
 
 // local turns captured rows into one batch of this site, inside a step.
@@ -103,7 +99,7 @@ type local struct {
 	clock   *clock.Clock
 	applied clock.VersionVector
 	context clock.VersionVector
-	ids     capture.IDs
+	taken   history // the log rows that are in the batch
 	changes int
 	// revived are rows whose insert over a tombstone came in pieces, with that
 	// tombstone: the later pieces are written over it too.
@@ -149,7 +145,7 @@ func (l *local) add(part *capture.Part) error {
 			return err
 		}
 	}
-	l.ids = append(l.ids, part.IDs...)
+	l.take(part)
 	return nil
 }
 
@@ -378,6 +374,7 @@ func (l *local) finish() error {
 	self := l.r.cfg.Self
 	l.applied.Set(clock.Entry{Site: self, Seq: l.seq, Through: l.clock.Last()})
 	l.t.set(siteKey(metaHave, self), binary.BigEndian.AppendUint64(nil, l.seq))
+	l.record()
 	return nil
 }
 

@@ -157,6 +157,11 @@ func (l *Log) jump(v clock.VersionVector, t *txn) error {
 		if mine := have.Seq(e.Site); mine < e.Seq {
 			for seq := max(first.Seq(e.Site), 1); seq <= mine; seq++ {
 				t.set(logKey(e.Site, seq), nil) // what came before leaves no gap
+				if t.bytes >= t.limits.stepBytes {
+					if err := t.spill(); err != nil {
+						return err
+					}
+				}
 			}
 			have.Set(clock.Entry{Site: e.Site, Seq: e.Seq})
 			first.Set(clock.Entry{Site: e.Site, Seq: e.Seq + 1})

@@ -124,7 +124,7 @@ func (r *Replica) fillPublished(ctx context.Context, table string, keys []crdt.K
 		return err
 	}
 	r.saveVectors(t, l.applied, l.contents(), l.contexts(), l.clock.Last())
-	return tx.SetMark(ctx, r.mark+1)
+	return tx.SetMark(ctx, r.mark, r.mark.Next())
 }
 
 // unsaid returns the change that says what no change has said of a row yet;

@@ -3,6 +3,7 @@ package replica
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"baraza/capture"
@@ -24,6 +25,9 @@ type Config struct {
 	// MaxDriftMillis: batches stamped further ahead of the wall clock are
 	// quarantined until time reaches them. 0 means DefaultMaxDriftMillis.
 	MaxDriftMillis int64
+	// Nonce is a random number of this start, never 0. With 0 a database that
+	// was set back to an earlier start may go unnoticed.
+	Nonce uint64
 }
 
 // DefaultMaxDriftMillis is one minute.
@@ -44,11 +48,15 @@ type Replica struct {
 	applied clock.VersionVector
 	// contexts holds per origin the context of its last applied batch.
 	contexts map[clock.SiteID]clock.VersionVector
-	// mark is the number of the last group committed to the database.
-	mark uint64
+	// mark is that of the last transaction committed to the database.
+	mark merge.Mark
+	// renewed counts the renewals of the mark since Open; checkedAt is when the
+	// mark was last compared, in milliseconds.
+	renewed   uint64
+	checkedAt int64
 	// taken are log rows that Capture logged and that the source may still
 	// have.
-	taken  capture.IDs
+	taken  history
 	scans  map[clock.SiteID]scan
 	ahead  map[clock.SiteID]ahead
 	limits limits
@@ -71,6 +79,10 @@ type Replica struct {
 	tombs   tombs
 	// bringingUp: the site waits for its first rows (bringup.go).
 	bringingUp bool
+	// recovering: the database was set back, and is brought up again
+	// (recover.go); since is when that was noticed.
+	recovering bool
+	since      int64
 }
 
 // Open reads a replica from its store and completes what a crash left.
@@ -88,6 +100,11 @@ func Open(ctx context.Context, cfg Config) (*Replica, error) {
 	}
 	if err := r.Settle(ctx); err != nil {
 		return nil, err
+	}
+	if r.renewed == 0 { // else it was set back, and that was settled
+		if err := r.renew(ctx); err != nil {
+			return nil, err
+		}
 	}
 	return r, nil
 }
@@ -132,26 +149,44 @@ func (r *Replica) claim() error {
 func (r *Replica) Settle(ctx context.Context) error {
 	mark, err := r.cfg.Database.Mark(ctx)
 	if err != nil {
-		return fmt.Errorf("read the number of the last group from the database: %w", err)
+		return fmt.Errorf("read the mark of the last group from the database: %w", err)
 	}
-	staged, err := r.cfg.Store.Get(metaStaged)
+	left, err := loadLeft(r.cfg.Store)
 	if err != nil {
 		return err
 	}
-	if staged != nil && binary.BigEndian.Uint64(staged) <= mark {
+	found, err := r.judge(ctx, left, mark)
+	if err != nil {
+		return err
+	}
+	if found == asStaged || found == setBack && left.hasStaged {
 		err = finishStaged(r.cfg.Store)
 	} else {
 		err = dropStaged(r.cfg.Store)
 	}
 	if err != nil {
-		return fmt.Errorf("complete group %d: %w", mark, err)
+		return fmt.Errorf("complete group %d: %w", mark.Number, err)
+	}
+	if found == setBack {
+		if err := r.noteSetBack(mark); err != nil {
+			return err
+		}
 	}
 	r.mark = mark
 	if err := r.load(); err != nil {
 		return err
 	}
+	if found == asReleased {
+		r.taken = history{}
+	}
 	if err := r.loadBringUp(); err != nil {
 		return err
+	}
+	r.checkedAt = r.cfg.NowMillis()
+	if found == setBack {
+		if err := r.renew(ctx); err != nil {
+			return err
+		}
 	}
 	r.unsettled = false
 	return nil
@@ -202,7 +237,10 @@ func (r *Replica) load() error {
 	if err != nil {
 		return err
 	}
-	r.taken = decodeIDs(taken)
+	var ok bool
+	if r.taken, ok = decodeHistory(taken); !ok {
+		return errors.New("the list of log rows that were captured last is damaged: the store is damaged")
+	}
 	if err := r.loadPublished(); err != nil {
 		return err
 	}
@@ -243,6 +281,8 @@ func (r *Replica) saveVectors(t *txn, applied clock.VersionVector, content map[c
 		t.set(siteKey(metaContext, site), encodeVector(v))
 	}
 	t.set(metaClock, binary.BigEndian.AppendUint64(nil, uint64(last)))
+	t.setMark(r.mark)
+	t.set(metaTaken, r.taken.encode())
 }
 
 func encodeIDs(ids capture.IDs) []byte {

@@ -14,6 +14,6 @@ type Sizes struct {
 func (r *Replica) Sizes() Sizes {
 	return Sizes{
 		Contexts: len(r.contexts), Scans: len(r.scans), Wake: len(r.wake),
-		Taken: len(r.taken), Names: len(r.names.name),
+		Taken: len(r.taken.ids), Names: len(r.names.name),
 	}
 }

@@ -34,6 +34,9 @@ type BringUp struct {
 	// empty those that have none now; remembered are those of which an earlier
 	// attempt remembered rows.
 	bare, empty, remembered map[string]bool
+	// again: the site had its rows, and lost changes when its database was set
+	// back (recover_bringup.go).
+	again bool
 }
 
 // StartBringUp begins to take over what a view has. States that an attempt
@@ -41,6 +44,9 @@ type BringUp struct {
 func (r *Replica) StartBringUp(ctx context.Context, h *Header) (*BringUp, error) {
 	if err := r.resettle(ctx); err != nil {
 		return nil, err
+	}
+	if r.recovering {
+		return r.startRecovery(ctx, h)
 	}
 	self := r.cfg.Self
 	switch {
@@ -55,16 +61,24 @@ func (r *Replica) StartBringUp(ctx context.Context, h *Header) (*BringUp, error)
 	case h.Clock.Millis() > r.cfg.NowMillis()+r.cfg.MaxDriftMillis:
 		return nil, fmt.Errorf("site %s has changes of %s, but the clock here says less: set this site's clock, or that one's", h.Site.Short(), h.Clock)
 	}
-	for _, kind := range []byte{keyState, keyLoss, keyWaiting, keyAside} {
-		if err := dropKeys(r.cfg.Store, kind); err != nil {
-			return nil, fmt.Errorf("forget an earlier attempt: %w", err)
-		}
+	if err := r.dropStates(); err != nil {
+		return nil, fmt.Errorf("forget an earlier attempt: %w", err)
 	}
 	b := &BringUp{
 		r: r, header: h, different: map[string]Different{},
 		bare: map[string]bool{}, empty: map[string]bool{}, remembered: map[string]bool{},
 	}
 	return b, b.loadBare()
+}
+
+// dropStates forgets all row states.
+func (r *Replica) dropStates() error {
+	for _, kind := range []byte{keyState, keyLoss, keyWaiting, keyAside} {
+		if err := dropKeys(r.cfg.Store, kind); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Tables returns the replicated tables of this site, parents before children.
@@ -219,7 +233,7 @@ func (b *BringUp) putSome(ctx context.Context, c *Chunk) error {
 	t := b.r.newTxn()
 	err = b.put(ctx, tx, t, c)
 	if err == nil {
-		err = tx.SetMark(ctx, b.r.mark+1)
+		err = tx.SetMark(ctx, b.r.mark, b.r.mark.Next())
 	}
 	if err != nil {
 		_ = tx.Rollback() // the first error is the one to report
@@ -328,12 +342,18 @@ func (b *BringUp) row(t *txn, id merge.RowID, it *Item, mine *merge.Row, pending
 		before = &takeover{} // this site had nothing of its own
 	}
 	row := it.row()
-	if merge.Settled(row, b.header.Settled) {
+	settled := b.header.Settled
+	if b.again {
+		settled = b.r.settledOf(b.r.cfg.Self) // as of what was said before
+	}
+	if merge.Settled(row, settled) {
 		row = &crdt.Row{Lost: row.Lost} // a row of this site's own, if it has one
 	}
-	own, err := ownValues(row, mine, pending, before)
-	if err != nil {
-		return nil, err
+	var own merge.Row // none is news after a restore
+	if !b.again {
+		if own, err = ownValues(row, mine, pending, before); err != nil {
+			return nil, err
+		}
 	}
 	k := &takeover{}
 	if changes := ownChanges(id, row, own); len(changes) > 0 {

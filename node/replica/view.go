@@ -77,6 +77,10 @@ func (r *Replica) View(scan merge.Scan) (*View, error) {
 		_ = scan.Close()
 		return nil, ErrBringUp
 	}
+	if r.recovering {
+		_ = scan.Close()
+		return nil, ErrRecover
+	}
 	v := &View{scan: scan, snap: r.cfg.Store.Snapshot(), model: r.cfg.Model}
 	v.header = Header{
 		Site: r.cfg.Self, Vector: r.applied.Clone(), Contexts: maps.Clone(r.contexts),

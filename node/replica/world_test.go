@@ -25,6 +25,7 @@ type world struct {
 	ledger map[cell]bool // true: knowingly overwritten
 	trace  []string
 	serial int
+	nonce  uint64
 	tiny   bool // the replicas' limits
 	// full is every origin's log, also of what sites dropped, and forgotten the
 	// site that was.
@@ -97,8 +98,10 @@ func newWorldOn(newDisk func(*faults) (disk, error), sites int, m mode, tiny boo
 }
 
 func (s *site) config() replica.Config {
+	s.w.nonce++
 	return replica.Config{
-		Self: s.id, Store: s.store, Database: s.db, Source: s.db, Model: clinic,
+		Nonce: s.w.nonce,
+		Self:  s.id, Store: s.store, Database: s.db, Source: s.db, Model: clinic,
 		NowMillis: func() int64 { return (s.w.micros + s.skew) / 1000 },
 	}
 }

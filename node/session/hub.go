@@ -119,7 +119,8 @@ func (h *Hub) now() gossip.Instant {
 //
 // A peer has one session. When both ends dial at once, both keep the connection
 // that the site with the smaller id dialled. A second connection by the same
-// end replaces the first: that end would not dial if it did not know it dead.
+// end replaces the first, and so does any after crossing: that end would not
+// dial if it did not know the first dead.
 func (h *Hub) Add(conn net.Conn, peer clock.SiteID, dialled bool) (*Session, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -137,7 +138,8 @@ func (h *Hub) add(conn net.Conn, peer clock.SiteID, dialled bool) (*Session, err
 		return nil, errClosed
 	}
 	i, exists := h.find(peer)
-	if exists && h.sessions[i].dialled != dialled && h.sessions[i].dialled == (h.cfg.Gossip.Site.Compare(peer) < 0) {
+	if exists && h.sessions[i].dialled != dialled && h.sessions[i].dialled == (h.cfg.Gossip.Site.Compare(peer) < 0) &&
+		time.Since(h.sessions[i].since) < crossing {
 		return nil, ErrDuplicate
 	}
 	count := h.traffic[peer]

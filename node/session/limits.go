@@ -21,6 +21,9 @@ const (
 	// DeadAfter is how long a connection may carry nothing at all in a
 	// direction that should, before it counts as dead. Pings go every 5 s.
 	DeadAfter = 15 * time.Second
+	// crossing is how long after a session began a connection that the other end
+	// dialled may still be one that crossed it.
+	crossing = 5 * time.Second
 	// writeChunk is what must get through within DeadAfter: the slowest line
 	// that is not taken for dead carries about 550 bytes/s.
 	writeChunk = 8 << 10
