@@ -1,6 +1,7 @@
 package node
 
 import (
+	"fmt"
 	"net"
 	"strings"
 	"testing"
@@ -237,7 +238,8 @@ func TestFiftySites(t *testing.T) {
 	})
 }
 
-// A random storm: cuts, one-way cuts, stops, crashes, bad lines, joins.
+// A random storm: cuts, one-way cuts, stops, crashes, moves, bad lines, databases
+// that are away. The first site stays where it is: those that move find it.
 func TestStorm(t *testing.T) {
 	rounds := 12
 	if *long {
@@ -249,7 +251,9 @@ func TestStorm(t *testing.T) {
 		for range rounds {
 			w.fault()
 			for range w.rng.IntN(5) {
-				w.work(shared, w.sites[w.rng.IntN(len(w.sites))])
+				if s := w.sites[w.rng.IntN(len(w.sites))]; s.token == nil {
+					w.work(shared, s)
+				}
 				time.Sleep(time.Duration(w.rng.IntN(2000)) * time.Millisecond)
 			}
 			time.Sleep(time.Duration(w.rng.IntN(120)) * time.Second)
@@ -257,12 +261,18 @@ func TestStorm(t *testing.T) {
 		w.net.HealAll()
 		w.net.SetLine(sloppy)
 		for _, s := range w.sites {
-			if s.node == nil {
-				s.run()
+			s.db.thaw()
+			if s.node != nil {
+				continue
+			}
+			// A join that was cut off is tried again, as its administrator would.
+			if err := s.start(); err != nil {
+				t.Fatalf("%s: %v", s.name, err)
 			}
 		}
 		w.settle(5*time.Minute, w.sites...)
 		w.oneMembership(10 * time.Minute)
+		t.Logf("%d sites, %d rows, %+v", len(w.sites), len(w.sites[0].db.rows("person")), w.net.Counts())
 	})
 }
 
@@ -271,7 +281,7 @@ func (w *world) fault() {
 	w.t.Helper()
 	s := w.sites[w.rng.IntN(len(w.sites))]
 	other := w.sites[w.rng.IntN(len(w.sites))]
-	switch w.rng.IntN(9) {
+	switch w.rng.IntN(14) {
 	case 0:
 		n := 1 + w.rng.IntN(len(w.sites)-1)
 		w.cut(w.sites[:n], w.sites[n:])
@@ -288,10 +298,25 @@ func (w *world) fault() {
 	case 6, 7:
 		for _, s := range w.sites {
 			if s.node == nil {
-				s.run()
+				_ = s.start() // a join may fail; it is tried again
 			}
 		}
-	case 8:
+	case 13:
+		if len(w.sites) < 9 && s.runs() {
+			_ = w.invited(s).start()
+		}
+	case 8, 9:
+		if s != w.sites[0] && s.token == nil {
+			s.stop()
+			w.rows++
+			s.move(fmt.Sprintf("10.1.%d.%d", w.rows/250, 1+w.rows%250))
+			s.run()
+		}
+	case 10:
+		s.db.freeze()
+	case 11:
+		s.db.thaw()
+	case 12:
 		w.net.SetLine(memnet.Line{Latency: time.Duration(w.rng.IntN(800)) * time.Millisecond, Loss: w.rng.Float64() / 5})
 	}
 }

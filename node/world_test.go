@@ -64,6 +64,7 @@ type testSite struct {
 	disk   *vfs.MemFS
 	db     *modelDB
 
+	token   *trust.Token // until it has joined
 	node    *Node
 	service admin.Service
 	cancel  context.CancelFunc
@@ -170,6 +171,16 @@ func (w *world) found() *testSite {
 // join makes a site that another one invites. It is brought up when it runs.
 func (w *world) join(via *testSite) *testSite {
 	w.t.Helper()
+	s := w.invited(via)
+	if err := s.start(); err != nil {
+		w.t.Fatal(err)
+	}
+	return s
+}
+
+// invited makes a site that has a token and has not joined yet.
+func (w *world) invited(via *testSite) *testSite {
+	w.t.Helper()
 	s := w.newSite()
 	invitation, err := via.service.Invite(w.t.Context(), admin.InviteRequest{TTLSeconds: 3600})
 	if err != nil {
@@ -179,11 +190,20 @@ func (w *world) join(via *testSite) *testSite {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if err := Join(w.t.Context(), JoinOptions{InitOptions: s.options(), Token: token}); err != nil {
-		w.t.Fatal(err)
+	s.token = &token
+	return s
+}
+
+// start joins if that is to be done, and runs the site.
+func (s *testSite) start() error {
+	if s.token != nil {
+		if err := Join(s.w.t.Context(), JoinOptions{InitOptions: s.options(), Token: *s.token}); err != nil {
+			return err
+		}
+		s.token = nil
 	}
 	s.run()
-	return s
+	return nil
 }
 
 // network makes n sites, each invited by one that is there by chance, and
