@@ -263,13 +263,14 @@ func (s *site) join(at *site, more ...string) {
 }
 
 // run starts the site's process.
-func (s *site) run() {
+// run starts the process, with what flags there are.
+func (s *site) run(flags ...string) {
 	s.t.Helper()
 	bin, err := buildOnce()
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.proc = exec.Command(bin, "run", "--data", s.dir)
+	s.proc = exec.Command(bin, append([]string{"run", "--data", s.dir}, flags...)...)
 	s.proc.Stdout, s.proc.Stderr = &s.log, &s.log
 	s.proc.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := s.proc.Start(); err != nil {
