@@ -131,6 +131,7 @@ func (s *site) apply(rows []capture.Row) []merge.RowError {
 	if err != nil {
 		s.Fatal(err)
 	}
+	defer func() { _ = tx.Rollback() }()
 	var refused []merge.RowError
 	for _, r := range rows {
 		def := s.model.Tables[r.Table]

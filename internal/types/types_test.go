@@ -23,7 +23,7 @@ func wide(f mariadb.Flavour, types []Type, generated string) string {
 	return "CREATE TABLE w (" + strings.Join(defs, ", ") + ") CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"
 }
 
-// applications are the zones in which applications write.
+// zones are those in which applications write.
 var zones = []string{"SYSTEM", "+00:00", "-07:00", "+05:45"}
 
 // TestTypes: every value of the table goes to the other site and back. On the
@@ -93,12 +93,17 @@ func there(t *testing.T, a, b *site, types []Type, last int) {
 // comparePortable compares what both sites would ship of the rows that b has.
 func comparePortable(t *testing.T, a, b *site, least int64) {
 	t.Helper()
-	at := a.portable("w")
-	columns, there := a.tables.Table("w").Columns, b.tables.Table("w").Columns
+	comparePortableOf(t, a, b, "w", least)
+}
+
+func comparePortableOf(t *testing.T, a, b *site, table string, least int64) {
+	t.Helper()
+	at := a.portable(table)
+	columns, there := a.tables.Table(table).Columns, b.tables.Table(table).Columns
 	if strings.Join(columns, " ") != strings.Join(there, " ") {
 		t.Fatalf("columns %v and %v", columns, there)
 	}
-	for key, row := range b.portable("w") {
+	for key, row := range b.portable(table) {
 		if id, _ := row.PK[0].AsInt(); id < least {
 			continue
 		}

@@ -38,6 +38,12 @@ var refusals = map[uint16]merge.Refusal{
 	1644: merge.RefusedValue, // SIGNAL of an application's trigger
 	1690: merge.RefusedValue, // out of range in an expression
 	3140: merge.RefusedValue, // invalid JSON
+	3150: merge.RefusedValue, // JSON that is too large
+	3157: merge.RefusedValue, // JSON that is too deep
+	3158: merge.RefusedValue, // JSON object with a name that is NULL
+	3548: merge.RefusedValue, // a geometry's SRID is not known
+	3616: merge.RefusedValue, // longitude out of range
+	3617: merge.RefusedValue, // latitude out of range
 	3643: merge.RefusedValue, // SRID of a geometry
 	3819: merge.RefusedValue, // check constraint, MySQL
 	3903: merge.RefusedValue, // invalid JSON in an index

@@ -101,7 +101,7 @@ func (in *inserting) execute(ctx context.Context, s *shape) error {
 			_, err := in.tx.sql.ExecContext(ctx, string(b))
 			return err
 		}, func(i int, why merge.Refusal, err error) error {
-			return in.refuse(s.keys[i], why, err)
+			return in.refuse(ctx, s.keys[i], why, err)
 		})
 	})
 }
@@ -142,10 +142,18 @@ func (in *inserting) write(rows []merge.Row, known knownReferences, each func(*w
 }
 
 // refuse notes a refused row. A duplicate of its own identity means that the
-// row has appeared since it was looked for.
-func (in *inserting) refuse(key crdt.Key, why merge.Refusal, err error) error {
+// row has appeared since it was looked for. If it still is not there by its
+// name, the collation takes another row's name for the same (sqlrow's fold.go):
+// to try again would not end.
+func (in *inserting) refuse(ctx context.Context, key crdt.Key, why merge.Refusal, err error) error {
 	if why == merge.RefusedDuplicate && onIdentity(in.t.Def, err) {
-		return fmt.Errorf("row %s is there by now: %w: %w", key, merge.ErrRetry, err)
+		rows, e := in.tx.lock(ctx, in.t, []crdt.Key{key})
+		if e != nil {
+			return e
+		}
+		if len(rows) > 0 {
+			return fmt.Errorf("row %s is there by now: %w: %w", key, merge.ErrRetry, err)
+		}
 	}
 	in.refused = append(in.refused, merge.RowError{Key: key, Refusal: why, Detail: err.Error()})
 	return nil
