@@ -35,6 +35,7 @@ type plan struct {
 	keyed   []string // columns of the gone table with an index
 	// signedZero: the server tells 0 from -0.
 	signedZero bool
+	mysql      bool
 }
 
 func newPlan(m *schema.Model, ts *sqlrow.Tables, name string) (*plan, error) {
@@ -152,9 +153,9 @@ func (p *plan) noteDelete(id int) string {
 // goneFields are the columns of the gone table that come from the row.
 func (p *plan) goneFields(row string) (names, values string) {
 	var ns, vs []string
-	for _, name := range p.names {
-		ns = append(ns, sqlrow.QuoteName(name))
-		vs = append(vs, row+"."+sqlrow.QuoteName(name))
+	for i := range p.columns {
+		ns = append(ns, sqlrow.QuoteName(p.names[i]))
+		vs = append(vs, p.columns[i].CopySQL(row, p.mysql))
 	}
 	for i, leaf := range p.table.Leaves(row) {
 		ns = append(ns, fmt.Sprintf(goneLeaf, i))

@@ -39,6 +39,7 @@ type installed struct {
 	homeTables  []string
 	// signedZero: the server prints -0 and 0 differently. MariaDB does not.
 	signedZero bool
+	mysql      bool // and not MariaDB
 }
 
 var ourTrigger = regexp.MustCompile(`^` + home + `_([0-9]+)_([iud]|c[0-9a-f]{8})$`)
@@ -52,7 +53,7 @@ func inspect(ctx context.Context, conn *sql.Conn) (*installed, error) {
 	if err := have.loadTriggers(ctx, conn); err != nil {
 		return nil, fmt.Errorf("read the triggers: %w", err)
 	}
-	if err := conn.QueryRowContext(ctx, "SELECT CONCAT(-1e-300*1e-300) = '-0'").Scan(&have.signedZero); err != nil {
+	if err := conn.QueryRowContext(ctx, "SELECT CONCAT(-1e-300*1e-300) = '-0', VERSION() NOT LIKE '%MariaDB%'").Scan(&have.signedZero, &have.mysql); err != nil {
 		return nil, err
 	}
 	rows, err := conn.QueryContext(ctx, "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = ?", home)

@@ -169,7 +169,7 @@ func makePlans(m *schema.Model, have *installed) ([]*plan, error) {
 		if err != nil {
 			return nil, err
 		}
-		p.signedZero = have.signedZero
+		p.signedZero, p.mysql = have.signedZero, have.mysql
 		plans = append(plans, p)
 	}
 	return plans, nil

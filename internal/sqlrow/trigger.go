@@ -41,6 +41,18 @@ func (c *Column) SameKeySQL(a, b string) string {
 	return a + "." + QuoteName(c.Name) + " <=> " + b + "." + QuoteName(c.Name)
 }
 
+// CopySQL is an expression for the column's value that stores the same value in
+// a column of its type. MySQL copies a TIMESTAMP by way of the session's local
+// time, which in one hour a year is the name of two instants; so it is given
+// the time in UTC with that said.
+func (c *Column) CopySQL(row string, mysql bool) string {
+	name := row + "." + QuoteName(c.Name)
+	if !c.stamp || !mysql {
+		return name
+	}
+	return fmt.Sprintf("IF(UNIX_TIMESTAMP(%[1]s)=0,%[1]s,CONCAT(DATE_ADD('1970-01-01 00:00:00',INTERVAL UNIX_TIMESTAMP(%[1]s) SECOND),'+00:00'))", name)
+}
+
 // KeySQL is an expression that prints the column's value without a comma, so
 // that ParseKey reads it again.
 func (c *Column) KeySQL(row string) string {

@@ -35,6 +35,7 @@ var narrow = []struct {
 	{name: "blob", here: "BLOB", there: "POINT", value: "'no point'", reason: "geometry"},
 	{name: "srid", here: "POINT", there: "POINT SRID 4326", value: "ST_GeomFromText('POINT(1 2)')", to: "mysql", reason: "SRID"},
 	{name: "uuid", here: "VARCHAR(40)", there: "UUID", value: "'nobody'", to: "mariadb", reason: "Incorrect uuid value"},
+	{name: "odd", here: "CHAR(36)", there: "UUID", value: "'ced89233-fd3a-b21e-6726-9469d97a1ca9'", to: "mariadb", reason: "Incorrect uuid value"},
 	{name: "inet", here: "VARCHAR(40)", there: "INET6", value: "'300.1.1.1'", to: "mariadb", reason: "Incorrect inet6 value"},
 	{name: "long", here: "TIME(6)", there: "TIME(6)", value: "'838:59:59.999999'", from: "mariadb", to: "mysql", reason: "Incorrect time value"},
 	{name: "late", here: "TIMESTAMP NULL", there: "TIMESTAMP NULL", value: "'2100-01-01 00:00:00'", from: "mariadb-new", to: "mysql|mariadb", reason: "Incorrect datetime value"},

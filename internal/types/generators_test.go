@@ -23,8 +23,8 @@ var generators = map[string]func(*rand.Rand) string{
 	"bn": bytes(4), "vbn": bytes(40), "tb": bytes(255), "bl": bytes(1000), "mb": bytes(1000), "lb": bytes(3000),
 	"en": one("'a'", "'B'", "'c d'", "'é'", "'x,y'"), "st": one("''", "'x'", "'y,z'", "'x,z'", "'x,y,z'"),
 	"js": func(r *rand.Rand) string { return "'" + strings.ReplaceAll(document(r, 4), `\`, `\\`) + "'" },
-	"uu": func(r *rand.Rand) string {
-		return fmt.Sprintf("'%08x-%04x-%04x-%04x-%012x'", r.Uint32(), r.IntN(1<<16), r.IntN(1<<16), r.IntN(1<<16), r.Int64N(1<<48))
+	"uu": func(r *rand.Rand) string { // of RFC 4122: MariaDB refuses some others
+		return fmt.Sprintf("'%08x-%04x-%d%03x-%x%03x-%012x'", r.Uint32(), r.IntN(1<<16), 1+r.IntN(7), r.IntN(1<<12), 8+r.IntN(4), r.IntN(1<<12), r.Int64N(1<<48))
 	},
 	"ip": address, "i4": func(r *rand.Rand) string {
 		return fmt.Sprintf("'%d.%d.%d.%d'", r.IntN(256), r.IntN(256), r.IntN(256), r.IntN(256))

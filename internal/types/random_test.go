@@ -224,7 +224,7 @@ func document(r *rand.Rand, depth int) string {
 	case n == 2:
 		return double(r)
 	case n == 3:
-		return fixed(5, 3, true)(r)[1:] + "e1"
+		return fmt.Sprintf("%d.%se%d", r.IntN(1000)-500, digits(r, 1+r.IntN(3)), r.IntN(9)-4)
 	case n < 6 || depth == 0:
 		return name()
 	}
