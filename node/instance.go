@@ -94,9 +94,10 @@ func (m *meetings) save(site clock.SiteID, x *met) error {
 func (m *meetings) session(site clock.SiteID, up bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	x := m.of(site)
-	x.crowded, x.greeted = up && x.greeted, false
+	m.of(site).session(up)
 }
+
+func (x *met) session(up bool) { x.crowded, x.greeted = up && x.greeted, false }
 
 // note is what to tell a peer.
 func (m *meetings) note(peer clock.SiteID) []byte {

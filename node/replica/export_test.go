@@ -83,3 +83,20 @@ func firstError(errs ...error) error {
 	}
 	return nil
 }
+
+// Left is what a store knows of the database's mark.
+type Left struct {
+	Known                 bool
+	Mark, Renewed, Staged merge.Mark
+	HasRenewed, HasStaged bool
+	Taken                 bool
+}
+
+// Judge says what a mark means.
+func (l Left) Judge(db merge.Mark) string {
+	in := left{
+		known: l.Known, mark: l.Mark, renewed: l.Renewed, hasRenewed: l.HasRenewed,
+		staged: l.Staged, hasStaged: l.HasStaged, taken: l.Taken,
+	}
+	return [...]string{"as left", "as staged", "as released", "set back", "store behind"}[in.judge(db)]
+}
