@@ -424,3 +424,66 @@ func TestSetBackRandom(t *testing.T) {
 		}
 	}
 }
+
+// A capture right after a restore logs nothing, before the site looks whether
+// its database is the one that it left.
+func TestNoCaptureFromBackup(t *testing.T) {
+	p, s, q := three(t, 5)
+	s.app(update("person", keyOf(2), "name", "pending"))
+	backup := s.db.Backup()
+	exchange(p, s, q)
+	p.app(update("person", keyOf(2), "name", "newer"))
+	exchange(p, s, q)
+	had := s.r.Log().Vector().Seq(s.id)
+	s.ok(s.r.Retry(t.Context())) // it has just looked
+	s.db.Restore(backup)
+	if _, err := s.r.Capture(t.Context()); !errors.Is(err, merge.ErrSetBack) {
+		t.Errorf("capture: %v", err)
+	}
+	if got := s.r.Log().Vector().Seq(s.id); got != had {
+		t.Errorf("%d old batches are in the log", got-had)
+	}
+}
+
+// Rows that were deleted since the backup go, also where every other site has
+// forgotten that they were; what applications wrote to them since brings them
+// back.
+func TestSetBackForgottenDeletes(t *testing.T) {
+	p, s, q := three(t, 12)
+	backup := s.db.Backup()
+	for n := 1; n <= 6; n++ {
+		p.app(remove("obs", keyOf(n)), remove("patient", patientKey(n)), remove("person", keyOf(n)))
+	}
+	exchange(p, s, q)
+	for _, at := range []*site{p, q} {
+		for _, table := range []string{"obs", "patient", "person"} {
+			prefix := append([]byte{'s', byte(len(table))}, table...)
+			b := &kv.Batch{}
+			s.ok(at.store.Scan(prefix, kv.After(prefix), func(k, _ []byte) bool {
+				b.Delete(slices.Clone(k))
+				return true
+			}))
+			s.ok(at.store.Write(b, true))
+		}
+		at.restart()
+	}
+	s.db.Restore(backup)
+	s.app(update("obs", keyOf(3), "value_text", "news"))
+	s.restart()
+	s.noticed()
+	s.recover(p)
+	exchange(p, s, q)
+	for _, at := range []*site{p, s, q} {
+		if n := at.db.Len("obs"); n != 7 {
+			t.Errorf("site %d has %d obs, want those of 6 patients and the one that was written to", at.id[0], n)
+		}
+		if got := at.show("obs", keyOf(3), "value_text"); got != "news" {
+			t.Errorf("site %d: %q", at.id[0], got)
+		}
+		for n := 1; n <= 6; n++ {
+			if got := at.show("person", keyOf(n), "name"); (n == 3) != (got != "no row") {
+				t.Errorf("site %d: person %d: %s", at.id[0], n, got)
+			}
+		}
+	}
+}
