@@ -1,8 +1,7 @@
 package clock
 
 import (
-	"cmp"
-	"encoding/binary"
+	"bytes"
 	"encoding/hex"
 	"fmt"
 )
@@ -17,11 +16,7 @@ func (id SiteID) IsZero() bool { return id == SiteID{} }
 
 // Compare orders site ids by their bytes: -1, 0 or +1.
 func (id SiteID) Compare(other SiteID) int {
-	a, b := binary.BigEndian.Uint64(id[:8]), binary.BigEndian.Uint64(other[:8])
-	if a == b {
-		a, b = binary.BigEndian.Uint64(id[8:]), binary.BigEndian.Uint64(other[8:])
-	}
-	return cmp.Compare(a, b)
+	return bytes.Compare(id[:], other[:])
 }
 
 // String returns the id as 32 hexadecimal digits.

@@ -12,27 +12,8 @@ import (
 	"baraza/node/replica"
 )
 
-// The engine's timing.
-const (
-	// pollInterval is how often the database is asked for local changes when
-	// there is nothing else to do.
-	pollInterval = 10 * time.Millisecond
-	// retryInterval is how often held and set-aside rows are tried again.
-	retryInterval = 5 * time.Second
-	// changeInterval is how long the tables are not read again after they were.
-	changeInterval = time.Second
-	// databaseBackoffMin and Max bound the wait before a database that failed
-	// is tried again.
-	databaseBackoffMin = 200 * time.Millisecond
-	databaseBackoffMax = 10 * time.Second
-	// retriesMax is how often in a row a transaction that the database asks to
-	// retry is tried before the engine backs off.
-	retriesMax = 20
-)
-
-// groupRowsFull is the row limit of an apply transaction; after a deadlock or
-// a lock wait smaller groups are tried.
-const groupRowsFull = 4000
+// changeInterval is how long the tables are not read again after they were.
+const changeInterval = time.Second
 
 // engine is the one goroutine that works on the database: it captures local
 // changes and applies remote ones in turn. Everything that needs the replica
@@ -57,11 +38,8 @@ type engine struct {
 	done     chan struct{}
 
 	pace       pace
-	limit      int
-	retries    int
-	backoff    time.Duration
-	unsettled  bool
-	lastRetry  time.Time
+	driver     replica.Driver
+	started    time.Time
 	lastChange time.Time
 	databaseUp atomic.Bool
 	lastError  atomic.Value // string
@@ -69,11 +47,24 @@ type engine struct {
 
 func newEngine(r *replica.Replica, log *slog.Logger) *engine {
 	e := &engine{
-		replica: r, log: log, limit: groupRowsFull,
+		replica: r, log: log, started: time.Now(),
 		wake: make(chan struct{}, 1), requests: make(chan func()), done: make(chan struct{}),
 		grown: func() {}, applied: func(replica.Result) {},
 		changed: func(context.Context) error { return nil },
 		recover: func(context.Context) (bool, error) { return false, nil }, look: func() {}, failed: func(error) {},
+	}
+	e.driver = replica.Driver{
+		Replica: r, Capture: e.capture,
+		Settled:  func() { e.grown() },
+		Captured: func(int) { e.grown() },
+		Applied: func(res replica.Result) {
+			if res.Local > 0 {
+				e.grown()
+			}
+			if res.Batches > 0 {
+				e.applied(res)
+			}
+		},
 	}
 	e.databaseUp.Store(true)
 	e.lastError.Store("")
@@ -148,77 +139,37 @@ func (e *engine) run(ctx context.Context) {
 
 // outcome says how long to wait before the next step.
 func (e *engine) outcome(worked bool, err error) time.Duration {
-	switch {
-	case err == nil:
-		if e.backoff > 0 {
+	if err == nil {
+		if e.driver.Worked() {
 			e.log.Info("the database works again")
-			e.backoff = 0
 			e.lastError.Store("")
 			e.databaseUp.Store(true)
 		}
 		if worked {
 			return 0
 		}
-		return pollInterval
-	case errors.Is(err, replica.ErrCaptureFirst):
+		return replica.PollInterval
+	}
+	if errors.Is(err, replica.ErrCaptureFirst) {
 		e.pace.due = time.Time{}
-		return 0
-	case errors.Is(err, merge.ErrRetry) && e.retries < retriesMax:
-		e.retries++
-		e.limit = max(e.limit/4, 1)
-		return time.Duration(e.retries) * time.Millisecond
 	}
-	if errors.Is(err, replica.ErrStoreBehind) {
-		e.failed(err)
+	wait, wrong := e.driver.Failed(err)
+	if wrong {
+		if e.lastError.Swap(err.Error()) != err.Error() {
+			e.log.Warn("cannot work on the database, trying again", "error", err, "again_in", wait)
+		}
+		e.databaseUp.Store(false)
 	}
-	e.unsettled = true
-	e.backoff = min(max(2*e.backoff, databaseBackoffMin), databaseBackoffMax)
-	if e.lastError.Swap(err.Error()) != err.Error() {
-		e.log.Warn("cannot work on the database, trying again", "error", err, "again_in", e.backoff)
-	}
-	e.databaseUp.Store(false)
-	return e.backoff
+	return wait
 }
 
-// step captures once and applies once. It reports whether there was anything
-// to do.
+// step captures once and applies once. It reports whether there is more to do.
 func (e *engine) step(ctx context.Context) (bool, error) {
-	if e.unsettled {
-		if err := e.replica.Settle(ctx); err != nil {
-			return false, err
-		}
-		e.unsettled = false
-		e.grown() // the step that failed may have logged something all the same
-	}
-	e.look()
-	if _, yes := e.replica.Recovering(); yes {
-		return e.recover(ctx)
-	}
-	n, err := e.capture(ctx)
-	if n > 0 { // logged, even where the database did not let go of its rows
-		e.grown()
-	}
+	more, err := e.driver.Step(ctx, time.Since(e.started))
 	if err != nil {
 		return e.adoptSchema(ctx, err)
 	}
-	res, err := e.replica.Apply(ctx, e.limit)
-	if err != nil {
-		return e.adoptSchema(ctx, err)
-	}
-	if res.Local > 0 {
-		e.grown()
-	}
-	if res.Batches > 0 {
-		e.retries, e.limit = 0, min(2*e.limit, groupRowsFull)
-		e.applied(res)
-	}
-	if time.Since(e.lastRetry) > retryInterval {
-		e.lastRetry = time.Now()
-		if err := e.retryRows(ctx); err != nil {
-			return e.adoptSchema(ctx, err)
-		}
-	}
-	return res.Batches > 0 || res.Woken > 0, nil
+	return more, nil
 }
 
 // capture captures if it is due.
@@ -243,12 +194,4 @@ func (e *engine) adoptSchema(ctx context.Context, err error) (bool, error) {
 	e.lastChange = time.Now()
 	err = e.changed(ctx)
 	return err == nil, err
-}
-
-func (e *engine) retryRows(ctx context.Context) error {
-	err := e.replica.Retry(ctx)
-	if errors.Is(err, merge.ErrRetry) {
-		return nil // next time
-	}
-	return err
 }

@@ -245,7 +245,7 @@ func ignoreCancel(ctx context.Context, err error) error {
 // startDatabase opens the database and the core, waiting as long as it takes
 // for a server that is away.
 func (n *Node) startDatabase(ctx context.Context) error {
-	for wait := databaseBackoffMin; ; wait = min(2*wait, databaseBackoffMax) {
+	for wait := replica.BackoffMin; ; wait = min(2*wait, replica.BackoffMax) {
 		err := n.tryDatabase(ctx)
 		var refused *RefusedError
 		if err == nil || errors.As(err, &refused) || errors.Is(err, replica.ErrStoreBehind) {

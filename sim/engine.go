@@ -2,38 +2,51 @@ package sim
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"baraza/gossip"
-	"baraza/merge"
 	"baraza/node/replica"
 )
 
-// The engine's timing, as in node.
+// How long things take.
 const (
-	pollInterval  = 10 * time.Millisecond
-	retryInterval = 5 * time.Second
-	failedBackoff = 200 * time.Millisecond
-	stepMin       = 500 * time.Microsecond
-	stepSpread    = 4 * time.Millisecond
-	groupRowsFull = 4000
+	stepMin    = 500 * time.Microsecond
+	stepSpread = 4 * time.Millisecond
 	// syncMin and syncSpread are how long the disk takes to sync.
 	syncMin, syncSpread = time.Millisecond, 10 * time.Millisecond
 )
 
 // engine is what captures and applies in turn. In production it polls; here it
-// is called when there is something to do, and every retryInterval.
+// is called when there is something to do, and every replica.RetryInterval.
 type engine struct {
-	at        time.Duration // of the next step
-	limit     int
-	unsettled bool
-	lastRetry time.Duration
+	at     time.Duration // of the next step
+	driver replica.Driver
 }
 
 func (s *Site) startEngine() {
-	s.engine = engine{at: never, limit: groupRowsFull, lastRetry: s.w.now}
+	s.engine = engine{at: never, driver: replica.Driver{
+		Replica: s.r,
+		Settled: s.grown,
+		Captured: func(n int) {
+			s.w.note("%s captures %d", s, n)
+			s.grown()
+		},
+		Applied: func(res replica.Result) {
+			s.w.note("%s applies %d changes of %d batches, %d local", s, res.Changes, res.Batches, res.Local)
+			s.w.fail(s.check())
+			if res.Local > 0 {
+				s.advanced()
+			}
+		},
+		Retried: func() { s.w.fail(s.check()) },
+	}}
 	s.nudge(0)
+}
+
+// grown is called when the own log has grown, or may have.
+func (s *Site) grown() {
+	s.w.fail(s.check())
+	s.advanced()
 }
 
 // nudge makes the engine work within a while.
@@ -54,77 +67,39 @@ func (s *Site) nudge(in time.Duration) {
 // committed tells that an application wrote: the next poll finds it.
 func (s *Site) committed() {
 	if s.up {
-		s.nudge(time.Duration(s.rnd.Int64N(int64(pollInterval))))
+		s.nudge(time.Duration(s.rnd.Int64N(int64(replica.PollInterval))))
 	}
 }
 
 // work does a step and plans the next.
 func (s *Site) work() {
-	worked, err := s.step()
+	d := &s.engine.driver
+	more, err := d.Step(context.Background(), s.w.now-s.booted)
 	s.stepped()
-	switch {
-	case errors.Is(err, replica.ErrCaptureFirst):
-		worked = true
-	case errors.Is(err, merge.ErrRetry) && !s.breaker.down:
-		s.engine.limit = max(s.engine.limit/4, 1)
-		worked = true
-	case err != nil:
-		if s.survived(err) {
-			s.engine.unsettled = true
-			s.nudge(failedBackoff)
+	if err == nil {
+		d.Worked()
+		if !s.survived(nil) || s.w.err != nil {
+			return
+		}
+		if more {
+			s.nudge(s.stepTakes())
+		} else {
+			s.nudge(replica.RetryInterval)
 		}
 		return
 	}
-	if !s.survived(nil) || s.w.err != nil {
-		return
+	wait, wrong := d.Failed(err)
+	if !wrong {
+		err = nil
 	}
-	if worked {
-		s.nudge(stepMin + time.Duration(s.rnd.Int64N(int64(stepSpread))))
-	} else {
-		s.nudge(retryInterval)
+	if s.survived(err) && s.w.err == nil {
+		s.nudge(wait + s.stepTakes())
 	}
 }
 
-// step captures once and applies once, as node's engine does.
-func (s *Site) step() (bool, error) {
-	ctx := context.Background()
-	if s.engine.unsettled {
-		if err := s.r.Settle(ctx); err != nil {
-			return false, err
-		}
-		s.engine.unsettled = false
-		s.w.fail(s.check())
-		s.advanced()
-	}
-	n, err := s.r.Capture(ctx)
-	if n > 0 {
-		s.w.note("%s captures %d", s, n)
-		s.w.fail(s.check())
-		s.advanced()
-	}
-	if err != nil {
-		return false, err
-	}
-	res, err := s.r.Apply(ctx, s.engine.limit)
-	if err != nil {
-		return false, err
-	}
-	if res.Batches > 0 || res.Local > 0 {
-		s.w.note("%s applies %d changes of %d batches, %d local", s, res.Changes, res.Batches, res.Local)
-		s.w.fail(s.check())
-		s.engine.limit = min(2*s.engine.limit, groupRowsFull)
-		if res.Local > 0 {
-			s.advanced()
-		}
-	}
-	if s.w.now-s.engine.lastRetry >= retryInterval {
-		s.engine.lastRetry = s.w.now
-		if err := s.r.Retry(ctx); err != nil && !errors.Is(err, merge.ErrRetry) {
-			return false, err
-		}
-		s.w.fail(s.check())
-	}
-	return n > 0 || res.Batches > 0 || res.Woken > 0, nil
+// stepTakes is how long a step takes.
+func (s *Site) stepTakes() time.Duration {
+	return stepMin + time.Duration(s.rnd.Int64N(int64(stepSpread)))
 }
 
 // arrival is a message of entries that waits to be stored.
