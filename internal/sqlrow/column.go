@@ -55,6 +55,11 @@ type Column struct {
 	// plain: CHAR, VARCHAR or TEXT.
 	plain   bool
 	charset string
+	// places, date and single are what Fits asks for: how many decimals the
+	// column keeps, no time of day, a FLOAT that is not rounded to decimals.
+	places int
+	date   bool
+	single bool
 }
 
 // NewColumn returns the reader and writer of a column.
@@ -64,7 +69,8 @@ func NewColumn(c *schema.Column) (Column, error) {
 		return Column{}, fmt.Errorf("column %s: the type %s is not known; exclude the table", c.Name, c.Type)
 	}
 	return Column{Name: c.Name, Expr: selectExpr(QuoteName(c.Name), k, c.Type), kind: k, fold: foldingOf(c.Collation),
-		stamp: c.Base == "timestamp", plain: strings.HasSuffix(c.Base, "char") || strings.HasSuffix(c.Base, "text"), charset: c.Charset}, nil
+		stamp: c.Base == "timestamp", plain: strings.HasSuffix(c.Base, "char") || strings.HasSuffix(c.Base, "text"), charset: c.Charset,
+		places: placesOf(c, k), date: c.Base == "date", single: k == kindFloat && !strings.Contains(c.Type, ",")}, nil
 }
 
 // selectExpr: the server prints a FLOAT with 6 digits and a DOUBLE(M,D) with D

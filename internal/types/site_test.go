@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,14 +34,48 @@ type site struct {
 	source *trigger.Source
 }
 
-// newSite makes the site with that turn. Its server's time zone is one in
-// which the clocks are put forward and back.
+// servers are those of the two turns, made when they are first asked for.
+var servers [2]*mariadb.Server
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	for _, s := range servers {
+		if s != nil {
+			s.Kill()
+			_ = os.RemoveAll(s.Dir())
+		}
+	}
+	os.Exit(code)
+}
+
+// serverOf returns the server of a turn. Its time zone is one in which the
+// clocks are put forward and back.
+func serverOf(t *testing.T, turn int) *mariadb.Server {
+	t.Helper()
+	if servers[turn] != nil {
+		return servers[turn]
+	}
+	if err := mariadb.Turn(turn).Installed(); err != nil {
+		t.Skip(err)
+	}
+	t.Setenv("TZ", []string{"Europe/Berlin", "America/New_York"}[turn])
+	dir, err := os.MkdirTemp("", "baraza-types-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	servers[turn], err = mariadb.Start(dir, mariadb.WithFlavour(mariadb.Turn(turn)),
+		mariadb.WithArgs("--max-allowed-packet=134217728", "--innodb-flush-log-at-trx-commit=2"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return servers[turn]
+}
+
+// newSite makes the site with that turn.
 func newSite(t *testing.T, turn int, ddl ...string) *site {
 	t.Helper()
-	t.Setenv("TZ", []string{"Europe/Berlin", "America/New_York"}[turn%2])
-	flavour := mariadb.Turn(turn)
-	server := mariadbtest.NewServer(t, mariadb.WithFlavour(flavour), mariadb.WithArgs("--max-allowed-packet=134217728"))
-	s := &site{T: t, name: fmt.Sprintf("site %d on %s", turn, flavour), server: server}
+	server := serverOf(t, turn)
+	s := &site{T: t, name: fmt.Sprintf("site %d on %s", turn, server.Flavour()), server: server}
 	raw := mariadbtest.NewOn(t, server, "app")
 	raw.Must(t, "SET GLOBAL sql_mode='ALLOW_INVALID_DATES'")
 	s.app = raw.DB

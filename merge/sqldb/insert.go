@@ -61,6 +61,7 @@ type inserting struct {
 // shape is the rows that have the same columns, as literals.
 type shape struct {
 	columns []string
+	cols    []*sqlrow.Column    // of each column
 	refs    []*schema.Reference // of each column; nil for a plain one
 	keys    []crdt.Key
 	text    []byte // the rows' tuples, one after another
@@ -181,7 +182,7 @@ func (in *inserting) shapes(rows []merge.Row, known knownReferences) *written {
 			at := slices.IndexFunc(w.shapes, func(s *shape) bool { return slices.Equal(s.columns, row.Columns) })
 			if at < 0 {
 				at = len(w.shapes)
-				w.shapes = append(w.shapes, &shape{columns: row.Columns, refs: referencesOf(in.t.Def, row.Columns)})
+				w.shapes = append(w.shapes, &shape{columns: row.Columns, cols: columnsOf(in.t, row.Columns), refs: referencesOf(in.t.Def, row.Columns)})
 			}
 			s = w.shapes[at]
 		}
@@ -222,7 +223,7 @@ func (in *inserting) tuple(s *shape, row merge.Row, known knownReferences) *merg
 			continue
 		}
 		var bad *merge.RowError
-		if s.text, bad = appendColumn(s.text, row.Key, s.columns[i], s.refs[i], v, known); bad != nil {
+		if s.text, bad = appendColumn(s.text, row.Key, s.columns[i], s.cols[i], s.refs[i], v, known); bad != nil {
 			return bad
 		}
 	}

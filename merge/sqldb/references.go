@@ -73,8 +73,18 @@ func referencesOf(def *schema.Table, columns []string) []*schema.Reference {
 	return refs
 }
 
-// appendColumn appends the literal of a portable value.
-func appendColumn(b []byte, row crdt.Key, column string, ref *schema.Reference, v crdt.Value, known knownReferences) ([]byte, *merge.RowError) {
+// columnsOf returns the columns with these names, nil for what is none.
+func columnsOf(t *sqlrow.Table, names []string) []*sqlrow.Column {
+	columns := make([]*sqlrow.Column, len(names))
+	for i, name := range names {
+		columns[i] = t.Column(name)
+	}
+	return columns
+}
+
+// appendColumn appends the literal of a portable value. Nothing is known of the
+// column's type where col is nil.
+func appendColumn(b []byte, row crdt.Key, column string, col *sqlrow.Column, ref *schema.Reference, v crdt.Value, known knownReferences) ([]byte, *merge.RowError) {
 	if key, isRef := v.Key(); isRef && ref != nil {
 		local, ok := known[column][key]
 		if !ok {
@@ -85,7 +95,13 @@ func appendColumn(b []byte, row crdt.Key, column string, ref *schema.Reference, 
 	} else if _, translated := known[column]; translated && !v.IsNull() {
 		return b, &merge.RowError{Key: row, Refusal: merge.RefusedValue, Detail: fmt.Sprintf("column %s needs a reference", column)}
 	}
-	b, err := sqlrow.AppendLiteral(b, v)
+	var err error
+	if col != nil {
+		err = col.Fits(v)
+	}
+	if err == nil {
+		b, err = sqlrow.AppendLiteral(b, v)
+	}
 	if err != nil {
 		return b, &merge.RowError{Key: row, Refusal: merge.RefusedValue, Detail: fmt.Sprintf("column %s: %v", column, err)}
 	}

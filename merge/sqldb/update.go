@@ -100,7 +100,7 @@ func (u *updating) statement(row merge.Row, known knownReferences, pkColumns []s
 		}
 		b = append(append(b, sqlrow.QuoteName(name)...), '=')
 		var bad *merge.RowError
-		if b, bad = appendColumn(b, row.Key, name, u.t.Def.Reference(name), row.Values[i], known); bad != nil {
+		if b, bad = appendColumn(b, row.Key, name, u.t.Column(name), u.t.Def.Reference(name), row.Values[i], known); bad != nil {
 			return bad
 		}
 	}
