@@ -221,10 +221,11 @@ func (p *Piece) applyRules(tp *tablePiece, w *work, states States) error {
 	stays := s != nil && s.Stays()
 	for _, c := range w.changes {
 		g := &p.groups[c.group]
-		if !c.ch.Delete && !stays && Settled(w.row, g.Settled) {
-			w.row = &crdt.Row{Lost: w.row.Lost}
+		ch := tp.here(c.ch)
+		if c.ch.Whole && Settled(w.row, g.Settled) {
+			ch = anew(w, ch, stays)
 		}
-		w.row.Apply(tp.here(c.ch), g.Origin, g.Context)
+		w.row.Apply(ch, g.Origin, g.Context)
 	}
 	// A dead row that is not in its table, and waits, was to come back.
 	w.revive = w.inTable == nil && !w.row.Exists && s != nil && s.Dead() && s.Place != InDatabase

@@ -109,6 +109,9 @@ func (w *network) serveState(ctx context.Context, conn *tls.Conn, peer clock.Sit
 	n.log.Info("a site is getting its first rows here", "site", n.name(peer))
 	err := bringup.Serve(ctx, conn, func() (view *replica.View, err error) {
 		err = n.engine.do(ctx, func() error {
+			if err := n.passOn(ctx, peer); err != nil {
+				return fmt.Errorf("pass its admission on: %w", err)
+			}
 			view, err = n.replica.OpenView(ctx, n.db.Scanner(n.model))
 			return err
 		})

@@ -33,6 +33,9 @@ type engine struct {
 	// changed is called when the tables are not those of the model any more.
 	changed func(context.Context) error
 
+	// tend drops what is not needed any more; more: it is to go on at once.
+	tend func(context.Context) (more bool, err error)
+
 	wake     chan struct{}
 	requests chan func()
 	done     chan struct{}
@@ -41,6 +44,7 @@ type engine struct {
 	driver     replica.Driver
 	started    time.Time
 	lastChange time.Time
+	lastTend   time.Time
 	databaseUp atomic.Bool
 	lastError  atomic.Value // string
 }
@@ -52,6 +56,7 @@ func newEngine(r *replica.Replica, log *slog.Logger) *engine {
 		grown: func() {}, applied: func(replica.Result) {},
 		changed: func(context.Context) error { return nil },
 		recover: func(context.Context) (bool, error) { return false, nil }, look: func() {}, failed: func(error) {},
+		tend:    func(context.Context) (bool, error) { return false, nil },
 	}
 	e.driver = replica.Driver{
 		Replica: r, Capture: e.capture,
@@ -168,6 +173,15 @@ func (e *engine) step(ctx context.Context) (bool, error) {
 	more, err := e.driver.Step(ctx, time.Since(e.started))
 	if err != nil {
 		return e.adoptSchema(ctx, err)
+	}
+	if time.Since(e.lastTend) > tendInterval {
+		goOn, err := e.tend(ctx)
+		if err != nil {
+			return false, err
+		}
+		if !goOn {
+			e.lastTend = time.Now()
+		}
 	}
 	return more, nil
 }

@@ -33,14 +33,19 @@ func (n *Node) publishAdmissions(ctx context.Context, admissions ...trust.Admiss
 	if len(admissions) == 0 {
 		return nil
 	}
+	rows := admissionRows(admissions...)
+	err := n.engine.do(ctx, func() error { return n.replica.WriteSystem(ctx, rows) })
+	n.grown()
+	return err
+}
+
+func admissionRows(admissions ...trust.Admission) []capture.Row {
 	now := time.Now()
 	var rows []capture.Row
 	for i := range admissions {
 		rows = append(rows, recordRow(membersTable, admissions[i].Site, admissions[i].Marshal(), now))
 	}
-	err := n.engine.do(ctx, func() error { return n.replica.WriteSystem(ctx, rows) })
-	n.grown()
-	return err
+	return rows
 }
 
 // publishExpulsion writes an expulsion into the log.
@@ -70,11 +75,16 @@ func (n *Node) readMembership() error {
 	n.addAdmissions(admissions)
 	err = n.systemRecords(expulsionsTable, func(b []byte) error {
 		e, err := trust.UnmarshalExpulsion(b)
-		if err == nil {
-			_, err = n.book.AddExpulsion(e)
+		if err != nil {
+			return err
+		}
+		news, err := n.book.AddExpulsion(e)
+		if news {
+			n.dropPeer(e.Site)
 		}
 		return err
 	})
+	n.tellMembers()
 	if err != nil {
 		return err
 	}
@@ -101,7 +111,12 @@ func (n *Node) addAdmissions(admissions []trust.Admission) {
 		}
 		admissions = rest
 	}
+	n.unbelieved = nil
 	for _, a := range admissions {
+		if n.book.Expelled(a.Site) {
+			continue
+		}
+		n.unbelieved = append(n.unbelieved, a.Site)
 		n.log.Warn("an admission is not believed here yet", "site", a.Name, "id", a.Site.Short())
 	}
 }

@@ -189,7 +189,6 @@ func (n *Node) dial(ctx context.Context, peer clock.SiteID, address, protocol st
 // dropPeer ends what there is with a site that is no member any more.
 func (n *Node) dropPeer(peer clock.SiteID) {
 	if hub := n.hub(); hub != nil {
-		hub.Disconnect(peer, errors.New("it was removed from the network"))
 		hub.Forget(peer)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"baraza/clock"
 	"baraza/node/config"
 	"baraza/node/replica"
 	"baraza/node/store"
@@ -65,6 +66,11 @@ type Node struct {
 	replica *replica.Replica
 	engine  *engine
 	net     *network
+
+	// Of the engine's goroutine: sites whose admission is not believed here yet,
+	// and when this site last looked whether it has to say what it has applied.
+	unbelieved  []clock.SiteID
+	publishedAt time.Time
 
 	phaseText   atomic.Pointer[string]
 	lastFigures atomic.Pointer[figures]
@@ -299,6 +305,7 @@ func (n *Node) tryDatabase(ctx context.Context) (err error) {
 	n.engine.changed = n.reloadTables
 	n.engine.applied = n.applied
 	n.engine.recover, n.engine.look, n.engine.failed = n.recover, n.watchOwn, n.fail
+	n.engine.tend = n.tend
 	return nil
 }
 

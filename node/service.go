@@ -55,6 +55,7 @@ func (s service) Status(ctx context.Context) (*admin.Status, error) {
 	st.PendingCapture, st.PendingApply = f.pendingCapture, f.PendingApply
 	st.Waiting, st.Held, st.SetAside, st.Conflicts = f.Waiting, f.Held, f.Aside, f.Conflicts
 	st.Tables = f.tables
+	n.stability(&f, st, time.Now())
 	st.ClockOffsetMS = n.clockOffset().Milliseconds()
 	if !fresh {
 		st.Alarms = append(st.Alarms, "the figures are some seconds old: the site is busy with a large transaction, or its database does not answer")
@@ -78,6 +79,7 @@ func (s service) Status(ctx context.Context) (*admin.Status, error) {
 type figures struct {
 	replica.Counts
 	pendingCapture uint64
+	stability      replica.Stability
 	tables         int
 	firstAside     string
 }
@@ -108,6 +110,9 @@ func (n *Node) figures(ctx context.Context) (f figures, fresh bool) {
 // count runs on the engine's goroutine.
 func (n *Node) count(ctx context.Context) (f figures, err error) {
 	if f.Counts, err = n.replica.Counts(); err != nil {
+		return f, err
+	}
+	if f.stability, err = n.replica.Stability(); err != nil {
 		return f, err
 	}
 	if rows, err := n.replica.NotPlacedRows(1); err == nil && len(rows) > 0 {

@@ -42,7 +42,7 @@ func (s *Site) checkBounds() error {
 		{"origins searched for the end of a batch", held.Scans, sites},
 		{"rows to be woken", held.Wake, len(s.oracle.rows)},
 		{"ranges of captured rows that are not released", held.Taken, s.db.Pending()},
-		{"interned names", held.Names, sites + columnCount},
+		{"interned names", held.Names, sites + columnCount + systemColumns},
 		{"origins in the protocol", gossip.Origins, sites},
 		{"peers in the protocol", gossip.Peers, len(s.links)},
 		{"subscriptions", gossip.Subscriptions, sites * len(s.links)},
@@ -69,9 +69,16 @@ var columnCount = func() (n int) {
 	return n
 }()
 
+// systemColumns are the columns of baraza's own tables.
+const systemColumns = 1
+
 // storeKeysPerRow is how many keys a store may have for a row: its state, and
 // places in indexes of rows that wait or are set aside.
 const storeKeysPerRow = 4
+
+// storeKeysPerSite is how many keys a store may have for a site: how far its log
+// goes and from where, what is applied of it, its context, its last word.
+const storeKeysPerSite = 6
 
 // checkStore: a store holds the log, and a bounded number of keys for each row
 // and each conflict, and for each site. Whatever is staged and forgotten shows
@@ -89,7 +96,7 @@ func (s *Site) checkStore() error {
 		values += len(r.facts) * (len(r.cells) + 1)
 	}
 	rows, sites := len(s.oracle.rows), len(s.w.Sites)
-	most := entries + storeKeysPerRow*rows + values + 4*sites + columnCount + 16
+	most := entries + storeKeysPerRow*rows + values + storeKeysPerSite*sites + columnCount + 16
 	if keys > most {
 		return fmt.Errorf("the store of %s has %d keys; of %d log entries, %d rows and %d values it may have %d", s, keys, entries, rows, values, most)
 	}

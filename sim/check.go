@@ -106,6 +106,10 @@ func (w *World) Settle(patience time.Duration) error {
 			return err
 		}
 		if w.settled() {
+			if err := w.tidy(); err != nil {
+				w.fail(err)
+				return w.err
+			}
 			w.fail(w.checkSettled())
 			return w.err
 		}

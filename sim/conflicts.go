@@ -108,7 +108,10 @@ func (r *oracleRow) lostDelete(exists bool) []crdt.Loss {
 		return nil
 	}
 	for i := range r.facts {
-		if r.facts[i].Prior.Deleted == r.deleted {
+		f := &r.facts[i]
+		// Whoever had seen the delete inserts over it knowingly, also where it
+		// was settled and the tombstone is gone (merge.Settled).
+		if f.Prior.Deleted == r.deleted || f.Whole && r.deleted.Less(f.at) && f.seen.Covers(r.deleted) {
 			return nil
 		}
 	}

@@ -21,10 +21,13 @@ const (
 type engine struct {
 	at     time.Duration // of the next step
 	driver replica.Driver
+	// lastTend and lastWord are when the site last dropped what it could, and
+	// said what it has applied.
+	lastTend, lastWord time.Duration
 }
 
 func (s *Site) startEngine() {
-	s.engine = engine{at: never, driver: replica.Driver{
+	s.engine = engine{at: never, lastTend: s.w.now, lastWord: s.w.now, driver: replica.Driver{
 		Replica: s.r,
 		Settled: s.grown,
 		Captured: func(n int) {
@@ -75,6 +78,11 @@ func (s *Site) committed() {
 func (s *Site) work() {
 	d := &s.engine.driver
 	more, err := d.Step(context.Background(), s.w.now-s.booted)
+	if err == nil {
+		var goOn bool
+		goOn, err = s.tend()
+		more = more || goOn
+	}
 	s.stepped()
 	if err == nil {
 		d.Worked()

@@ -135,6 +135,9 @@ func (s *Site) foldOrigin(origin *Site, upTo uint64, floor clock.Timestamp) erro
 				return err
 			}
 			for i := range e.Changes {
+				if merge.IsSystem(e.Changes[i].Table) {
+					continue
+				}
 				s.oracle.apply(origin.id, &e.Changes[i], e.seen)
 				s.watch.behind[merge.RowID{Table: e.Changes[i].Table, Key: e.Changes[i].Key}] = true
 			}

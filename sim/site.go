@@ -109,6 +109,7 @@ func (s *Site) boot() error {
 	s.life++
 	s.troubled = s.w.now
 	s.up, s.booted, s.r, s.wakeAt = true, s.w.now, r, never
+	s.setMembers()
 	s.p = gossip.New(gossip.Config{Site: s.id}, r.Log().Vector())
 	s.storer = storer{}
 	s.startEngine()

@@ -34,6 +34,9 @@ type Options struct {
 	Observer Observer
 	// Checks says how much is checked.
 	Checks Checks
+	// Publish is how often a site says what it has applied, so that logs can be
+	// shortened; 0 is never.
+	Publish time.Duration
 	// Trace takes one line per event; nil for none.
 	Trace func(line string)
 }

@@ -1,12 +1,16 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
 	"io"
+	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"baraza/node/admin"
 )
@@ -69,12 +73,18 @@ func short(id string) string { return id[:min(len(id), 8)] }
 
 func newPeersForget() *cobra.Command {
 	var dir string
+	var yes bool
 	cmd := &cobra.Command{
 		Use:   "forget SITE",
 		Short: "Remove a site from the network",
 		Long: `Remove a site, by its name or id, from the network. No member talks to it from
-then on, and nothing is kept for it. To come back it must join anew.`,
-		Example: "  baraza peers forget --data /var/lib/baraza Nairobi",
+then on, and nothing is kept for it: what it wrote and has sent to nobody stays
+with it. To come back it must join anew.
+
+On a terminal it asks first. Scripts are not asked; --yes says so anywhere.
+It ends with 0 when the site is removed, 1 when there is no such member or the
+answer was no, 2 when this site could not be asked.`,
+		Example: "  baraza peers forget --data /var/lib/baraza Nairobi\n  baraza peers forget --data /var/lib/baraza --yes Nairobi",
 		Args:    oneArg("the name or id of a SITE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := client(cmd, &dir)
@@ -82,6 +92,11 @@ then on, and nothing is kept for it. To come back it must join anew.`,
 				return err
 			}
 			defer c.Close()
+			if !yes && onTerminal(cmd.InOrStdin()) {
+				if err := confirm(cmd, args[0]); err != nil {
+					return err
+				}
+			}
 			if err := c.Forget(cmd.Context(), admin.ForgetRequest{Site: args[0]}); err != nil {
 				return err
 			}
@@ -90,5 +105,25 @@ then on, and nothing is kept for it. To come back it must join anew.`,
 		},
 	}
 	dataFlag(cmd, &dir)
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	return cmd
+}
+
+// onTerminal reports whether someone can answer.
+func onTerminal(in io.Reader) bool {
+	f, is := in.(*os.File)
+	return is && term.IsTerminal(int(f.Fd()))
+}
+
+// confirm asks for the name of the site once more.
+func confirm(cmd *cobra.Command, site string) error {
+	fmt.Fprintf(cmd.ErrOrStderr(), "What %s has written and sent to nobody stays with it. Type its name to remove it: ", site)
+	line, err := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
+	if err != nil && line == "" {
+		return admin.Nof("nothing was removed: no answer")
+	}
+	if strings.TrimSpace(line) != site {
+		return admin.Nof("nothing was removed: %q is not %q", strings.TrimSpace(line), site)
+	}
+	return nil
 }

@@ -52,6 +52,7 @@ func printStatus(w io.Writer, s *admin.Status, now time.Time) {
 	fmt.Fprintf(w, "pending   %d to capture, %d to apply\n", s.PendingCapture, s.PendingApply)
 	fmt.Fprintf(w, "rows      %d waiting, %d held, %d set aside\n", s.Waiting, s.Held, s.SetAside)
 	fmt.Fprintf(w, "conflicts %d\n", s.Conflicts)
+	printLog(w, &s.Log, now)
 	for _, alarm := range s.Alarms {
 		fmt.Fprintf(w, "ALARM     %s\n", alarm)
 	}
@@ -69,4 +70,36 @@ func clockText(offsetMS int64, peers int) string {
 		return fmt.Sprintf("%v behind the peers'", time.Duration(offsetMS)*time.Millisecond)
 	}
 	return fmt.Sprintf("%v ahead of the peers'", time.Duration(-offsetMS)*time.Millisecond)
+}
+
+// printLog says what is kept, and for whom.
+func printLog(w io.Writer, l *admin.Log, now time.Time) {
+	fmt.Fprintf(w, "log       %d entries, %d not known to be everywhere; store %s\n", l.Entries, l.Unstable, bytesText(l.StoreBytes))
+	if len(l.HeldBy) == 0 || l.Unstable == 0 {
+		return
+	}
+	h := &l.HeldBy[0]
+	others := ""
+	if more := len(l.HeldBy) - 1; more > 0 {
+		others = fmt.Sprintf(", and %d more", more)
+	}
+	name := cut(h.Site, holderNameMax)
+	switch {
+	case h.Forgotten:
+		fmt.Fprintf(w, "kept for  %s, forgotten; some have not heard it%s\n", name, others)
+	case h.Since == nil:
+		fmt.Fprintf(w, "kept for  %s, which has never said what it has%s\n", name, others)
+	default:
+		fmt.Fprintf(w, "kept for  %s, which said what it has %s%s\n", name, ago(h.Since, now), others)
+	}
+}
+
+// holderNameMax is how many characters of a name the line has room for.
+const holderNameMax = 20
+
+func bytesText(n int64) string {
+	if n < 10<<20 {
+		return fmt.Sprintf("%d KiB", n>>10)
+	}
+	return fmt.Sprintf("%d MiB", n>>20)
 }

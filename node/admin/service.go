@@ -54,8 +54,37 @@ type Status struct {
 	Capture       string `json:"capture"`
 	Database      string `json:"database"`
 	Tables        int    `json:"tables"`
+	Log           Log    `json:"log"`
 	// Alarms are what an administrator should act on, one line each.
 	Alarms []string `json:"alarms"`
+}
+
+// Log is what a site keeps until every member has it.
+type Log struct {
+	// Entries are in the log; Unstable of what this site has applied has not
+	// been applied by every member, as far as known.
+	Entries  uint64 `json:"entries"`
+	Unstable uint64 `json:"unstable"`
+	// Tombstones are deleted rows that were remembered when they were last
+	// counted.
+	Tombstones int `json:"tombstones"`
+	// StoreBytes is what the store takes on the disk.
+	StoreBytes int64 `json:"store_bytes"`
+	// HeldBy are the sites for which something is kept, the one that has said
+	// nothing for longest first.
+	HeldBy []Holder `json:"held_by"`
+}
+
+// Holder is a site for which something is kept.
+type Holder struct {
+	Site string `json:"site"`
+	ID   string `json:"id"`
+	// Behind counts the log entries that it has not said it has applied.
+	Behind uint64 `json:"behind"`
+	// Since is when it last said what it has applied; null for never.
+	Since *time.Time `json:"since"`
+	// Forgotten: it was removed, and not all members have confirmed that yet.
+	Forgotten bool `json:"forgotten,omitempty"`
 }
 
 // States of a peer.

@@ -239,6 +239,9 @@ func (s *site) lines() []string {
 func (s *site) conflicts() ([]string, error) {
 	var lines []string
 	err := s.r.Conflicts(func(c replica.Conflict) bool {
+		if merge.IsSystem(c.ID.Table) {
+			panic("a conflict of a row that only its site writes")
+		}
 		lines = append(lines, fmt.Sprintf("%s %s.%s %s of %s lost to %s %s delete %v", c.ID.Table, shortKey(c.ID.Key), c.Column, c.Value, c.Stamp, c.Winner, c.WinnerValue, c.WinnerDelete))
 		return true
 	})

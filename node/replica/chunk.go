@@ -21,6 +21,9 @@ type Item struct {
 	Key crdt.Key
 	// Same: the receiver has the same values; only the state travels.
 	Same bool
+	// Settled: it is a tombstone that an insert takes no notice of
+	// (merge.Settled).
+	Settled bool
 	// Columns and Values are the whole row; of a deleted row what its
 	// tombstone keeps.
 	Columns []string
@@ -80,6 +83,7 @@ type wireExtra struct {
 	KnownRow   bool
 	KnownCells []string
 	Lost       []crdt.Loss
+	Settled    bool
 }
 
 var errChunk = errors.New("the rows that a member sent are damaged")
@@ -93,8 +97,8 @@ func (c *Chunk) Encode() ([]byte, error) {
 		e.Changes[i] = crdt.Change{
 			Table: c.Table, Key: it.Key, Whole: !it.Same, Columns: it.Columns, Values: it.Values, Prior: it.Stamps,
 		}
-		if it.KnownRow || len(it.KnownCells) > 0 || len(it.Lost) > 0 {
-			w.Extras = append(w.Extras, wireExtra{i, it.KnownRow, it.KnownCells, it.Lost})
+		if it.KnownRow || len(it.KnownCells) > 0 || len(it.Lost) > 0 || it.Settled {
+			w.Extras = append(w.Extras, wireExtra{i, it.KnownRow, it.KnownCells, it.Lost, it.Settled})
 		}
 	}
 	w.Entry = e.Encode()
@@ -128,7 +132,7 @@ func DecodeChunk(b []byte) (*Chunk, error) {
 			return nil, errChunk
 		}
 		it := &c.Items[x.Item]
-		it.KnownRow, it.KnownCells, it.Lost = x.KnownRow, x.KnownCells, x.Lost
+		it.KnownRow, it.KnownCells, it.Lost, it.Settled = x.KnownRow, x.KnownCells, x.Lost, x.Settled
 	}
 	return c, nil
 }

@@ -18,6 +18,7 @@ const (
 	keyAside   = 'a' // table, key of a row that is held or set aside -> place
 	keyName    = 'd' // number -> interned name
 	keyTaken   = 'b' // table, key of a row taken over in a bring-up -> takeover
+	keyLeft    = 'k' // table, key of a tombstone whose row stayed in its table for a while (R4) -> what must be settled before it goes
 	keyMeta    = 'm' // see meta...
 	keyHistory = 'h' // own seq -> the log rows that were taken for that batch
 	keyStaged  = 'i' // the staging area: any key of the above -> staged write

@@ -170,7 +170,9 @@ func (l *local) row(row *capture.Row) error {
 		if row.Delete {
 			return l.deletedAgain(id, s)
 		}
-		s = l.settled(s)
+		if len(row.Columns) == l.r.shipped[row.Table] {
+			s = l.settled(s)
+		}
 	}
 	ch := crdt.Change{Table: row.Table, Key: row.Key, Delete: row.Delete, Time: l.stamp(row)}
 	if !row.Delete {
@@ -200,7 +202,7 @@ func (l *local) deletedAgain(id merge.RowID, s *merge.State) error {
 	return l.t.Put(id, s, losses)
 }
 
-// settled returns the state of a deleted row that an application writes anew:
+// settled returns the state of a deleted row that an application inserts again:
 // nothing but its conflicts when all sites treat the tombstone so, as this one
 // has told them (merge.Settled).
 func (l *local) settled(s *merge.State) *merge.State {
@@ -245,14 +247,18 @@ func (l *local) priorOf(id merge.RowID, s *merge.State, ch *crdt.Change) crdt.St
 		return crdt.Stamps{Deleted: tombstone}
 	}
 	p := crdt.Stamps{Row: s.Row}
+	unseen := s.Columns
+	if merge.IsSystem(id.Table) {
+		unseen = nil // such rows are nowhere else
+	}
 	for _, c := range s.Cells {
-		if slices.Contains(ch.Columns, c.Column) && !slices.Contains(s.Columns, c.Column) {
+		if slices.Contains(ch.Columns, c.Column) && !slices.Contains(unseen, c.Column) {
 			p.Cells = append(p.Cells, c)
 		}
 	}
 	// What waits with the state was not in the table, so the application has
 	// not seen it.
-	for _, c := range s.Columns {
+	for _, c := range unseen {
 		if slices.Contains(ch.Columns, c) {
 			p.Cells = append(p.Cells, crdt.CellStamp{Column: c})
 		}

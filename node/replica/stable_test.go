@@ -159,12 +159,12 @@ func (s *site) checkDropped(before map[merge.RowID]*merge.State) error {
 			}
 		}
 	}
-	after, err := s.tombstones()
-	if err != nil {
+	after := map[merge.RowID]bool{}
+	if err := s.r.EachState(func(id merge.RowID, _ *merge.State) { after[id] = true }); err != nil {
 		return err
 	}
 	for id, st := range before {
-		if _, kept := after[id]; kept {
+		if after[id] {
 			continue
 		}
 		if st.Place != merge.InDatabase || st.HasLoss {

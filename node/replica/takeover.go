@@ -73,7 +73,7 @@ func (r *Replica) StartBringUp(ctx context.Context, h *Header) (*BringUp, error)
 
 // dropStates forgets all row states.
 func (r *Replica) dropStates() error {
-	for _, kind := range []byte{keyState, keyLoss, keyWaiting, keyAside} {
+	for _, kind := range []byte{keyState, keyLoss, keyWaiting, keyAside, keyLeft} {
 		if err := dropKeys(r.cfg.Store, kind); err != nil {
 			return err
 		}
@@ -342,21 +342,18 @@ func (b *BringUp) row(t *txn, id merge.RowID, it *Item, mine *merge.Row, pending
 		before = &takeover{} // this site had nothing of its own
 	}
 	row := it.row()
-	settled := b.header.Settled
-	if b.again {
-		settled = b.r.settledOf(b.r.cfg.Self) // as of what was said before
-	}
-	if merge.Settled(row, settled) {
-		row = &crdt.Row{Lost: row.Lost} // a row of this site's own, if it has one
+	if it.Settled && mine != nil && !b.again {
+		row = &crdt.Row{Lost: row.Lost} // a row of this site's own
 	}
 	var own merge.Row // none is news after a restore
 	if !b.again {
-		if own, err = ownValues(row, mine, pending, before); err != nil {
+		if own, err = ownValues(row, mine, pending, before, it.Settled); err != nil {
 			return nil, err
 		}
 	}
 	k := &takeover{}
 	if changes := ownChanges(id, row, own); len(changes) > 0 {
+		changes[0].Whole = it.Settled && pending == nil
 		for i := range changes {
 			row.Apply(&changes[i], b.r.cfg.Self, nil)
 		}
@@ -381,8 +378,9 @@ func (b *BringUp) row(t *txn, id merge.RowID, it *Item, mine *merge.Row, pending
 // ownValues returns the values that this site had before anyone shipped it
 // anything and that are not the member's. Of a column that an application
 // wrote since, that value is gone. A row that an earlier attempt took over
-// holds that attempt's values; what was here before is remembered.
-func ownValues(row *crdt.Row, mine *merge.Row, pending *localWrites, before *takeover) (own merge.Row, err error) {
+// holds that attempt's values; what was here before is remembered. all: the
+// member has no row to compare with.
+func ownValues(row *crdt.Row, mine *merge.Row, pending *localWrites, before *takeover, all bool) (own merge.Row, err error) {
 	var had merge.Row
 	switch {
 	case before != nil:
@@ -396,7 +394,7 @@ func ownValues(row *crdt.Row, mine *merge.Row, pending *localWrites, before *tak
 	}
 	for i, c := range had.Columns {
 		v, _ := row.Value(c)
-		if crdt.Same(v, had.Values[i]) || pending != nil && (pending.deleted || slices.Contains(pending.columns, c)) {
+		if !all && crdt.Same(v, had.Values[i]) || pending != nil && (pending.deleted || slices.Contains(pending.columns, c)) {
 			continue
 		}
 		own.Columns, own.Values = append(own.Columns, c), append(own.Values, had.Values[i])

@@ -84,6 +84,13 @@ type tombs struct {
 	at []byte
 	// through is the settled vector of the pass that is under way, or was last.
 	through clock.VersionVector
+	// seen was settled once, when seenWith was applied here. What it covers may go
+	// when seenWith is settled too (tombstone.go).
+	seen, seenWith clock.VersionVector
+	// now was settled when the pass began.
+	now clock.VersionVector
+	// again: the pass found rows that may go as soon as now says so.
+	again bool
 	// fresh: rows were deleted since the pass began; kept are those that it
 	// left, counted so far in counted.
 	fresh         bool
@@ -115,19 +122,12 @@ func (r *Replica) dropVector() (clock.VersionVector, error) {
 	return slices.DeleteFunc(least, func(e clock.Entry) bool { return e.Seq == 0 }), nil
 }
 
-// dropTombstones looks at the next row states. A pass begins when more is
-// settled, and rows were deleted since the pass before or some were left by it.
+// dropTombstones looks at the next row states.
 func (r *Replica) dropTombstones(limit int) (more bool, err error) {
 	if r.tombs.at == nil {
-		v, err := r.dropVector()
-		if err != nil || len(v) == 0 || r.tombs.through.Includes(v) {
+		if begins, err := r.beginPass(); err != nil || !begins {
 			return false, err
 		}
-		if r.tombs.kept == 0 && !r.tombs.fresh {
-			r.tombs.through = v
-			return false, nil
-		}
-		r.tombs = tombs{at: []byte{keyState}, through: v, kept: r.tombs.kept}
 	}
 	looked := 0
 	next := []byte(nil)
@@ -151,49 +151,29 @@ func (r *Replica) dropTombstones(limit int) (more bool, err error) {
 	r.tombs.at = next
 	if next == nil {
 		r.tombs.kept, r.tombs.counted = r.tombs.counted, 0
+		err = r.dropLeft()
 	}
-	return next != nil, nil
+	return next != nil, err
 }
 
-// dropDead drops those of the rows that may go.
-func (r *Replica) dropDead(ids []merge.RowID) error {
-	b := &kv.Batch{}
-	for _, id := range ids {
-		needed, err := r.waitedFor(id)
-		if err != nil {
-			return err
-		}
-		raw, err := r.cfg.Store.Get(rowKey(keyState, id))
-		if err != nil {
-			return err
-		}
-		s, err := r.names.decodeState(raw)
-		if err != nil {
-			return fmt.Errorf("table %s, key %s: %w", id.Table, id.Key, err)
-		}
-		if !s.Dead() {
-			continue
-		}
-		table := r.cfg.Model.Tables[id.Table]
-		if needed || !s.Droppable(r.tombs.through, table == nil || !table.Replicated) {
-			r.tombs.counted++
-			continue
-		}
-		b.Delete(rowKey(keyState, id))
-		if s.Place == merge.Aside {
-			b.Delete(rowKey(keyAside, id))
-		}
+// beginPass begins to look for tombstones, if more of them can go: rows were
+// deleted since the pass before or some were left by it, and more is settled.
+func (r *Replica) beginPass() (bool, error) {
+	v, err := r.dropVector()
+	if err != nil || len(v) == 0 {
+		return false, err
 	}
-	if b.Empty() {
-		return nil
+	t := &r.tombs
+	if t.through.Includes(t.seen) {
+		t.seen, t.seenWith = v, r.contents()
 	}
-	return r.cfg.Store.Write(b, false)
-}
-
-// waitedFor reports whether some row is not in its place because of this one:
-// R4 asks whether it was deleted or never came.
-func (r *Replica) waitedFor(id merge.RowID) (any bool, err error) {
-	prefix := rowKey(keyWaiting, id)
-	err = r.cfg.Store.Scan(prefix, kv.After(prefix), func(_, _ []byte) bool { any = true; return false })
-	return any, err
+	if t.through.Includes(t.seen) && !t.again || !v.Includes(t.seenWith) {
+		return false, nil
+	}
+	t.through, t.now, t.again = t.seen, v, false
+	if t.kept == 0 && !t.fresh {
+		return false, nil
+	}
+	t.at, t.fresh = []byte{keyState}, false
+	return true, nil
 }

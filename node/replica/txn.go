@@ -7,6 +7,7 @@ import (
 	"baraza/crdt"
 	"baraza/internal/kv"
 	"baraza/merge"
+	"baraza/schema"
 )
 
 // txn is the store's side of one capture or apply step: it collects what the
@@ -20,6 +21,7 @@ type txn struct {
 	// bytes is about what rows and raw hold.
 	bytes  int
 	limits *limits
+	model  *schema.Model
 	// deaths, when not nil, is told of deleted rows.
 	deaths *bool
 	// spilled: some writes are in the staging area already, because the step
@@ -44,7 +46,7 @@ type txnRow struct {
 type rawWrite struct{ key, value []byte }
 
 func (r *Replica) newTxn() *txn {
-	return &txn{store: r.cfg.Store, names: r.names, limits: &r.limits, deaths: &r.tombs.fresh, rows: map[merge.RowID]*txnRow{}, raw: map[string]rawWrite{}}
+	return &txn{store: r.cfg.Store, names: r.names, limits: &r.limits, model: r.cfg.Model, deaths: &r.tombs.fresh, rows: map[merge.RowID]*txnRow{}, raw: map[string]rawWrite{}}
 }
 
 // get reads a key as the step has it.
@@ -166,8 +168,14 @@ func (t *txn) indexPlace(id merge.RowID, before, after *merge.State) {
 			t.set(rowKey(keyAside, id), nil)
 		}
 	}
+	if before != nil && before.Dead() {
+		t.indexLeft(id, before, after)
+	}
 	if after == nil {
 		return
+	}
+	if before == nil && after.Dead() {
+		t.indexBrief(id, after)
 	}
 	if after.Dead() && t.deaths != nil {
 		*t.deaths = true

@@ -294,14 +294,17 @@ func (v *View) notPlaced(table string) (map[crdt.Key]bool, error) {
 
 func (v *View) sendStates(table string, which func(crdt.Key, *merge.State) bool, out *sender) error {
 	return v.eachState(table, func(key crdt.Key, s *merge.State) error {
+		id := merge.RowID{Table: table, Key: key}
 		if !which(key, s) {
 			return nil
 		}
-		losses, err := v.losses(merge.RowID{Table: table, Key: key}, s)
+		losses, err := v.losses(id, s)
 		if err != nil {
 			return err
 		}
-		return out.add(newItem(key, merge.Logical(nil, s, losses)))
+		it := newItem(key, merge.Logical(nil, s, losses))
+		it.Settled = s.Settled(v.header.Settled)
+		return out.add(it)
 	})
 }
 

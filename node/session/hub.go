@@ -65,6 +65,10 @@ type Hub struct {
 	traffic  map[clock.SiteID]*traffic
 	wakeAt   time.Duration
 	closed   bool
+	// forgotten are peers that were removed from the network.
+	forgotten map[clock.SiteID]bool
+
+	storing sync.Mutex // held while arrivals are stored
 }
 
 // NewHub returns a running hub. Close ends it.
@@ -84,7 +88,7 @@ func NewHub(cfg Config, log Log) *Hub {
 	}
 	h := &Hub{
 		cfg: cfg, log: log, started: time.Now(), done: make(chan struct{}), rearm: make(chan struct{}, 1),
-		protocol: gossip.New(cfg.Gossip, log.Vector()), traffic: map[clock.SiteID]*traffic{},
+		protocol: gossip.New(cfg.Gossip, log.Vector()), traffic: map[clock.SiteID]*traffic{}, forgotten: map[clock.SiteID]bool{},
 	}
 	h.storer.more = make(chan struct{}, 1)
 	h.running.Go(h.tick)
@@ -159,6 +163,7 @@ func (h *Hub) add(conn net.Conn, peer clock.SiteID, dialled bool) (*Session, err
 	if err := h.protocol.Up(peer, h.now()); err != nil {
 		return nil, err
 	}
+	delete(h.forgotten, peer)
 	i, _ = h.find(peer)
 	h.sessions = slices.Insert(h.sessions, i, s)
 	h.stir()
@@ -221,18 +226,25 @@ func (h *Hub) Disconnect(peer clock.SiteID, why error) {
 	}
 }
 
-// Forget drops what is known of a peer that is gone for good.
+// Forget drops what is known of a peer that is gone for good. On return nothing
+// that the peer sent will be stored any more, unless Add lets it in again.
 func (h *Hub) Forget(peer clock.SiteID) {
-	h.Disconnect(peer, errors.New("the peer was forgotten"))
 	h.mu.Lock()
-	defer h.mu.Unlock()
+	h.forgotten[peer] = true
 	if i, ok := h.find(peer); ok {
+		go h.sessions[i].end(errForgotten) // closing may wait for the line
 		h.protocol.Down(peer, h.now())
 		h.sessions = slices.Delete(h.sessions, i, i+1)
 	}
 	h.protocol.Forget(peer)
 	delete(h.traffic, peer)
+	h.stir()
+	h.mu.Unlock()
+	h.storing.Lock() // what is being stored is stored now
+	defer h.storing.Unlock()
 }
+
+var errForgotten = errors.New("the peer was removed from the network")
 
 // job is what a writer is to do next: a control message, entries, or nothing.
 type job struct {

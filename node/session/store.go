@@ -69,6 +69,8 @@ func (h *Hub) storeAll() {
 // storeGroup passes arrivals through the protocol and appends what is new, one
 // origin at a time. An origin that cannot be stored does not stop the others.
 func (h *Hub) storeGroup(group []arrival) {
+	h.storing.Lock()
+	defer h.storing.Unlock()
 	runs := h.accept(group)
 	if len(runs) == 0 {
 		return
@@ -101,6 +103,9 @@ func (h *Hub) accept(group []arrival) []gossip.Entries {
 	defer h.mu.Unlock()
 	var runs []gossip.Entries
 	for _, a := range group {
+		if h.forgotten[a.from.peer] {
+			continue
+		}
 		e, err := h.protocol.Handle(a.from.peer, a.Entries, h.now())
 		if err != nil {
 			go a.from.end(err)
