@@ -56,7 +56,7 @@ func newEngine(r *replica.Replica, log *slog.Logger) *engine {
 		grown: func() {}, applied: func(replica.Result) {},
 		changed: func(context.Context) error { return nil },
 		recover: func(context.Context) (bool, error) { return false, nil }, look: func() {}, failed: func(error) {},
-		tend:    func(context.Context) (bool, error) { return false, nil },
+		tend: func(context.Context) (bool, error) { return false, nil },
 	}
 	e.driver = replica.Driver{
 		Replica: r, Capture: e.capture,
