@@ -60,6 +60,28 @@ func (m *machine) MaybeError(op errorfs.Op) error {
 func (m *machine) pull(at string) {
 	m.left, m.at, m.safe = 0, at, m.safeNow
 	m.cut = m.disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: m.rng.IntN(5) * 25, RNG: m.rng})
+	if outOfOrder(m.cut) {
+		m.cut = m.disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: m.rng})
+	}
+}
+
+// outOfOrder tells a disk that kept a name in a directory and lost one that was
+// made before it, which file systems with a journal do not do. Pebble relies on
+// that in one place: between making a new manifest with the marker that names
+// it, and the sync of their directory.
+func outOfOrder(disk *vfs.MemFS) bool {
+	names, err := disk.List("s")
+	if err != nil {
+		return false // there is nothing yet
+	}
+	slices.Sort(names)
+	for _, name := range slices.Backward(names) {
+		if rest, ok := strings.CutPrefix(name, "marker.manifest."); ok {
+			_, manifest, _ := strings.Cut(rest, ".")
+			return !slices.Contains(names, manifest)
+		}
+	}
+	return false
 }
 
 func (m *machine) promise(batches int) {
@@ -168,7 +190,7 @@ func kindOf(at string) string {
 // batch's operations one by one ("is not what they make").
 func TestCrashAtAnyStep(t *testing.T) {
 	const (
-		seeds = 6
+		seeds = 3
 		cuts  = 60
 	)
 	for n := range uint64(seeds) {
@@ -189,7 +211,7 @@ func crashAtAnyStep(t *testing.T, seed uint64, cuts int) error {
 		m.plan(1 + rng.IntN(400))
 		s, err := store.OpenSmall(store.Options{Dir: "s", FS: errorfs.Wrap(m.disk, m), Fatal: func(err error) { panic(err) }})
 		if err != nil {
-			return err
+			return fmt.Errorf("after a cut at %s: %w", at, err)
 		}
 		have, err := past.match(s)
 		if err != nil {
