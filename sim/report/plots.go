@@ -247,6 +247,18 @@ type bar struct {
 
 const barHeight, barGap = 18, 8
 
+// charWidth is about how wide a character of a figure is, in pixels.
+const charWidth = 6.6
+
+// shorten cuts the middle out of a text that is longer than there is room for.
+func shorten(s string, room int) string {
+	r := []rune(s)
+	if len(r) <= room || room < 3 {
+		return s
+	}
+	return string(r[:room/2]) + "…" + string(r[len(r)-(room-room/2-1):])
+}
+
 // bars draws a chart of bars, one below the other.
 func bars(width int, label string, list []bar) string {
 	names, values := 0, 0
@@ -260,7 +272,7 @@ func bars(width int, label string, list []bar) string {
 	x := scale{from: 0, to: max(most, 1e-9), a: left, b: float64(width-values*7) - 12}
 	for i, b := range list {
 		y := float64(barGap + i*(barHeight+barGap))
-		f.text(left-8, y+13, "end", "tick", b.name)
+		f.text(left-8, y+13, "end", "tick", shorten(b.name, int((left-8)/charWidth)))
 		f.rect(left, y, max(x.at(b.value)-left, 0.5), barHeight, "bar "+b.class, b.name+": "+b.text)
 		f.text(max(x.at(b.value), left)+6, y+13, "start", "value", b.text)
 	}

@@ -35,7 +35,7 @@ func run(t *testing.T, text string, o scenario.Options) *scenario.Result {
 const busy = `
 name: "A <b>bad</b> name & more"
 duration: 90s
-sites: [hub, {name: a-clinic-with-a-very-long-name-of-its-own, count: 3}]
+sites: [hub, {name: "a-clinic-with-a-very-long-name-of-its-own", count: 2}, "R&D<b"]
 workload: {rate: 1/s, rows: 6}
 faults:
   - {at: 20s, for: 20s, fault: one, sites: [hub]}
