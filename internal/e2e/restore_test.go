@@ -119,6 +119,9 @@ func testStoreLost(t *testing.T, a, b, c *site) {
 		t.Fatal(err)
 	}
 	b.kill()
+	if out, _, _ := baraza(t, "doctor", "--dsn", b.dsn()); !strings.Contains(out, old.ID+", which does not run") {
+		t.Errorf("the doctor does not say whose database it is:\n%s", out)
+	}
 	b.exec("UPDATE person SET notes = 'not captured' WHERE uuid = ?", uuidOf(1))
 	a.exec("UPDATE person SET notes = 'meanwhile' WHERE uuid = ?", uuidOf(2))
 	if err := os.RemoveAll(filepath.Join(b.dir, "store")); err != nil {
