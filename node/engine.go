@@ -62,6 +62,7 @@ func newEngine(r *replica.Replica, log *slog.Logger) *engine {
 		Replica: r, Capture: e.capture,
 		Settled:  func() { e.grown() },
 		Captured: func(int) { e.grown() },
+		Recover:  func(ctx context.Context) (bool, error) { return e.recover(ctx) },
 		Applied: func(res replica.Result) {
 			if res.Local > 0 {
 				e.grown()
@@ -155,6 +156,9 @@ func (e *engine) outcome(worked bool, err error) time.Duration {
 		}
 		return replica.PollInterval
 	}
+	if errors.Is(err, replica.ErrStoreBehind) {
+		e.failed(err)
+	}
 	if errors.Is(err, replica.ErrCaptureFirst) {
 		e.pace.due = time.Time{}
 	}
@@ -170,6 +174,7 @@ func (e *engine) outcome(worked bool, err error) time.Duration {
 
 // step captures once and applies once. It reports whether there is more to do.
 func (e *engine) step(ctx context.Context) (bool, error) {
+	e.look()
 	more, err := e.driver.Step(ctx, time.Since(e.started))
 	if err != nil {
 		return e.adoptSchema(ctx, err)

@@ -45,6 +45,9 @@ type Driver struct {
 	Captured func(changes int)
 	Applied  func(Result)
 	Retried  func()
+	// Recover is called in place of all that while the database, which was set
+	// back, is to be brought up again. It reports whether it did something.
+	Recover func(ctx context.Context) (bool, error)
 
 	limit     int
 	retries   int
@@ -65,6 +68,9 @@ func (d *Driver) Step(ctx context.Context, now time.Duration) (more bool, err er
 		}
 		d.unsettled = false
 		call(d.Settled)
+	}
+	if _, yes := d.Replica.Recovering(); yes && d.Recover != nil {
+		return d.Recover(ctx)
 	}
 	capture := d.Capture
 	if capture == nil {

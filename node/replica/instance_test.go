@@ -1,6 +1,7 @@
 package replica_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 
@@ -115,5 +116,40 @@ func TestJudge(t *testing.T) {
 		if got := c.left.Judge(c.db); got != c.want {
 			t.Errorf("%s: %s, want %s", fmt.Sprintf("%+v, database %v", c.left, c.db), got, c.want)
 		}
+	}
+}
+
+// A driver whose database was set back does nothing but recover it.
+func TestDriverRecovers(t *testing.T) {
+	w, err := newWorld(1, plain, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := w.sites[0]
+	backup := s.db.Backup()
+	s.do(t, insert("person", s, 2))
+	s.capture(t)
+	s.db.Restore(backup)
+	s.do(t, insert("person", s, 4))
+	w.micros += 2_000_000
+	recovered := 0
+	d := replica.Driver{Replica: s.r, Recover: func(ctx context.Context) (bool, error) {
+		recovered++
+		return true, s.r.RecoverAlone(ctx)
+	}}
+	had := s.r.Log().Vector().Seq(s.id)
+	for i := 0; recovered == 0 && i < 5; i++ {
+		if _, err := d.Step(t.Context(), 0); err != nil {
+			d.Failed(err)
+		}
+		if got := s.r.Log().Vector().Seq(s.id); got != had {
+			t.Fatal("it captures from a database that was set back")
+		}
+	}
+	if _, err := d.Step(t.Context(), 0); err != nil || recovered != 1 {
+		t.Fatalf("recovered %d times, then %v", recovered, err)
+	}
+	if got := s.r.Log().Vector().Seq(s.id); got != had+1 {
+		t.Errorf("%d batches after the recovery, want the news", got-had)
 	}
 }
