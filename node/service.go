@@ -69,6 +69,11 @@ func (s service) Status(ctx context.Context) (*admin.Status, error) {
 	if d := n.clockOffset(); d.Abs() > time.Duration(n.cfg.MaxDrift) {
 		st.Alarms = append(st.Alarms, fmt.Sprintf("this site's clock is %s off the clocks of its peers, more than max_drift (%s): set the clock right", d.Round(time.Second), n.cfg.MaxDrift))
 	}
+	if hub := n.hub(); hub != nil {
+		for _, s := range hub.Stranded() {
+			st.Alarms = append(st.Alarms, fmt.Sprintf("%s has dropped what this site lacks of the log of %s, up to entry %d, since every member had it once: if no other member has it, join again with a new --data directory", n.name(s.Peer), n.name(s.Origin), s.First-1))
+		}
+	}
 	if f.Aside > 0 {
 		st.Alarms = append(st.Alarms, fmt.Sprintf("%d rows are set aside because this database cannot take them, the first: %s", f.Aside, f.firstAside))
 	}

@@ -3,6 +3,7 @@ package replica_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -365,5 +366,62 @@ func TestGhost(t *testing.T) {
 	}
 	if err := w.check(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestCrashWhileDropping brings a site down at every step of saying what it has
+// applied and of dropping what is stable, or lets the step fail.
+func TestCrashWhileDropping(t *testing.T) {
+	ctx := context.Background()
+	for kind := range faultKinds {
+		points := 0
+		for n, hit := 1, true; hit; n++ {
+			w, err := newWorld(3, plain, true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			a, b := w.sites[0], w.sites[1]
+			a.do(t, insert("person", a, 1), insert("setting", a, 2))
+			w.settle(t)
+			b.do(t, remove("person", b, 1), update("setting", b, 2, "value"))
+			w.settle(t)
+			for range 2 {
+				for _, s := range w.sites {
+					s.tended(t, opPublish)
+				}
+				w.settle(t)
+			}
+			if err := a.remember(); err != nil {
+				t.Fatal(err)
+			}
+			a.do(t, insert("person", a, 3))
+			a.faults.after, a.faults.kind = n, kind
+			var errDrop, errPublish error
+			for more := true; more && errDrop == nil; {
+				more, errDrop = a.r.Truncate(ctx)
+			}
+			if errDrop == nil {
+				_, err := a.r.Capture(ctx)
+				_, err2 := a.r.PublishApplied(ctx)
+				errPublish = errors.Join(err, err2)
+			}
+			if hit = a.faults.after == 0; hit {
+				points++
+			}
+			a.faults.after = 0
+			if a.faults.down {
+				if err := a.crashAgain(n%3, n%4); err != nil {
+					t.Fatal(err)
+				}
+			}
+			w.settle(t)
+			if err := errors.Join(w.check(), w.tidy(), w.check()); err != nil {
+				t.Fatalf("kind %d, step %d, errors %v and %v: %v", kind, n, errPublish, errDrop, err)
+			}
+		}
+		if points < 3 {
+			t.Errorf("kind %d: only %d points to fail at", kind, points)
+		}
+		t.Logf("kind %d: %d points", kind, points)
 	}
 }
