@@ -55,6 +55,10 @@ type Tx interface {
 	// as they are now, without locking them: ErrTooMany if there are more than
 	// limit. Rows that cannot be named have no key.
 	Referrers(ctx context.Context, parent *schema.Table, by *schema.Referrer, keys []crdt.Key, limit int) ([]Link, error)
+	// Holders returns the other rows of t that have the row's values in a unique
+	// index, without locking them. Indexes in which the row has a NULL, or a
+	// reference to a row that is not there, are left out.
+	Holders(ctx context.Context, t *schema.Table, row Row) ([]Holder, error)
 	// Insert adds rows that Lock did not find. Columns missing from a row get
 	// the database's default. References must resolve. Rows that the
 	// database refuses are returned as errors; the others are in.
@@ -85,6 +89,13 @@ type Row struct {
 
 // Link is a row that refers to another.
 type Link struct{ Parent, Child crdt.Key }
+
+// Holder is a row that has a unique value: Index counts schema.Table.Unique. A
+// row that cannot be named has no key.
+type Holder struct {
+	Index int
+	Key   crdt.Key
+}
 
 // ErrTooMany: more rows than asked for.
 var ErrTooMany = errors.New("too many rows")

@@ -16,10 +16,10 @@ import (
 // are placed in further rounds.
 func (p *Piece) place(ctx context.Context, tx Tx, states States) error {
 	var rounds []*Piece
-	seen := map[RowID]int{}
+	seen, settling := map[RowID]int{}, newSettling()
 	for round := p; round != nil; {
 		rounds = append(rounds, round)
-		pl := &placing{Piece: round, rounds: rounds, tx: tx, states: states, seen: seen}
+		pl := &placing{Piece: round, rounds: rounds, tx: tx, states: states, seen: seen, settling: settling}
 		if err := pl.run(ctx); err != nil {
 			return err
 		}
@@ -40,6 +40,10 @@ type placing struct {
 	states States
 	// patches are references written as NULL until their row is in.
 	patches []patch
+	// clashes are rows that were refused since another has a unique value of
+	// theirs (R5).
+	clashes  []*work
+	settling *settling
 	// arrived are rows that were inserted; changed tables freed unique values.
 	arrived []RowID
 	freed   map[string]bool
@@ -73,7 +77,7 @@ func (pl *placing) writeTable(ctx context.Context, tp *tablePiece) error {
 	if err != nil {
 		return err
 	}
-	inserts, updates := &batch{}, &batch{}
+	inserts, updates, rooms := &batch{}, &batch{}, &batch{}
 	for _, w := range tp.order {
 		switch {
 		case !w.row.Exists && !w.revive:
@@ -83,10 +87,17 @@ func (pl *placing) writeTable(ctx context.Context, tp *tablePiece) error {
 				return err
 			}
 		default:
-			if err := pl.planUpdate(tp, w, found, updates); err != nil {
+			to := updates
+			if len(pl.settling.displaced[w.id]) > 0 {
+				to = rooms // makes room for others
+			}
+			if err := pl.planUpdate(tp, w, found, to); err != nil {
 				return err
 			}
 		}
+	}
+	if err := pl.update(ctx, tp, rooms); err != nil {
+		return err
 	}
 	if err := pl.insert(ctx, tp, inserts); err != nil {
 		return err
@@ -117,7 +128,9 @@ func (k *keptColumns) add(column string, v crdt.Value) {
 // wait keeps a reference until its row arrives.
 func (k *keptColumns) wait(column string, v crdt.Value, target RowID) {
 	k.add(column, v)
-	k.place = Waiting
+	if k.place != Held {
+		k.place = Waiting
+	}
 	k.missing = append(k.missing, target)
 	k.reason = waitsFor(k.missing)
 }
@@ -156,6 +169,16 @@ func (pl *placing) planInsert(tp *tablePiece, w *work, found resolved, out *batc
 	}
 	if len(in.missing) > 0 {
 		return pl.keepWhole(w, Waiting, waitsFor(in.missing), in.missing)
+	}
+	instead, why, ok := pl.displacedOf(tp.t, w)
+	if !ok {
+		return pl.keepWhole(w, Held, why, nil)
+	}
+	for i, name := range r.Columns {
+		if v, is := instead[name]; is && find(in.kept.columns, name) < 0 {
+			in.kept.hold(name, r.Values[i], why)
+			in.values = replace(in.values, r.Values, i, v)
+		}
 	}
 	columns, values := r.Columns, in.values
 	if len(in.lacking) > 0 {
@@ -232,6 +255,10 @@ func (pl *placing) planUpdate(tp *tablePiece, w *work, found resolved, out *batc
 	var columns []string
 	var values []crdt.Value
 	r := w.row
+	instead, why, ok := pl.displacedOf(tp.t, w)
+	if !ok {
+		instead = pl.unmoved(tp.t, w)
+	}
 	for i, name := range r.Columns {
 		j := i
 		if j >= len(w.inTable.Columns) || w.inTable.Columns[j] != name {
@@ -241,10 +268,14 @@ func (pl *placing) planUpdate(tp *tablePiece, w *work, found resolved, out *batc
 			kept.add(name, r.Values[i])
 			continue
 		}
-		if w.inTable.Values[j] == r.Values[i] {
+		v := r.Values[i]
+		if other, is := instead[name]; is {
+			kept.hold(name, v, why)
+			v = other
+		}
+		if w.inTable.Values[j] == v {
 			continue
 		}
-		v := r.Values[i]
 		if ref := tp.t.Reference(name); ref != nil && !found.has(ref.Table, v) {
 			null, err := pl.updateAbsent(tp, w, ref, v, &kept)
 			if err != nil {
@@ -319,6 +350,9 @@ func (pl *placing) refusedInsert(w *work, e RowError) error {
 	if e.Refusal == RefusedDuplicate {
 		place = Held
 	}
+	if place == Held {
+		pl.clashes = append(pl.clashes, w)
+	}
 	pl.patches = slices.DeleteFunc(pl.patches, func(p patch) bool { return p.w == w })
 	return pl.keepWhole(w, place, e.Detail, nil)
 }
@@ -342,6 +376,7 @@ func (pl *placing) update(ctx context.Context, tp *tablePiece, b *batch) error {
 			kept.place, kept.reason = Aside, e.Detail
 			if e.Refusal == RefusedDuplicate {
 				kept.place = Held
+				pl.clashes = append(pl.clashes, w)
 			}
 		}
 		if err := pl.keepColumns(w, kept); err != nil {

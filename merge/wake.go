@@ -55,10 +55,15 @@ func (pl *placing) wake() (ids []RowID, err error) {
 
 // next returns the round after this one; nil when there is nothing to do.
 func (pl *placing) next(ctx context.Context) (*Piece, error) {
-	ids, err := pl.wake()
+	ids, err := pl.settle(ctx)
 	if err != nil {
 		return nil, err
 	}
+	more, err := pl.wake()
+	if err != nil {
+		return nil, err
+	}
+	ids = append(ids, more...)
 	root := pl.rounds[0]
 	next := pl.m.NewPiece(nil)
 	next.adopting = root.adopting
@@ -87,7 +92,7 @@ func (pl *placing) next(ctx context.Context) (*Piece, error) {
 			w.revive = true
 		}
 	}
-	next.deferTo(root)
+	next.deferTo(pl)
 	return next, nil
 }
 
@@ -103,7 +108,7 @@ func (p *Piece) find(id RowID) *work {
 // locked by the first round: then it is not locked only to be deferred, since
 // there may be very many.
 func (pl *placing) inTableUnlocked(id RowID) (bool, error) {
-	if pl.rounds[0].find(id) != nil {
+	if pl.workOn(id) != nil {
 		return false, nil
 	}
 	s, err := pl.states.State(id)
@@ -118,18 +123,19 @@ func (pl *placing) inTableUnlocked(id RowID) (bool, error) {
 	return false, nil
 }
 
-// deferTo leaves out rows that are in their table and that root did not lock:
-// an application may have changed them since the local changes were taken, and
+// deferTo leaves out rows that are in their table and that no round before
+// locked or wrote: an application may have changed them since the local changes were taken, and
 // no local write may be overwritten unseen. A row that is not in its table has
 // no such danger; should it be there by now, the insert says so.
-func (p *Piece) deferTo(root *Piece) {
+func (p *Piece) deferTo(pl *placing) {
+	root := pl.rounds[0]
 	for _, name := range p.m.Order {
 		tp := p.tables[name]
 		if tp == nil {
 			continue
 		}
 		tp.order = slices.DeleteFunc(tp.order, func(w *work) bool {
-			if w.inTable == nil || root.find(w.id) != nil {
+			if w.inTable == nil || pl.workOn(w.id) != nil {
 				return false
 			}
 			root.Deferred = append(root.Deferred, w.id)

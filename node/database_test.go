@@ -194,6 +194,10 @@ func (x modelTx) Referrers(ctx context.Context, parent *schema.Table, by *schema
 	return with(x.d, func() ([]merge.Link, error) { return x.tx.Referrers(ctx, parent, by, keys, limit) })
 }
 
+func (x modelTx) Holders(ctx context.Context, t *schema.Table, row merge.Row) ([]merge.Holder, error) {
+	return with(x.d, func() ([]merge.Holder, error) { return x.tx.Holders(ctx, t, row) })
+}
+
 func (x modelTx) Insert(ctx context.Context, t *schema.Table, rows []merge.Row) ([]merge.RowError, error) {
 	return with(x.d, func() ([]merge.RowError, error) { return x.tx.Insert(ctx, t, rows) })
 }

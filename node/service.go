@@ -329,6 +329,11 @@ func (n *Node) conflict(c *replica.Conflict) admin.Conflict {
 			ID: conflictID(c), Table: c.ID.Table, Key: c.ID.Key.String(), Rule: "R4",
 			Won: admin.Write{Time: c.Stamp.Time.Time(), Value: "(kept: rows refer to it)"}, Lost: side(c.Stamp, "", true),
 		}
+	case merge.Held:
+		return admin.Conflict{
+			ID: conflictID(c), Table: c.ID.Table, Key: c.ID.Key.String(), Column: c.Column, Rule: "R5",
+			Won: admin.Write{Time: c.Stamp.Time.Time(), Value: "(another row has the value)"}, Lost: side(c.Stamp, c.Value.String(), false),
+		}
 	case merge.Gone, merge.Nulled:
 		value := c.Value.String()
 		if c.Place == merge.Gone {

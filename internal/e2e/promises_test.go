@@ -299,8 +299,10 @@ func testBadTable(t *testing.T, a, b, c *site) {
 // Seen to fail when held rows are tried again neither when a value gets free nor
 // later: "no row is held: site south: held 1".
 func testUnique(t *testing.T, a, b, c *site) {
+	const shown = "SELECT uuid, IFNULL(number, '-') FROM badge WHERE number LIKE 'B%' OR number IS NULL ORDER BY uuid"
 	cut(t, []*site{a, b, c}, func() {
 		a.exec("INSERT INTO badge (uuid, number) VALUES (?, 'B1')", uuidOf(8))
+		time.Sleep(20 * time.Millisecond)
 		b.exec("INSERT INTO badge (uuid, number) VALUES (?, 'B1')", uuidOf(9))
 		b.exec("INSERT INTO badge (uuid, number) VALUES (?, 'B2')", uuidOf(10))
 	})
@@ -310,15 +312,30 @@ func testUnique(t *testing.T, a, b, c *site) {
 				return fmt.Errorf("site %s lacks it", s.name)
 			}
 		}
-		for _, s := range []*site{a, b} {
-			if st, err := s.status(); err != nil || st.Held == 0 {
+		for _, s := range []*site{a, b, c} {
+			if st, err := s.status(); err != nil || st.Held != 1 {
 				return fmt.Errorf("site %s: held %d, %v", s.name, st.Held, err)
 			}
 		}
 		return nil
 	})
-	// One of the two gives the number up: the other comes in by itself.
-	b.exec("UPDATE badge SET number = 'B3' WHERE uuid = ?", uuidOf(9))
+	want := uuidOf(8) + "\tB1\n" + uuidOf(9) + "\t-\n" + uuidOf(10) + "\tB2\n"
+	if got := same(t, 20*time.Second, shown, a, b, c); got != want {
+		t.Errorf("the sites show\n%s, want\n%s", got, want)
+	}
+	for _, s := range []*site{a, b, c} {
+		var held []string
+		for _, k := range s.conflicts("--table", "badge").Conflicts {
+			if k.Rule == "R5" {
+				held = append(held, k.Key+" "+k.Column+" "+k.Lost.Value)
+			}
+		}
+		if len(held) != 1 || !strings.HasSuffix(held[0], "number B1") {
+			t.Errorf("site %s lists %q", s.name, held)
+		}
+	}
+	// The one gives the number up: the other has it back by itself.
+	a.exec("UPDATE badge SET number = 'B3' WHERE uuid = ?", uuidOf(8))
 	eventually(t, 40*time.Second, "no row is held", func() error {
 		for _, s := range []*site{a, b, c} {
 			if st, err := s.status(); err != nil || st.Held != 0 {
@@ -327,6 +344,10 @@ func testUnique(t *testing.T, a, b, c *site) {
 		}
 		return nil
 	})
+	want = uuidOf(8) + "\tB3\n" + uuidOf(9) + "\tB1\n" + uuidOf(10) + "\tB2\n"
+	if got := same(t, 20*time.Second, shown, a, b, c); got != want {
+		t.Errorf("the sites show\n%s, want\n%s", got, want)
+	}
 }
 
 // testRelay: nobody can dial a or c; both dial b. What they write passes by way

@@ -102,3 +102,18 @@ func (t *Table) canonicalTuple(columns []string, values []crdt.Value) crdt.Key {
 	}
 	return crdt.MakeKey(parts...)
 }
+
+// With returns the keys of the rows that have these local values in some
+// columns; "" for one that cannot be named.
+func (r *Refs) With(ctx context.Context, q Queryer, t *Table, columns []string, values []crdt.Value) ([]crdt.Key, error) {
+	const few = 10 // of a unique index there is one
+	links, err := r.children(ctx, q, t, columns, [][]crdt.Value{values}, few, func([]crdt.Value) crdt.Key { return "" })
+	if err != nil {
+		return nil, fmt.Errorf("look up %s: %w", t.Def.Name, err)
+	}
+	keys := make([]crdt.Key, len(links))
+	for i, l := range links {
+		keys[i] = l.Child
+	}
+	return keys, nil
+}

@@ -13,7 +13,8 @@ import (
 // replicated (concept), keys that are references (patient, tag), references to
 // the own table that may (obs) and may not (users, node) be NULL, each
 // ON DELETE action, cascades of several levels and of a table to itself (visit),
-// a reference without a foreign key (obs.concept_id), and a natural key (setting).
+// a reference without a foreign key (obs.concept_id), unique values that may and
+// may not be NULL, alone and together (badge), and a natural key (setting).
 var DDL = []string{
 	`CREATE TABLE concept (
 		concept_id INT AUTO_INCREMENT PRIMARY KEY,
@@ -85,6 +86,15 @@ var DDL = []string{
 		note VARCHAR(50),
 		CONSTRAINT bill_visit FOREIGN KEY (visit_id) REFERENCES visit (visit_id),
 		CONSTRAINT bill_remark FOREIGN KEY (remark_id) REFERENCES remark (remark_id) ON DELETE SET NULL)`,
+	`CREATE TABLE badge (
+		badge_id INT AUTO_INCREMENT PRIMARY KEY,
+		uuid CHAR(38) NOT NULL UNIQUE,
+		number VARCHAR(20) NOT NULL UNIQUE,
+		person_id INT,
+		slot VARCHAR(20),
+		note VARCHAR(50),
+		UNIQUE KEY place (person_id, slot),
+		CONSTRAINT badge_person FOREIGN KEY (person_id) REFERENCES person (person_id))`,
 	`CREATE TABLE setting (
 		property VARCHAR(40) PRIMARY KEY,
 		value VARCHAR(100))`,
@@ -142,6 +152,9 @@ func Model() *schema.Model {
 	charge.References = []schema.Reference{refer("visit_id", "visit", "visit_id", "CASCADE")}
 	bill := local("bill", "bill_id", integer("visit_id", false), integer("remark_id", true), text("note", 50, true))
 	bill.References = []schema.Reference{refer("visit_id", "visit", "visit_id", ""), refer("remark_id", "remark", "remark_id", "SET NULL")}
+	badge := local("badge", "badge_id", text("number", 20, false), integer("person_id", true), text("slot", 20, true), text("note", 50, true))
+	badge.Unique = append(badge.Unique, schema.Index{Name: "number", Columns: []string{"number"}}, schema.Index{Name: "place", Columns: []string{"person_id", "slot"}})
+	badge.References = []schema.Reference{refer("person_id", "person", "person_id", "")}
 	natural("setting", []string{"property"}, text("property", 40, false), text("value", 100, true))
 	return m
 }

@@ -48,6 +48,7 @@ func Run(t *testing.T, make func(t *testing.T) Harness) {
 		{"Delete", testDelete},
 		{"DeleteActions", testDeleteActions},
 		{"Referrers", testReferrers},
+		{"Holders", testHolders},
 		{"DeleteRefused", testDeleteRefused},
 		{"Mark", testMark},
 		{"Rollback", testRollback},

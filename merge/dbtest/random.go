@@ -86,13 +86,16 @@ func (h *history) row() (string, merge.Row) {
 	case 4:
 		return "tag", tag(n, []string{"a", "b"}[h.rand.IntN(2)])
 	}
-	switch h.rand.IntN(4) {
+	switch h.rand.IntN(5) {
 	case 0:
 		return "visit", visit(n, h.id(), "parent_id", h.maybe(refTo(h.id())), "reason", h.name())
 	case 1:
 		return "charge", charge(h.id(), []string{"a", "b"}[h.rand.IntN(2)])
 	case 2:
 		return "bill", withUUID(n, "visit_id", refTo(h.id()), "remark_id", h.maybe(refTo(h.id())), "note", h.name())
+	}
+	if h.rand.IntN(3) == 0 {
+		return "badge", withUUID(n, "number", h.name(), "person_id", h.maybe(refTo(h.id())), "slot", h.maybe(crdt.Text(h.name())), "note", h.name())
 	}
 	return "remark", withUUID(n, "person_id", h.maybe(refTo(h.id())), "body", h.name())
 }

@@ -187,6 +187,38 @@ func testReferrers(s *suite) {
 	})
 }
 
+func testHolders(s *suite) {
+	badge := func(n int, number string, person, slot any) merge.Row {
+		return withUUID(n, "number", number, "person_id", person, "slot", slot)
+	}
+	s.app(insert("person", person(1, "Ada")), insert("person", person(2, "Bo")),
+		insert("badge", badge(10, "A", refTo(1), "x")), insert("badge", badge(11, "B", refTo(1), "y")), insert("badge", badge(12, "C", nil, "x")))
+	s.transact(func(tx merge.Tx) {
+		for _, c := range []struct {
+			row  merge.Row
+			want string
+		}{
+			{badge(20, "D", refTo(2), "x"), ""},
+			{badge(20, "A", nil, "x"), "number #10"},
+			{badge(20, "a ", nil, nil), "number #10"}, // by the collation
+			{badge(20, "B", refTo(1), "x"), "number #11, place #10"},
+			{badge(10, "A", refTo(1), "y"), "place #11"}, // not itself
+			{badge(20, "E", refTo(77), "x"), ""},         // refers to nothing
+		} {
+			holders, err := tx.Holders(s.ctx, s.table("badge"), c.row)
+			s.ok(err)
+			var got []string
+			for _, h := range holders {
+				got = append(got, s.table("badge").Unique[h.Index].Name+" "+short(h.Key.String()))
+			}
+			slices.Sort(got)
+			if text := strings.Join(got, ", "); text != c.want {
+				s.Errorf("%v: held by %q, want %q", brief(c.row), text, c.want)
+			}
+		}
+	})
+}
+
 func testDeleteRefused(s *suite) {
 	s.app(insert("person", person(1, "Ada")), insert("person", person(2, "Bo")), insert("person", person(3, "Cy")),
 		insert("tag", tag(1, "a")), insert("patient", patient(1)), insert("obs", obs(10, 1)), insert("obs", obs(11, 1, "obs_group_id", refTo(10))))

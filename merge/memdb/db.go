@@ -21,11 +21,13 @@ const (
 	StepResolve Step = "resolve"
 	// StepReferrers looks for rows that refer to others.
 	StepReferrers Step = "referrers"
-	StepInsert    Step = "insert"
-	StepUpdate    Step = "update"
-	StepDelete    Step = "delete"
-	StepRelease   Step = "release"
-	StepMark      Step = "mark"
+	// StepHolders looks for rows that have unique values.
+	StepHolders Step = "holders"
+	StepInsert  Step = "insert"
+	StepUpdate  Step = "update"
+	StepDelete  Step = "delete"
+	StepRelease Step = "release"
+	StepMark    Step = "mark"
 	// StepCommit fails a commit that does not take effect.
 	StepCommit Step = "commit"
 	// StepCommitted fails a commit that has taken effect: the answer is lost.

@@ -43,6 +43,7 @@ func oracle(logs map[clock.SiteID][]crdt.Batch) []string {
 		}
 	}
 	visible := rule4(rows)
+	shown := rule5(rows, visible)
 	var lines []string
 	for id, r := range rows {
 		if !visible[r] {
@@ -51,6 +52,9 @@ func oracle(logs map[clock.SiteID][]crdt.Batch) []string {
 		out := merge.Row{Key: id.Key, Columns: clinic.Tables[id.Table].Shipped()}
 		for _, name := range out.Columns {
 			v := r.columns[name].value
+			if other, is := shown[r][name]; is {
+				v = other
+			}
 			for _, ref := range r.refs {
 				if ref.column == name && ref.action == schema.SetNull && !visible[ref.to] {
 					v = crdt.Null
@@ -134,4 +138,75 @@ func rule4(rows map[merge.RowID]*logRow) map[*logRow]bool {
 func repeat(step func() bool) {
 	for step() {
 	}
+}
+
+// rule5 returns what rows show instead of unique values that others have had
+// for longer.
+func rule5(rows map[merge.RowID]*logRow, visible map[*logRow]bool) map[*logRow]map[string]crdt.Value {
+	shown := map[*logRow]map[string]crdt.Value{}
+	first := map[string]merge.RowID{}
+	value := func(r *logRow, column string) crdt.Value {
+		for _, ref := range r.refs {
+			if ref.column == column && ref.action == schema.SetNull && !visible[ref.to] {
+				return crdt.Null
+			}
+		}
+		return r.columns[column].value
+	}
+	// at names the place that a row wants in an index; "" for none.
+	at := func(id merge.RowID, index *schema.Index) string {
+		place := id.Table + "." + index.Name
+		for _, c := range index.Columns {
+			v := value(rows[id], c)
+			if v.IsNull() {
+				return ""
+			}
+			place += "|" + string(v)
+		}
+		return place
+	}
+	since := func(id merge.RowID, index *schema.Index) (stamp clock.Stamp) {
+		if rows[id] == nil {
+			return stamp
+		}
+		for _, c := range index.Columns {
+			if s := rows[id].columns[c].stamp; stamp.Less(s) {
+				stamp = s
+			}
+		}
+		return stamp
+	}
+	each := func(f func(id merge.RowID, index *schema.Index, place string)) {
+		for id, r := range rows {
+			t := clinic.Tables[id.Table]
+			for i := range t.Unique {
+				if place := at(id, &t.Unique[i]); visible[r] && place != "" {
+					f(id, &t.Unique[i], place)
+				}
+			}
+		}
+	}
+	each(func(id merge.RowID, index *schema.Index, place string) {
+		other, taken := first[place]
+		a, b := since(id, index), since(other, index)
+		if !taken || a.Less(b) || a == b && id.Key < other.Key {
+			first[place] = id
+		}
+	})
+	each(func(id merge.RowID, index *schema.Index, place string) {
+		r := rows[id]
+		if first[place] == id {
+			return
+		}
+		if shown[r] == nil {
+			shown[r] = map[string]crdt.Value{}
+		}
+		column := index.Columns[0]
+		if clinic.Tables[id.Table].Column(column).Nullable {
+			shown[r][column] = crdt.Null
+		} else {
+			shown[r][column] = crdt.Text(r.columns[column].value.Payload() + "~" + merge.Mark(id.Key))
+		}
+	})
+	return shown
 }

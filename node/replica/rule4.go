@@ -9,13 +9,14 @@ import (
 	"baraza/schema"
 )
 
-// eachRule4 calls each for every row with which R4 did something: a deleted row
-// that stays as rows refer to it, a row that went with one that was deleted, a
-// reference that reads NULL. It ends when each returns false.
-func (r *Replica) eachRule4(each func(Conflict) bool) error {
+// eachPlaced calls each for every row with which R4 or R5 did something: a
+// deleted row that stays as rows refer to it, a row that went with one that was
+// deleted, a reference that reads NULL, a unique value that another row has. It
+// ends when each returns false.
+func (r *Replica) eachPlaced(each func(Conflict) bool) error {
 	var ids []merge.RowID
 	err := r.cfg.Store.Scan([]byte{keyAside}, []byte{keyAside + 1}, func(k, v []byte) bool {
-		if len(v) > 0 && merge.Place(v[0]) == merge.Kept {
+		if p := placeOf(v); p == merge.Kept || p == merge.Held {
 			ids = append(ids, rowIDs(k)[0])
 		}
 		return true
@@ -42,7 +43,7 @@ func (r *Replica) eachRule4(each func(Conflict) bool) error {
 		if s == nil {
 			continue
 		}
-		found, err := r.rule4(id, s)
+		found, err := r.placed(id, s)
 		if err != nil {
 			return err
 		}
@@ -87,8 +88,8 @@ func (r *Replica) stateOf(id merge.RowID) (*merge.State, error) {
 	return r.names.decodeState(b)
 }
 
-// rule4 returns what R4 did with one row.
-func (r *Replica) rule4(id merge.RowID, s *merge.State) ([]Conflict, error) {
+// placed returns what R4 and R5 did with one row.
+func (r *Replica) placed(id merge.RowID, s *merge.State) ([]Conflict, error) {
 	t := r.cfg.Model.Tables[id.Table]
 	switch {
 	case t == nil:
@@ -98,6 +99,8 @@ func (r *Replica) rule4(id merge.RowID, s *merge.State) ([]Conflict, error) {
 			return nil, nil
 		}
 		return []Conflict{{ID: id, Loss: crdt.Loss{Stamp: s.Deleted}, Place: merge.Kept}}, nil
+	case s.Place == merge.Held:
+		return heldConflicts(t, id, s), nil
 	}
 	var all []Conflict
 	gone := crdt.Loss{Stamp: s.Greatest(), WinnerDelete: true}
@@ -124,6 +127,21 @@ func (r *Replica) rule4(id merge.RowID, s *merge.State) ([]Conflict, error) {
 		all = append(all, Conflict{ID: id, Loss: gone, Place: merge.Gone})
 	}
 	return all, nil
+}
+
+// heldConflicts returns the unique values that a row does not show, or, when it
+// is not in its table at all, one entry for the row.
+func heldConflicts(t *schema.Table, id merge.RowID, s *merge.State) []Conflict {
+	if slices.Contains(s.Columns, t.Identity.Columns[0]) {
+		return []Conflict{{ID: id, Loss: crdt.Loss{Stamp: s.Greatest()}, Place: merge.Held}}
+	}
+	var all []Conflict
+	for i, column := range s.Columns {
+		if slices.ContainsFunc(t.Unique, func(u schema.Index) bool { return slices.Contains(u.Columns, column) }) {
+			all = append(all, Conflict{ID: id, Loss: crdt.Loss{Column: column, Value: s.Values[i], Stamp: s.Of(column)}, Place: merge.Held})
+		}
+	}
+	return all
 }
 
 // removedMax bounds how far up one looks for the delete that took a row.
@@ -160,8 +178,9 @@ func (r *Replica) removedAt(table string, v crdt.Value) (at clock.Stamp, err err
 	return clock.Stamp{}, nil
 }
 
-// wakeKept wakes the rows that stay only because rows refer to them, where the
-// site's own writes may have ended that.
+// wakeKept wakes the rows that stay only because rows refer to them, or do not
+// show a unique value since another row has it, where the site's own writes may
+// have ended that.
 func (l *local) wakeKept() error {
 	for _, table := range l.unreferred {
 		rows, err := l.t.NotPlaced(table, retryRowsMax)
@@ -173,7 +192,7 @@ func (l *local) wakeKept() error {
 			if err != nil {
 				return err
 			}
-			if s != nil && s.Place == merge.Kept {
+			if s != nil && (s.Place == merge.Kept || s.Place == merge.Held) {
 				l.wake = append(l.wake, id)
 			}
 		}
@@ -183,16 +202,26 @@ func (l *local) wakeKept() error {
 }
 
 // notesReferences notes to which tables a local change may have ended a
-// reference.
+// reference, and whether it may have freed a unique value.
 func (l *local) notesReferences(ch *crdt.Change) {
 	t := l.r.cfg.Model.Tables[ch.Table]
 	if t == nil {
 		return
 	}
+	note := func(table string) {
+		if !slices.Contains(l.unreferred, table) {
+			l.unreferred = append(l.unreferred, table)
+		}
+	}
+	for i := range t.Unique {
+		if ch.Delete || slices.ContainsFunc(t.Unique[i].Columns, func(c string) bool { return slices.Contains(ch.Columns, c) }) {
+			note(ch.Table)
+		}
+	}
 	for i := range t.References {
 		ref := &t.References[i]
-		if (ch.Delete || slices.Contains(ch.Columns, ref.Column)) && !slices.Contains(l.unreferred, ref.Table) {
-			l.unreferred = append(l.unreferred, ref.Table)
+		if ch.Delete || slices.Contains(ch.Columns, ref.Column) {
+			note(ref.Table)
 		}
 	}
 }

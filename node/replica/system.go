@@ -66,11 +66,11 @@ type Conflict struct {
 	// Place is InDatabase for what R1 and R2 decided. What R4 did has Kept: the
 	// delete with the stamp has no effect, as rows refer to the row, and there is
 	// no winner; Gone: the row went with one that was deleted; Nulled: so did the
-	// reference.
+	// reference. Held: R5 gave the value to another row; there is no winner.
 	Place merge.Place
 }
 
-// Conflicts calls each for every conflict in key order, those of R4 last, until
+// Conflicts calls each for every conflict in key order, those of R4 and R5 last, until
 // it returns false.
 // Losses whose value is visible all the same are left out, and those whose
 // winner wrote the very same value: nothing was lost.
@@ -96,7 +96,7 @@ func (r *Replica) Conflicts(each func(Conflict) bool) error {
 	if err != nil || stopped {
 		return err
 	}
-	return r.eachRule4(each)
+	return r.eachPlaced(each)
 }
 
 // NotPlaced is a row that is not, or not wholly, in its table.

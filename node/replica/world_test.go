@@ -353,7 +353,7 @@ func (s *site) row(rnd *rand.Rand) (table string, n int, r merge.Row) {
 	set := func(column string, v crdt.Value) {
 		r.Columns, r.Values = append(r.Columns, column), append(r.Values, v)
 	}
-	switch rnd.IntN(11) {
+	switch rnd.IntN(12) {
 	case 0, 1:
 		table = "person"
 		set("uuid", crdt.Text(uuid(n)))
@@ -409,6 +409,17 @@ func (s *site) row(rnd *rand.Rand) (table string, n int, r merge.Row) {
 		set("remark_id", s.maybe(rnd, refTo(s.parent(rnd))))
 		set("note", s.fresh())
 	case 10:
+		table = "badge"
+		number, slot := n, n
+		if s.w.mode == clashes {
+			number, slot = rnd.IntN(4), rnd.IntN(2)
+		}
+		set("uuid", crdt.Text(uuid(n)))
+		set("number", crdt.Text(fmt.Sprintf("n%d", number)))
+		set("person_id", s.maybe(rnd, refTo(s.parent(rnd))))
+		set("slot", s.maybe(rnd, crdt.Text(fmt.Sprintf("s%d", slot))))
+		set("note", s.fresh())
+	case 11:
 		if s.w.mode != plain && rnd.IntN(2) == 0 {
 			table = "users"
 			name := n

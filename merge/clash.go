@@ -1,0 +1,219 @@
+package merge
+
+import (
+	"context"
+	"encoding/base32"
+	"fmt"
+	"hash/fnv"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"baraza/clock"
+	"baraza/crdt"
+	"baraza/schema"
+)
+
+// R5: of two rows with the same value in a unique index, the one that has had it
+// for longest keeps it: the one with the lesser stamp on the index's columns,
+// between equals the one with the lesser key. What the other shows instead hangs
+// on the index's columns alone (displacement), so that every site shows the
+// same; its true value stays with its state, and is tried again whenever rows of
+// the table change.
+
+// clashMax bounds how often one row's clashes are settled in one transaction.
+const clashMax = 8
+
+// settling is what the rounds of one transaction know of clashes.
+type settling struct {
+	// displaced are, by row, the indexes in which it does not show its value.
+	displaced map[RowID]map[string]string // index name to the reason
+	// passing are rows displaced only until others have moved.
+	passing map[RowID]bool
+	count   map[RowID]int
+}
+
+func newSettling() *settling {
+	return &settling{displaced: map[RowID]map[string]string{}, passing: map[RowID]bool{}, count: map[RowID]int{}}
+}
+
+func (s *settling) displace(id RowID, index *schema.Index, by crdt.Key) {
+	if s.displaced[id] == nil {
+		s.displaced[id] = map[string]string{}
+	}
+	s.displaced[id][index.Name] = fmt.Sprintf("its %s is taken by row %s", strings.Join(index.Columns, ", "), by)
+}
+
+// settle decides about the rows that were refused in this round since another
+// has a unique value, and returns those to place again.
+func (pl *placing) settle(ctx context.Context) ([]RowID, error) {
+	var again []RowID
+	for id := range pl.settling.passing {
+		if pl.find(id) != nil { // it has made room; now it can have its own value
+			delete(pl.settling.passing, id)
+			delete(pl.settling.displaced, id)
+			again = append(again, id)
+		}
+	}
+	slices.SortFunc(again, func(a, b RowID) int { return strings.Compare(a.Table+string(a.Key), b.Table+string(b.Key)) })
+	for _, w := range pl.clashes {
+		if pl.settling.count[w.id]++; pl.settling.count[w.id] > clashMax {
+			continue
+		}
+		t := pl.m.Model.Tables[w.id.Table]
+		holders, err := pl.tx.Holders(ctx, t, Row{Key: w.id.Key, Columns: w.row.Columns, Values: w.row.Values})
+		if err != nil {
+			return nil, fmt.Errorf("look for who has unique values in table %s: %w", t.Name, err)
+		}
+		more, known := pl.decide(t, w, holders)
+		if !known {
+			continue
+		}
+		again = append(again, more...)
+	}
+	return again, nil
+}
+
+// decide settles the clashes of one row. When it cannot, since a row that is not
+// locked has the value, both are left for a piece of their own.
+func (pl *placing) decide(t *schema.Table, w *work, holders []Holder) (again []RowID, known bool) {
+	for _, h := range holders {
+		other := pl.workOn(RowID{t.Name, h.Key})
+		if other == nil {
+			root := pl.rounds[0]
+			root.Deferred = append(root.Deferred, w.id)
+			if h.Key != "" {
+				root.Deferred = append(root.Deferred, RowID{t.Name, h.Key})
+			}
+			return nil, false
+		}
+		index := &t.Unique[h.Index]
+		switch {
+		case other.moves(index):
+			pl.settling.displace(other.id, index, w.id.Key)
+			pl.settling.passing[other.id] = true
+			again = append(again, other.id)
+		case w.before(other, index) && displacement(t, other, index) != nil:
+			pl.settling.displace(other.id, index, w.id.Key)
+			again = append(again, other.id)
+		default:
+			pl.settling.displace(w.id, index, h.Key)
+		}
+	}
+	return append(again, w.id), true
+}
+
+// before reports whether w has had its value in the index for longer.
+func (w *work) before(other *work, index *schema.Index) bool {
+	a, b := w.since(index), other.since(index)
+	if a == b {
+		return w.id.Key < other.id.Key
+	}
+	return a.Less(b)
+}
+
+func (w *work) since(index *schema.Index) (at clock.Stamp) {
+	for _, c := range index.Columns {
+		if s := w.row.Of(c); at.Less(s) {
+			at = s
+		}
+	}
+	return at
+}
+
+// moves reports whether a row that is in its table is to have another value in
+// the index than it had, or to go.
+func (w *work) moves(index *schema.Index) bool {
+	if w.inTable == nil {
+		return false
+	}
+	for _, c := range index.Columns {
+		v, _ := w.row.Value(c)
+		if at := find(w.inTable.Columns, c); at >= 0 && w.inTable.Values[at] != v {
+			return true
+		}
+	}
+	return false
+}
+
+// shown is what a row shows in a column instead of its value.
+type shown struct {
+	column string
+	value  crdt.Value
+}
+
+// displacement is what a row shows that does not have its value in the index:
+// NULL in the first column that may be, else a text that is marked by its key;
+// nil where neither can be.
+func displacement(t *schema.Table, w *work, index *schema.Index) *shown {
+	for _, name := range index.Columns {
+		if c := t.Column(name); c != nil && c.Nullable && !slices.Contains(t.Identity.Columns, name) && !slices.Contains(t.PrimaryKey, name) {
+			return &shown{name, crdt.Null}
+		}
+	}
+	for _, name := range index.Columns {
+		c := t.Column(name)
+		v, ok := w.row.Value(name)
+		if c == nil || !ok || c.Charset == "" || t.Reference(name) != nil || v.Tag() != crdt.TagText || slices.Contains(t.Identity.Columns, name) {
+			continue
+		}
+		if text := v.Payload() + "~" + Mark(w.id.Key); c.MaxChars == 0 || int64(utf8.RuneCountInString(text)) <= c.MaxChars {
+			return &shown{name, crdt.Text(text)}
+		}
+	}
+	return nil
+}
+
+// Mark is the four characters by which a displaced text of a row is told from
+// the value.
+func Mark(key crdt.Key) string {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(key)) // it never fails
+	return strings.ToLower(base32.StdEncoding.EncodeToString(h.Sum(nil))[:4])
+}
+
+// displacedOf returns what a row shows instead of its values, by column, and
+// why. ok is false when it cannot be in its table.
+func (pl *placing) displacedOf(t *schema.Table, w *work) (values map[string]crdt.Value, reason string, ok bool) {
+	indexes := pl.settling.displaced[w.id]
+	if len(indexes) == 0 {
+		return nil, "", true
+	}
+	values = map[string]crdt.Value{}
+	for i := range t.Unique {
+		why, is := indexes[t.Unique[i].Name]
+		if !is {
+			continue
+		}
+		reason = why
+		s := displacement(t, w, &t.Unique[i])
+		if s == nil {
+			return nil, reason, false
+		}
+		values[s.column] = s.value
+	}
+	return values, reason, true
+}
+
+// unmoved returns what a row in its table has where it cannot have its values,
+// nor show anything else.
+func (pl *placing) unmoved(t *schema.Table, w *work) map[string]crdt.Value {
+	values := map[string]crdt.Value{}
+	for i := range t.Unique {
+		if _, is := pl.settling.displaced[w.id][t.Unique[i].Name]; !is {
+			continue
+		}
+		for _, c := range t.Unique[i].Columns {
+			if at := find(w.inTable.Columns, c); at >= 0 {
+				values[c] = w.inTable.Values[at]
+			}
+		}
+	}
+	return values
+}
+
+// hold keeps a value that is not shown.
+func (k *keptColumns) hold(column string, v crdt.Value, reason string) {
+	k.add(column, v)
+	k.place, k.reason = Held, reason
+}
