@@ -157,16 +157,16 @@ func displacement(t *schema.Table, w *work, index *schema.Index) *shown {
 		if c == nil || !ok || c.Charset == "" || t.Reference(name) != nil || v.Tag() != crdt.TagText || slices.Contains(t.Identity.Columns, name) {
 			continue
 		}
-		if text := v.Payload() + "~" + Mark(w.id.Key); c.MaxChars == 0 || int64(utf8.RuneCountInString(text)) <= c.MaxChars {
+		if text := v.Payload() + "~" + Suffix(w.id.Key); c.MaxChars == 0 || int64(utf8.RuneCountInString(text)) <= c.MaxChars {
 			return &shown{name, crdt.Text(text)}
 		}
 	}
 	return nil
 }
 
-// Mark is the four characters by which a displaced text of a row is told from
+// Suffix is the four characters by which a displaced text of a row is told from
 // the value.
-func Mark(key crdt.Key) string {
+func Suffix(key crdt.Key) string {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(key)) // it never fails
 	return strings.ToLower(base32.StdEncoding.EncodeToString(h.Sum(nil))[:4])

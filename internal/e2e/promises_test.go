@@ -330,7 +330,7 @@ func testUnique(t *testing.T, a, b, c *site) {
 				held = append(held, k.Key+" "+k.Column+" "+k.Lost.Value)
 			}
 		}
-		if len(held) != 1 || !strings.HasSuffix(held[0], "number B1") {
+		if len(held) != 1 || !strings.HasSuffix(held[0], `number "B1"`) {
 			t.Errorf("site %s lists %q", s.name, held)
 		}
 	}

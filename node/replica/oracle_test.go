@@ -205,7 +205,7 @@ func rule5(rows map[merge.RowID]*logRow, visible map[*logRow]bool) map[*logRow]m
 		if clinic.Tables[id.Table].Column(column).Nullable {
 			shown[r][column] = crdt.Null
 		} else {
-			shown[r][column] = crdt.Text(r.columns[column].value.Payload() + "~" + merge.Mark(id.Key))
+			shown[r][column] = crdt.Text(r.columns[column].value.Payload() + "~" + merge.Suffix(id.Key))
 		}
 	})
 	return shown
