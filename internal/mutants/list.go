@@ -75,8 +75,8 @@ var mutants = []mutant{
 		"upTo := min(e.Seq, l.have.Seq(e.Site))", "upTo := min(e.Seq+1, l.have.Seq(e.Site))"},
 	{"truncation: what this site has applied counts for all", "node/replica/stable.go",
 		"least = lesser(least, p.applied.Get(e.Site))", "_ = p"},
-	{"truncation: tombstones go before they are settled", "node/replica/truncate.go",
-		"if needed || !s.Droppable(r.tombs.through, table == nil || !table.Replicated) {", "if needed || table == nil {"},
+	{"truncation: tombstones go before they are settled", "node/replica/tombstone.go",
+		"gone := s.Settled(r.tombs.through) || stranger && r.tombs.through.Covers(s.Deleted)", "gone := stranger || !stranger"},
 	{"truncation: nothing ever goes", "node/replica/truncate.go",
 		"moreLog, err := r.log.drop(r.stable, dropEntries)", "moreLog, err := r.log.drop(nil, dropEntries)"},
 }
