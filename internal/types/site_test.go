@@ -136,6 +136,7 @@ func (s *site) captured() []capture.Row {
 	if err != nil {
 		s.Fatal(err)
 	}
+	defer func() { _ = reading.Close() }() // or the database could not be dropped
 	var rows []capture.Row
 	var ids capture.IDs
 	for {
