@@ -90,6 +90,7 @@ func (l *loader) scenario(root ast.Node) {
 		field{"settle", l.settle},
 		field{"sample", scalar(&l.reader, "sample", "1s", parseLength, &s.Sample)},
 		field{"check", l.check},
+		field{"publish", scalar(&l.reader, "publish", "5m", parseLength, &s.Publish)},
 		field{"trace", scalar(&l.reader, "trace", "no", parseBool, &s.Trace)},
 		field{"spacetime", l.drawn},
 		field{"sites", l.sites},

@@ -20,6 +20,9 @@ type Scenario struct {
 	// repaired, and the sites may take Settle to become equal. No Settle: the
 	// run ends there.
 	Duration, Settle time.Duration
+	// Publish is how often a site says what it has applied, so that logs are
+	// shortened; 0 is never.
+	Publish time.Duration
 	// Sample is the time between two measurements.
 	Sample time.Duration
 	// Checks says how much is checked on the way.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -108,5 +110,24 @@ func TestMistakesTogether(t *testing.T) {
 	var problems scenario.Problems
 	if !errors.As(err, &problems) || len(problems) != 4 { // no duration is the fourth
 		t.Errorf("found %v", err)
+	}
+}
+
+// TestWriteKnowsOptions: whoever gives plans a new option gives it to Write and
+// to scenario files too, or a failure that hangs on it cannot be kept.
+func TestWriteKnowsOptions(t *testing.T) {
+	known := []string{ // what Write writes, and what a plan does not have
+		"Seed", "Sites", "Topology", "Latency", "BytesPerSecond", "BreakEvery", "Rows", "Publish",
+		"Mix", "Wire", "Clock", "Observer", "Checks", "Trace",
+	}
+	for i := range reflect.TypeFor[sim.Options]().NumField() {
+		if name := reflect.TypeFor[sim.Options]().Field(i).Name; !slices.Contains(known, name) {
+			t.Errorf("sim.Options.%s: if random plans set it, let scenario.Write write it, give scenarios a key for it, and name it here", name)
+		}
+	}
+	for i := range reflect.TypeFor[sim.Plan]().NumField() {
+		if name := reflect.TypeFor[sim.Plan]().Field(i).Name; !slices.Contains([]string{"Options", "Ops", "Faults"}, name) {
+			t.Errorf("sim.Plan.%s: let scenario.Write write it, and name it here", name)
+		}
 	}
 }

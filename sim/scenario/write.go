@@ -20,6 +20,9 @@ func Write(name, about string, p *sim.Plan) string {
 	line("seed: %d", p.Seed)
 	line("duration: %v", max(p.Length(), 1))
 	line("settle: %v", sim.Patience)
+	if p.Publish > 0 {
+		line("publish: %v", p.Publish)
+	}
 	line("sites: %d", p.Sites)
 	line("topology: %s", p.Topology)
 	line("line:")
