@@ -65,30 +65,28 @@ func (pl *placing) settle(ctx context.Context) ([]RowID, error) {
 		if err != nil {
 			return nil, fmt.Errorf("look for who has unique values in table %s: %w", t.Name, err)
 		}
-		more, known := pl.decide(t, w, holders)
-		if !known {
-			continue
+		more, err := pl.decide(t, w, holders)
+		if err != nil {
+			return nil, err
 		}
 		again = append(again, more...)
 	}
 	return again, nil
 }
 
-// decide settles the clashes of one row. When it cannot, since a row that is not
-// locked has the value, both are left for a piece of their own.
-func (pl *placing) decide(t *schema.Table, w *work, holders []Holder) (again []RowID, known bool) {
+// decide settles the clashes of one row. When a row that is not locked must give
+// its value up, this one is held and left for a piece of its own (lockHolders).
+func (pl *placing) decide(t *schema.Table, w *work, holders []Holder) (again []RowID, err error) {
+	wait := false
 	for _, h := range holders {
-		other := pl.workOn(RowID{t.Name, h.Key})
-		if other == nil {
-			root := pl.rounds[0]
-			root.Deferred = append(root.Deferred, w.id)
-			if h.Key != "" {
-				root.Deferred = append(root.Deferred, RowID{t.Name, h.Key})
-			}
-			return nil, false
-		}
 		index := &t.Unique[h.Index]
+		other, locked, err := pl.holder(RowID{t.Name, h.Key})
+		if err != nil {
+			return nil, err
+		}
 		switch {
+		case !locked && h.Key != "" && w.before(other, index):
+			wait = true
 		case other.moves(index):
 			pl.settling.displace(other.id, index, w.id.Key)
 			pl.settling.passing[other.id] = true
@@ -100,7 +98,57 @@ func (pl *placing) decide(t *schema.Table, w *work, holders []Holder) (again []R
 			pl.settling.displace(w.id, index, h.Key)
 		}
 	}
-	return append(again, w.id), true
+	if wait {
+		pl.rounds[0].Deferred = append(pl.rounds[0].Deferred, w.id)
+		return again, nil
+	}
+	return append(again, w.id), nil
+}
+
+// lockHolders locks the rows that have unique values of held rows, so that the
+// piece can decide between them.
+func (p *Piece) lockHolders(ctx context.Context, tx Tx, states States) error {
+	return p.inOrder(func(tp *tablePiece) error {
+		var keys []crdt.Key
+		for _, w := range slices.Clone(tp.order) {
+			s, err := states.State(w.id)
+			if err != nil {
+				return err
+			}
+			if s == nil || s.Place != Held || s.Dead() {
+				continue
+			}
+			row := load(w.inTable, s, nil)
+			holders, err := tx.Holders(ctx, tp.t, Row{Key: w.id.Key, Columns: row.Columns, Values: row.Values})
+			if err != nil {
+				return fmt.Errorf("look for who has unique values in table %s: %w", tp.name, err)
+			}
+			for _, h := range holders {
+				if id := (RowID{tp.name, h.Key}); h.Key != "" && p.find(id) == nil {
+					p.work(id)
+					keys = append(keys, h.Key)
+				}
+			}
+		}
+		if len(keys) == 0 {
+			return nil
+		}
+		return p.lockRows(ctx, tx, tp, keys)
+	})
+}
+
+// holder returns what is known of a row that has a unique value; of one that is
+// not locked, no more than its stamps.
+func (pl *placing) holder(id RowID) (w *work, locked bool, err error) {
+	if w = pl.workOn(id); w != nil {
+		return w, true, nil
+	}
+	w = &work{id: id, row: &crdt.Row{}}
+	s, err := pl.states.State(id)
+	if s != nil {
+		w.row.Stamps = s.Stamps
+	}
+	return w, false, err
 }
 
 // before reports whether w has had its value in the index for longer.

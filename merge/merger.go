@@ -155,8 +155,8 @@ func (p *Piece) inOrder(each func(*tablePiece) error) error {
 	return nil
 }
 
-// Lock locks the rows that the changes are about, and those that the database,
-// or R4, may change or remove with them. After it the caller takes the local
+// Lock locks the rows that the changes are about, those that the database, or
+// R4, may change or remove with them, and those that R5 may make give way. After it the caller takes the local
 // changes that capture has not taken yet, so that no local write is overwritten
 // unseen, and only then calls Merge.
 func (p *Piece) Lock(ctx context.Context, tx Tx, states States) error {
@@ -165,6 +165,9 @@ func (p *Piece) Lock(ctx context.Context, tx Tx, states States) error {
 	}
 	if p.adopting {
 		return nil // what has referrers stays
+	}
+	if err := p.lockHolders(ctx, tx, states); err != nil {
+		return err
 	}
 	return p.lockReferrers(ctx, tx, states)
 }

@@ -371,8 +371,12 @@ func (pl *placing) update(ctx context.Context, tp *tablePiece, b *batch) error {
 		kept := b.kept[i]
 		pl.releases(tp.t, w, b.rows[i].Columns)
 		if e, ok := bad[w.id.Key]; ok {
-			kept.columns = append(kept.columns, b.rows[i].Columns...)
-			kept.values = append(kept.values, b.rows[i].Values...)
+			for _, c := range b.rows[i].Columns { // its value, not what it was to show
+				if find(kept.columns, c) < 0 {
+					v, _ := w.row.Value(c)
+					kept.add(c, v)
+				}
+			}
 			kept.place, kept.reason = Aside, e.Detail
 			if e.Refusal == RefusedDuplicate {
 				kept.place = Held

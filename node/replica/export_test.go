@@ -100,3 +100,6 @@ func (l Left) Judge(db merge.Mark) string {
 	}
 	return [...]string{"as left", "as staged", "as released", "set back", "store behind"}[in.judge(db)]
 }
+
+// WakeRows returns the rows that the next Apply places.
+func (r *Replica) WakeRows() []merge.RowID { return r.wake }

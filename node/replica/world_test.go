@@ -284,7 +284,7 @@ func (w *world) exchange() error {
 					}
 				}
 			}
-			for {
+			for applied := 0; ; applied++ {
 				res, err := s.r.Apply(ctx, 0)
 				if err != nil {
 					return fmt.Errorf("site %d: %w", s.n, err)
@@ -293,6 +293,9 @@ func (w *world) exchange() error {
 					break
 				}
 				moved = true
+				if applied > 1000 {
+					return fmt.Errorf("site %d: rows are woken again and again: %v", s.n, s.r.WakeRows())
+				}
 				if res.System {
 					if err := s.readMembers(); err != nil {
 						return err
