@@ -194,7 +194,11 @@ func FuzzKey(f *testing.F) {
 	f.Add("\x00", "\x01", "a\x00")
 	f.Fuzz(func(t *testing.T, a, b, raw string) {
 		for _, values := range [][]crdt.Value{
-			{crdt.Text(a)}, {crdt.Text(a), crdt.Text(b)}, {crdt.Null}, {crdt.Null, crdt.Bytes(b)}, {crdt.Value(raw)},
+			{crdt.Text(a)},
+			{crdt.Text(a), crdt.Text(b)},
+			{crdt.Null},
+			{crdt.Null, crdt.Bytes(b)},
+			{crdt.Value(raw)},
 			{crdt.Ref(crdt.MakeKey(crdt.Text(a), crdt.Text(b))), crdt.Int(int64(len(b)))},
 		} {
 			got := crdt.MakeKey(values...).Values()

@@ -197,6 +197,7 @@ func (w *writer) site(s clock.SiteID) {
 	w.id = s
 	must(w.enc.EncodeBytes(w.id[:]))
 }
+
 func (w *writer) vector(v clock.VersionVector) {
 	must(w.enc.EncodeArrayLen(len(v)))
 	for _, e := range v {

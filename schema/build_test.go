@@ -84,10 +84,14 @@ func TestIdentity(t *testing.T) {
 		{table: tab("x", "id int auto pk, uuid char"), columns: "uuid", unsure: true, local: true, shipped: "uuid"},
 		{table: tab("x", "code char pk, uuid char"), columns: "code", shipped: "code uuid"},
 		{table: tab("x", "id int auto pk, code char unique"), columns: "", shipped: "id code", unique: "code"},
-		{table: tab("x", "id int auto pk, code char unique"), opts: Options{Identity: map[string][]string{"x": {"code"}}},
-			columns: "code", local: true, shipped: "code", unique: "code"},
-		{table: tab("x", "id int auto pk, a int"), opts: Options{Identity: map[string][]string{"x": {"id"}}},
-			columns: "id", shipped: "id a"},
+		{
+			table: tab("x", "id int auto pk, code char unique"), opts: Options{Identity: map[string][]string{"x": {"code"}}},
+			columns: "code", local: true, shipped: "code", unique: "code",
+		},
+		{
+			table: tab("x", "id int auto pk, a int"), opts: Options{Identity: map[string][]string{"x": {"id"}}},
+			columns: "id", shipped: "id a",
+		},
 		{table: tab("x", "code char pk, a int"), columns: "code", shipped: "code a"},
 		{table: tab("x", "a int pk, b int pk, c int"), columns: "a b", shipped: "a b c"},
 		{table: tab("x", "a int, b int"), columns: "", shipped: "a b"},
@@ -118,10 +122,12 @@ func TestPatternsAndPruning(t *testing.T) {
 		return tab("users", "user_id int auto pk, uuid char, person_id int -> person.person_id")
 	}
 	tables := func() []*Table {
-		return []*Table{users(), tab("person", "person_id int auto pk, uuid char unique, creator int null -> users.user_id"),
+		return []*Table{
+			users(), tab("person", "person_id int auto pk, uuid char unique, creator int null -> users.user_id"),
 			tab("patient", "patient_id int pk -> person.person_id"),
 			tab("obs", "id int auto pk, uuid char unique, patient_id int -> patient.patient_id"),
-			tab("obs_old", "id int auto pk, uuid char unique"), tab("island", "a int pk")}
+			tab("obs_old", "id int auto pk, uuid char unique"), tab("island", "a int pk"),
+		}
 	}
 	for _, c := range []struct {
 		tables, exclude []string
@@ -236,8 +242,10 @@ func TestOrder(t *testing.T) {
 		{"b a", []*Table{tab("a", "x int pk -> b.x"), tab("b", "x int pk")}},
 		{"a b", []*Table{tab("a", "x int pk -> a.x"), tab("b", "x int pk -> a.x")}},
 		// A circle is entered where the reference may be NULL, and what hangs below it comes later.
-		{"person users concept", []*Table{tab("concept", "x int pk, c int -> users.x"),
-			tab("users", "x int pk, p int -> person.x"), tab("person", "x int pk, u int null -> users.x, c int null -> concept.x")}},
+		{"person users concept", []*Table{
+			tab("concept", "x int pk, c int -> users.x"),
+			tab("users", "x int pk, p int -> person.x"), tab("person", "x int pk, u int null -> users.x, c int null -> concept.x"),
+		}},
 		{"z y a", []*Table{tab("a", "x int pk, y int null -> y.x"), tab("y", "x int pk -> z.x"), tab("z", "x int pk, y int null -> y.x")}},
 		{"a b", []*Table{tab("a", "x int pk -> b.x"), tab("b", "x int pk -> a.x")}},
 		// Two references to one table: one that is NOT NULL decides.

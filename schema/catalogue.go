@@ -207,8 +207,10 @@ func (t *Table) addForeignKey(fk ForeignKey) {
 		t.Composite = append(t.Composite, fk)
 		return
 	}
-	t.References = append(t.References, Reference{Column: fk.Columns[0], Table: fk.Table, Target: fk.Targets[0],
-		Declared: true, OnDelete: fk.OnDelete, OnUpdate: fk.OnUpdate})
+	t.References = append(t.References, Reference{
+		Column: fk.Columns[0], Table: fk.Table, Target: fk.Targets[0],
+		Declared: true, OnDelete: fk.OnDelete, OnUpdate: fk.OnUpdate,
+	})
 }
 
 func (l *loader) triggers() error {

@@ -105,8 +105,10 @@ func declare(m *Model, references map[string]string) error {
 		if ref == nil || ref.Column(targetColumn) == nil {
 			return fmt.Errorf("reference %s: there is no column %s", from, to)
 		}
-		t.References = append(t.References, Reference{Column: column, Table: target, Target: targetColumn,
-			OnDelete: "NO ACTION", OnUpdate: "NO ACTION"})
+		t.References = append(t.References, Reference{
+			Column: column, Table: target, Target: targetColumn,
+			OnDelete: "NO ACTION", OnUpdate: "NO ACTION",
+		})
 	}
 	for _, t := range m.Tables {
 		slices.SortFunc(t.References, func(a, b Reference) int {
@@ -140,8 +142,10 @@ func (m *Model) inheritOne(t *Table, fk ForeignKey) (added bool) {
 		if ref == nil || t.Reference(column) != nil {
 			continue
 		}
-		t.References = append(t.References, Reference{Column: column, Table: ref.Table, Target: ref.Target,
-			OnDelete: "NO ACTION", OnUpdate: "NO ACTION"})
+		t.References = append(t.References, Reference{
+			Column: column, Table: ref.Table, Target: ref.Target,
+			OnDelete: "NO ACTION", OnUpdate: "NO ACTION",
+		})
 		added = true
 	}
 	return added

@@ -126,8 +126,10 @@ func TestLoadOpenMRS(t *testing.T) {
 		t.Errorf("refused %s", got)
 	}
 	checkOrder(t, m)
-	for name, source := range map[string]string{"patient": "reference to person", "drug_order": "reference to orders",
-		"referral_order": "reference to orders", "role_privilege": "primary key", "obs": "uuid", "person": "uuid"} {
+	for name, source := range map[string]string{
+		"patient": "reference to person", "drug_order": "reference to orders",
+		"referral_order": "reference to orders", "role_privilege": "primary key", "obs": "uuid", "person": "uuid",
+	} {
 		if got := m.Tables[name].Identity.Source; got != source {
 			t.Errorf("%s: identity %q, want %q", name, got, source)
 		}

@@ -117,8 +117,13 @@ func (w *World) apply(f Fault) {
 		kind FaultKind
 		cut  func(*rand.Rand) func()
 	}{
-		{One, w.CutOne}, {Halves, w.CutHalves}, {MajorityMinority, w.CutMajority},
-		{RingOfMajorities, w.CutRing}, {Bridge, w.CutBridge}, {OneWay, w.CutOneWay}, {OneLine, w.CutLine},
+		{One, w.CutOne},
+		{Halves, w.CutHalves},
+		{MajorityMinority, w.CutMajority},
+		{RingOfMajorities, w.CutRing},
+		{Bridge, w.CutBridge},
+		{OneWay, w.CutOneWay},
+		{OneLine, w.CutLine},
 	} {
 		if c.kind == f.Kind {
 			w.after(f.For, c.cut(rnd))

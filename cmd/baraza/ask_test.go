@@ -33,8 +33,10 @@ func TestAskingARunningSite(t *testing.T) {
 		want []string
 		asks any
 	}{
-		{"status", []string{"site      Kisumu", "openmrs, 103 tables, changes found by trigger", "1 to capture, 2 to apply", "3 waiting, 4 held, 5 set aside", "conflicts 6",
-			"12ms ahead of the peers'", "ALARM     the clock of Eldoret", "PEER", "Nairobi", "connected", "1234", "never"}, "status"},
+		{"status", []string{
+			"site      Kisumu", "openmrs, 103 tables, changes found by trigger", "1 to capture, 2 to apply", "3 waiting, 4 held, 5 set aside", "conflicts 6",
+			"12ms ahead of the peers'", "ALARM     the clock of Eldoret", "PEER", "Nairobi", "connected", "1234", "never",
+		}, "status"},
 		{"peers list", []string{"PEER", "Nairobi", "00112233", "Eldoret Referral"}, "peers"},
 		{"peers forget Nairobi", []string{"Nairobi is removed"}, admin.ForgetRequest{Site: "Nairobi"}},
 		{"tables list", []string{"TABLE", "person", "replicated", "uuid (uuid)", "refused: it has no primary key"}, "tables"},

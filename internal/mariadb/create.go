@@ -50,8 +50,10 @@ func (s *Server) createCommand(data string) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
-	args := append([]string{"--no-defaults", "--datadir=" + data, "--skip-test-db",
-		"--auth-root-authentication-method=normal"}, userArgs()...)
+	args := append([]string{
+		"--no-defaults", "--datadir=" + data, "--skip-test-db",
+		"--auth-root-authentication-method=normal",
+	}, userArgs()...)
 	return exec.Command(install, args...), nil
 }
 

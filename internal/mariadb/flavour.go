@@ -89,8 +89,10 @@ func (f Flavour) cached(name string) (*program, error) {
 	share := filepath.Join(usr, "share", strings.TrimSuffix(name, "d"))
 	return &program{
 		argv: []string{loaders[0], "--library-path", strings.Join(libraries, ":"), binary},
-		args: []string{"--basedir=" + usr, "--lc-messages-dir=" + share, "--character-sets-dir=" + filepath.Join(share, "charsets"),
-			"--plugin-dir=" + filepath.Join(usr, "lib", "mysql", "plugin")},
+		args: []string{
+			"--basedir=" + usr, "--lc-messages-dir=" + share, "--character-sets-dir=" + filepath.Join(share, "charsets"),
+			"--plugin-dir=" + filepath.Join(usr, "lib", "mysql", "plugin"),
+		},
 		sql: share,
 	}, nil
 }

@@ -140,9 +140,11 @@ func (s *Server) launch() error {
 	if err != nil {
 		return err
 	}
-	args := append([]string{"--datadir=" + s.data(), "--socket=../" + socketName, // short: a socket's path has about 100 bytes
+	args := append([]string{
+		"--datadir=" + s.data(), "--socket=../" + socketName, // short: a socket's path has about 100 bytes
 		"--port=" + strconv.Itoa(s.port), "--bind-address=127.0.0.1",
-		"--pid-file=" + filepath.Join(s.dir, "pid"), "--log-error=" + s.errorLog()}, userArgs()...)
+		"--pid-file=" + filepath.Join(s.dir, "pid"), "--log-error=" + s.errorLog(),
+	}, userArgs()...)
 	args = append(args, s.serverArgs()...)
 	cmd := daemon.command(append(args, s.args...)...)
 	if cmd.Env, err = s.tempEnv(); err != nil {

@@ -7,76 +7,144 @@ type mutant struct {
 
 // mutants are the planted bugs, by the part of the core they are in.
 var mutants = []mutant{
-	{"clock: what was applied is not observed", "clock/clock.go",
-		"c.last = max(c.last, t)", "_ = t"},
-	{"clock: it goes back with the system clock", "clock/clock.go",
-		"if t <= c.last {", "if t == c.last {"},
-	{"clock: it is forgotten in a restart", "node/replica/replica.go",
-		"r.clock.Observe(clock.Timestamp(binary.BigEndian.Uint64(last)))", "_ = binary.BigEndian.Uint64(last)"},
-	{"clock: stamps from the future are merged", "node/replica/due.go",
-		"b.through.Millis() > r.cfg.NowMillis()+r.cfg.MaxDriftMillis", "b.through.Millis() < 0"},
+	{
+		"clock: what was applied is not observed", "clock/clock.go",
+		"c.last = max(c.last, t)", "_ = t",
+	},
+	{
+		"clock: it goes back with the system clock", "clock/clock.go",
+		"if t <= c.last {", "if t == c.last {",
+	},
+	{
+		"clock: it is forgotten in a restart", "node/replica/replica.go",
+		"r.clock.Observe(clock.Timestamp(binary.BigEndian.Uint64(last)))", "_ = binary.BigEndian.Uint64(last)",
+	},
+	{
+		"clock: stamps from the future are merged", "node/replica/due.go",
+		"b.through.Millis() > r.cfg.NowMillis()+r.cfg.MaxDriftMillis", "b.through.Millis() < 0",
+	},
 
-	{"merge: the older value wins a column", "crdt/row.go",
-		"switch current.Compare(at) {\n\t\tcase 0: // the same change once more\n\t\tcase 1:", "switch at.Compare(current) {\n\t\tcase 0: // the same change once more\n\t\tcase 1:"},
-	{"merge: a losing write leaves no conflict", "crdt/row.go",
-		"r.addLoss(Loss{Column: column, Value: ch.Values[i], Stamp: at, Winner: current, WinnerValue: values[j]})", ""},
-	{"merge: an overwritten value leaves no conflict", "crdt/row.go",
-		"if unseen && !r.known(column) && !r.isLost(column, current) {", "if false && unseen {"},
-	{"merge: a value that the writer knew is a conflict", "crdt/row.go",
-		"unseen := (overTombstone || current != prior) && !(added && current.IsZero())", "unseen := !current.IsZero() || current != prior && overTombstone"},
-	{"merge: what a delete takes unseen leaves no conflict", "crdt/row.go",
-		"r.loseTo(at, seen)\n", ""},
-	{"merge: a delete is forgotten", "crdt/row.go",
-		"r.Deleted = at\n", ""},
-	{"merge: an older write brings a deleted row back", "crdt/row.go",
-		"\tdead := r.Dead()\n\tr.Exists = !dead\n", "\tdead := r.Dead()\n\tif at.Less(r.Deleted) {\n\t\tr.Deleted, dead = clock.Stamp{}, false\n\t}\n\tr.Exists = !dead\n"},
-	{"merge: the winner of a conflict is not raised", "crdt/row.go",
-		"l.Winner, l.WinnerDelete, l.WinnerValue = at, false, value", ""},
-	{"merge: rows that waited sleep on", "merge/wake.go",
-		"for _, id := range pl.arrived {", "for _, id := range pl.arrived[:0] {"},
-	{"merge: batches are applied out of causal order", "node/replica/due.go",
-		"if !g.applied.Includes(e.Context) {", "if e.Context == nil && false {"},
-	{"merge: the first entry of a batch counts as all of it", "node/replica/due.go",
-		"last, whole := seq, crdt.EndsBatch(raw)", "last, whole := seq, true"},
+	{
+		"merge: the older value wins a column", "crdt/row.go",
+		"switch current.Compare(at) {\n\t\tcase 0: // the same change once more\n\t\tcase 1:", "switch at.Compare(current) {\n\t\tcase 0: // the same change once more\n\t\tcase 1:",
+	},
+	{
+		"merge: a losing write leaves no conflict", "crdt/row.go",
+		"r.addLoss(Loss{Column: column, Value: ch.Values[i], Stamp: at, Winner: current, WinnerValue: values[j]})", "",
+	},
+	{
+		"merge: an overwritten value leaves no conflict", "crdt/row.go",
+		"if unseen && !r.known(column) && !r.isLost(column, current) {", "if false && unseen {",
+	},
+	{
+		"merge: a value that the writer knew is a conflict", "crdt/row.go",
+		"unseen := (overTombstone || current != prior) && !(added && current.IsZero())", "unseen := !current.IsZero() || current != prior && overTombstone",
+	},
+	{
+		"merge: what a delete takes unseen leaves no conflict", "crdt/row.go",
+		"r.loseTo(at, seen)\n", "",
+	},
+	{
+		"merge: a delete is forgotten", "crdt/row.go",
+		"r.Deleted = at\n", "",
+	},
+	{
+		"merge: an older write brings a deleted row back", "crdt/row.go",
+		"\tdead := r.Dead()\n\tr.Exists = !dead\n", "\tdead := r.Dead()\n\tif at.Less(r.Deleted) {\n\t\tr.Deleted, dead = clock.Stamp{}, false\n\t}\n\tr.Exists = !dead\n",
+	},
+	{
+		"merge: the winner of a conflict is not raised", "crdt/row.go",
+		"l.Winner, l.WinnerDelete, l.WinnerValue = at, false, value", "",
+	},
+	{
+		"merge: rows that waited sleep on", "merge/wake.go",
+		"for _, id := range pl.arrived {", "for _, id := range pl.arrived[:0] {",
+	},
+	{
+		"merge: batches are applied out of causal order", "node/replica/due.go",
+		"if !g.applied.Includes(e.Context) {", "if e.Context == nil && false {",
+	},
+	{
+		"merge: the first entry of a batch counts as all of it", "node/replica/due.go",
+		"last, whole := seq, crdt.EndsBatch(raw)", "last, whole := seq, true",
+	},
 
-	{"capture: local changes are not taken before a row is overwritten", "node/replica/apply.go",
-		"\tif part == nil {\n\t\treturn nil\n\t}\n\tmore, err", "\tif part != nil || part == nil {\n\t\treturn nil\n\t}\n\tmore, err"},
-	{"capture: the log is not synced before the database forgets", "node/replica/txn.go",
-		"t.names.flush(b)\n\treturn t.store.Write(b, true)", "t.names.flush(b)\n\treturn t.store.Write(b, false)"},
-	{"capture: what a write replaced is not noted", "node/replica/local.go",
-		"ch.Prior = l.priorOf(id, s, &ch)", "l.priorOf(id, s, &ch)"},
-	{"capture: the context is that of an earlier batch", "node/replica/local.go",
-		"e.Context = contextDelta(l.r.contexts[l.r.cfg.Self], l.delivered(), l.r.cfg.Self)", "e.Context = nil"},
-	{"capture: what was taken is not remembered over a crash", "node/replica/local.go",
-		"t.set(metaTaken, l.taken.encode())", "t.set(metaTaken, history{}.encode())"},
-	{"staging: a group is dropped though the database committed it", "node/replica/replica.go",
-		"if found == asStaged || found == setBack && left.hasStaged {", "if found == setBack && left.hasStaged {"},
-	{"staging: a group counts though the database did not commit it", "node/replica/replica.go",
-		"if found == asStaged || found == setBack && left.hasStaged {", "if left.hasStaged {"},
-	{"log: entries that came are not synced", "node/replica/log.go",
-		"if err := l.store.Write(b, true); err != nil {\n\t\treturn fmt.Errorf(\"append to the log", "if err := l.store.Write(b, false); err != nil {\n\t\treturn fmt.Errorf(\"append to the log"},
-	{"log: a gap is taken", "node/replica/log.go",
-		"if first > have+1 {", "if first > have+1 && len(entries) > 1<<20 {"},
+	{
+		"capture: local changes are not taken before a row is overwritten", "node/replica/apply.go",
+		"\tif part == nil {\n\t\treturn nil\n\t}\n\tmore, err", "\tif part != nil || part == nil {\n\t\treturn nil\n\t}\n\tmore, err",
+	},
+	{
+		"capture: the log is not synced before the database forgets", "node/replica/txn.go",
+		"t.names.flush(b)\n\treturn t.store.Write(b, true)", "t.names.flush(b)\n\treturn t.store.Write(b, false)",
+	},
+	{
+		"capture: what a write replaced is not noted", "node/replica/local.go",
+		"ch.Prior = l.priorOf(id, s, &ch)", "l.priorOf(id, s, &ch)",
+	},
+	{
+		"capture: the context is that of an earlier batch", "node/replica/local.go",
+		"e.Context = contextDelta(l.r.contexts[l.r.cfg.Self], l.delivered(), l.r.cfg.Self)", "e.Context = nil",
+	},
+	{
+		"capture: what was taken is not remembered over a crash", "node/replica/local.go",
+		"t.set(metaTaken, l.taken.encode())", "t.set(metaTaken, history{}.encode())",
+	},
+	{
+		"staging: a group is dropped though the database committed it", "node/replica/replica.go",
+		"if found == asStaged || found == setBack && left.hasStaged {", "if found == setBack && left.hasStaged {",
+	},
+	{
+		"staging: a group counts though the database did not commit it", "node/replica/replica.go",
+		"if found == asStaged || found == setBack && left.hasStaged {", "if left.hasStaged {",
+	},
+	{
+		"log: entries that came are not synced", "node/replica/log.go",
+		"if err := l.store.Write(b, true); err != nil {\n\t\treturn fmt.Errorf(\"append to the log", "if err := l.store.Write(b, false); err != nil {\n\t\treturn fmt.Errorf(\"append to the log",
+	},
+	{
+		"log: a gap is taken", "node/replica/log.go",
+		"if first > have+1 {", "if first > have+1 && len(entries) > 1<<20 {",
+	},
 
-	{"gossip: nothing is announced", "gossip/send.go",
-		"changed = append(changed, clock.Entry{Site: e.Site, Seq: e.Seq})", "_ = e"},
-	{"gossip: a subscription begins one entry too far", "gossip/send.go",
-		"After: p.origin(c.origin).accepted}", "After: p.origin(c.origin).accepted + 1}"},
-	{"gossip: a provider whose connection went is kept", "gossip/provider.go",
-		"return pe.connected && pe.greeted && pe.goneThere", "return pe.greeted && pe.goneThere"},
-	{"gossip: entries after a gap are handed on", "gossip/receive.go",
-		"if e.First > o.accepted+1 {", "if e.First > o.accepted+1 && now < 0 {"},
-	{"gossip: only the own entries are relayed", "gossip/send.go",
-		"if from := pe.from(c.origin); from < p.have.Seq(c.origin) {", "if from := pe.from(c.origin); c.origin == p.cfg.Site && from < p.have.Seq(c.origin) {"},
+	{
+		"gossip: nothing is announced", "gossip/send.go",
+		"changed = append(changed, clock.Entry{Site: e.Site, Seq: e.Seq})", "_ = e",
+	},
+	{
+		"gossip: a subscription begins one entry too far", "gossip/send.go",
+		"After: p.origin(c.origin).accepted}", "After: p.origin(c.origin).accepted + 1}",
+	},
+	{
+		"gossip: a provider whose connection went is kept", "gossip/provider.go",
+		"return pe.connected && pe.greeted && pe.goneThere", "return pe.greeted && pe.goneThere",
+	},
+	{
+		"gossip: entries after a gap are handed on", "gossip/receive.go",
+		"if e.First > o.accepted+1 {", "if e.First > o.accepted+1 && now < 0 {",
+	},
+	{
+		"gossip: only the own entries are relayed", "gossip/send.go",
+		"if from := pe.from(c.origin); from < p.have.Seq(c.origin) {", "if from := pe.from(c.origin); c.origin == p.cfg.Site && from < p.have.Seq(c.origin) {",
+	},
 
-	{"truncation: one member is not asked", "node/replica/stable.go",
-		"if id == r.cfg.Self {\n\t\t\tcontinue\n\t\t}\n\t\tp := r.published[id]\n\t\tif p == nil {\n\t\t\treturn nil", "if id == r.cfg.Self || id == voters[len(voters)-1] {\n\t\t\tcontinue\n\t\t}\n\t\tp := r.published[id]\n\t\tif p == nil {\n\t\t\treturn nil"},
-	{"truncation: one entry too many goes", "node/replica/truncate.go",
-		"upTo := min(e.Seq, l.have.Seq(e.Site))", "upTo := min(e.Seq+1, l.have.Seq(e.Site))"},
-	{"truncation: what this site has applied counts for all", "node/replica/stable.go",
-		"least = lesser(least, p.applied.Get(e.Site))", "_ = p"},
-	{"truncation: tombstones go before they are settled", "node/replica/tombstone.go",
-		"gone := s.Settled(r.tombs.through) || stranger && r.tombs.through.Covers(s.Deleted)", "gone := stranger || !stranger"},
-	{"truncation: nothing ever goes", "node/replica/truncate.go",
-		"moreLog, err := r.log.drop(r.stable, dropEntries)", "moreLog, err := r.log.drop(nil, dropEntries)"},
+	{
+		"truncation: one member is not asked", "node/replica/stable.go",
+		"if id == r.cfg.Self {\n\t\t\tcontinue\n\t\t}\n\t\tp := r.published[id]\n\t\tif p == nil {\n\t\t\treturn nil", "if id == r.cfg.Self || id == voters[len(voters)-1] {\n\t\t\tcontinue\n\t\t}\n\t\tp := r.published[id]\n\t\tif p == nil {\n\t\t\treturn nil",
+	},
+	{
+		"truncation: one entry too many goes", "node/replica/truncate.go",
+		"upTo := min(e.Seq, l.have.Seq(e.Site))", "upTo := min(e.Seq+1, l.have.Seq(e.Site))",
+	},
+	{
+		"truncation: what this site has applied counts for all", "node/replica/stable.go",
+		"least = lesser(least, p.applied.Get(e.Site))", "_ = p",
+	},
+	{
+		"truncation: tombstones go before they are settled", "node/replica/tombstone.go",
+		"gone := s.Settled(r.tombs.through) || stranger && r.tombs.through.Covers(s.Deleted)", "gone := stranger || !stranger",
+	},
+	{
+		"truncation: nothing ever goes", "node/replica/truncate.go",
+		"moreLog, err := r.log.drop(r.stable, dropEntries)", "moreLog, err := r.log.drop(nil, dropEntries)",
+	},
 }

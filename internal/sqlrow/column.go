@@ -68,9 +68,11 @@ func NewColumn(c *schema.Column) (Column, error) {
 	if !ok {
 		return Column{}, fmt.Errorf("column %s: the type %s is not known; exclude the table", c.Name, c.Type)
 	}
-	return Column{Name: c.Name, Expr: selectExpr(QuoteName(c.Name), k, c.Type), kind: k, fold: foldingOf(c.Collation),
+	return Column{
+		Name: c.Name, Expr: selectExpr(QuoteName(c.Name), k, c.Type), kind: k, fold: foldingOf(c.Collation),
 		stamp: c.Base == "timestamp", plain: strings.HasSuffix(c.Base, "char") || strings.HasSuffix(c.Base, "text"), charset: c.Charset,
-		places: placesOf(c, k), date: c.Base == "date", single: k == kindFloat && !strings.Contains(c.Type, ",")}, nil
+		places: placesOf(c, k), date: c.Base == "date", single: k == kindFloat && !strings.Contains(c.Type, ","),
+	}, nil
 }
 
 // selectExpr: the server prints a FLOAT with 6 digits and a DOUBLE(M,D) with D

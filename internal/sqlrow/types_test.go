@@ -212,9 +212,11 @@ func TestTags(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []crdt.Value{crdt.Int(-1), crdt.Uint(math.MaxUint64), crdt.Int(257), crdt.Int(1999), crdt.Float32(0.1), crdt.Float64(0.1),
+	want := []crdt.Value{
+		crdt.Int(-1), crdt.Uint(math.MaxUint64), crdt.Int(257), crdt.Int(1999), crdt.Float32(0.1), crdt.Float64(0.1),
 		crdt.Tagged(crdt.TagDecimal, "7.00"), crdt.Text("ab"), crdt.Text("q"), crdt.Bytes("\x00\xff"), crdt.Tagged(crdt.TagTime, "2024-01-02"),
-		crdt.Tagged(crdt.TagTime, "2023-12-31 19:00:00.500"), crdt.Null}
+		crdt.Tagged(crdt.TagTime, "2023-12-31 19:00:00.500"), crdt.Null,
+	}
 	for i, w := range want {
 		if rows[0].Values[i] != w {
 			t.Errorf("%s: %q, want %q", ts.Table("x").Columns[i], rows[0].Values[i], w)
@@ -232,8 +234,10 @@ func TestRandomValues(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	want := make(map[crdt.Value][]crdt.Value)
 	for range 500 {
-		values := []crdt.Value{crdt.Int(int64(rng.Uint64())), crdt.Uint(rng.Uint64()), crdt.Uint(rng.Uint64()), randomFloat32(rng), randomFloat64(rng),
-			randomDecimal(rng), crdt.Text(randomText(rng)), crdt.Bytes(randomBytes(rng))}
+		values := []crdt.Value{
+			crdt.Int(int64(rng.Uint64())), crdt.Uint(rng.Uint64()), crdt.Uint(rng.Uint64()), randomFloat32(rng), randomFloat64(rng),
+			randomDecimal(rng), crdt.Text(randomText(rng)), crdt.Bytes(randomBytes(rng)),
+		}
 		insert(t, db, "r", r.Columns, values)
 		want[values[0]] = values
 	}
@@ -300,9 +304,11 @@ func randomBytes(rng *rand.Rand) string {
 
 // No value that another site sends ends its literal.
 func TestLiteralHoldsAnything(t *testing.T) {
-	for _, v := range []crdt.Value{crdt.Tagged(crdt.TagDecimal, "1; DROP TABLE x"), crdt.Tagged(crdt.TagDecimal, ""), crdt.Tagged(crdt.TagDecimal, "-"),
+	for _, v := range []crdt.Value{
+		crdt.Tagged(crdt.TagDecimal, "1; DROP TABLE x"), crdt.Tagged(crdt.TagDecimal, ""), crdt.Tagged(crdt.TagDecimal, "-"),
 		crdt.Tagged(crdt.TagDecimal, "1."), crdt.Tagged(crdt.TagDecimal, "1e5"), crdt.Tagged('?', "x"), crdt.Tagged(crdt.TagInt, ""),
-		crdt.Ref("tx"), crdt.Float64(math.NaN()), crdt.Float32(float32(math.Inf(1)))} {
+		crdt.Ref("tx"), crdt.Float64(math.NaN()), crdt.Float32(float32(math.Inf(1))),
+	} {
 		if b, err := AppendLiteral(nil, v); err == nil {
 			t.Errorf("%q gives %s", string(v), b)
 		}

@@ -14,10 +14,22 @@ var collations = []struct {
 	name string
 	on   func(f mariadb.Flavour) bool
 }{
-	{"utf8mb4_general_ci", nil}, {"utf8mb4_unicode_ci", nil}, {"utf8mb4_unicode_520_ci", nil}, {"utf8mb4_bin", nil},
-	{"utf8mb3_general_ci", nil}, {"utf8mb3_bin", nil}, {"latin1_swedish_ci", nil}, {"latin1_general_cs", nil}, {"latin1_bin", nil},
-	{"utf8mb4_0900_ai_ci", mariadb.Flavour.IsMySQL}, {"utf8mb4_0900_as_cs", mariadb.Flavour.IsMySQL}, {"utf8mb4_0900_bin", mariadb.Flavour.IsMySQL},
-	{"utf8mb4_uca1400_ai_ci", notMySQL}, {"utf8mb4_uca1400_as_cs", notMySQL}, {"utf8mb4_nopad_bin", notMySQL}, {"utf8mb4_unicode_nopad_ci", notMySQL},
+	{"utf8mb4_general_ci", nil},
+	{"utf8mb4_unicode_ci", nil},
+	{"utf8mb4_unicode_520_ci", nil},
+	{"utf8mb4_bin", nil},
+	{"utf8mb3_general_ci", nil},
+	{"utf8mb3_bin", nil},
+	{"latin1_swedish_ci", nil},
+	{"latin1_general_cs", nil},
+	{"latin1_bin", nil},
+	{"utf8mb4_0900_ai_ci", mariadb.Flavour.IsMySQL},
+	{"utf8mb4_0900_as_cs", mariadb.Flavour.IsMySQL},
+	{"utf8mb4_0900_bin", mariadb.Flavour.IsMySQL},
+	{"utf8mb4_uca1400_ai_ci", notMySQL},
+	{"utf8mb4_uca1400_as_cs", notMySQL},
+	{"utf8mb4_nopad_bin", notMySQL},
+	{"utf8mb4_unicode_nopad_ci", notMySQL},
 }
 
 func notMySQL(f mariadb.Flavour) bool { return !f.IsMySQL() }

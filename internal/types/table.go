@@ -81,8 +81,10 @@ var Table = []Type{
 	{Name: "lb", SQL: "LONGBLOB", Values: []string{"REPEAT(x'27', 3000000)"}},
 	{Name: "en", SQL: "ENUM('a','B','c d','é','x,y')", Key: true, Values: []string{"'a'", "'B'", "'c d'", "'é'", "'x,y'"}},
 	{Name: "st", SQL: "SET('x','y','z')", Key: true, Values: []string{"''", "'x,z'", "'x,y,z'"}},
-	{Name: "js", SQL: "JSON", Values: []string{`'{"a": [1, 2.50, "ü", null]}'`, `'"\\u0041"'`, `'{"b":1, "aa":{"z":[],"y":{}}, "a": [1e2,-0,1.0,true], "b":3}'`,
-		`'18446744073709551615'`, `'-9223372036854775808'`, `'"😀 \\" \\\\"'`, `'[ ]'`, `'null'`, `'0.1'`, `'1.7976931348623157e308'`}},
+	{Name: "js", SQL: "JSON", Values: []string{
+		`'{"a": [1, 2.50, "ü", null]}'`, `'"\\u0041"'`, `'{"b":1, "aa":{"z":[],"y":{}}, "a": [1e2,-0,1.0,true], "b":3}'`,
+		`'18446744073709551615'`, `'-9223372036854775808'`, `'"😀 \\" \\\\"'`, `'[ ]'`, `'null'`, `'0.1'`, `'1.7976931348623157e308'`,
+	}},
 	{Name: "uu", SQL: "UUID", MySQL: "CHAR(36)", Key: true, Values: []string{"'5089aaaa-aaaa-1aaa-9aaa-aaaaaaaaaaaa'", "'00000000-0000-0000-0000-000000000000'"}},
 	{Name: "ip", SQL: "INET6", MySQL: "VARCHAR(39)", Key: true, Values: []string{"'::1'", "'2001:db8::ff00:42:8329'", "'::ffff:192.0.2.1'"}},
 	{Name: "i4", SQL: "INET4", MySQL: "VARCHAR(15)", Values: []string{"'192.0.2.1'", "'255.255.255.255'"}},

@@ -88,8 +88,10 @@ func appendColumn(b []byte, row crdt.Key, column string, col *sqlrow.Column, ref
 	if key, isRef := v.Key(); isRef && ref != nil {
 		local, ok := known[column][key]
 		if !ok {
-			return b, &merge.RowError{Key: row, Refusal: merge.RefusedReference,
-				Detail: fmt.Sprintf("column %s refers to row %s of table %s, which is not there", column, key, ref.Table)}
+			return b, &merge.RowError{
+				Key: row, Refusal: merge.RefusedReference,
+				Detail: fmt.Sprintf("column %s refers to row %s of table %s, which is not there", column, key, ref.Table),
+			}
 		}
 		v = local
 	} else if _, translated := known[column]; translated && !v.IsNull() {

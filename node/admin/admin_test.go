@@ -58,9 +58,16 @@ func TestEveryMethodOverTheSocket(t *testing.T) {
 	same("conflict", conflict, &f.TheConflicts.Conflicts[1], err)
 	same("stop", nil, nil, c.Stop(ctx))
 	want := []any{
-		"status", admin.InviteRequest{TTLSeconds: 60}, "peers", admin.ForgetRequest{Site: "x"}, "tables",
-		admin.TablesRequest{Patterns: []string{"a"}}, admin.TablesRequest{Patterns: []string{"b"}},
-		admin.ConflictsRequest{Table: "t", Limit: 3}, admin.ConflictRequest{ID: "c0ffee02"}, "stop",
+		"status",
+		admin.InviteRequest{TTLSeconds: 60},
+		"peers",
+		admin.ForgetRequest{Site: "x"},
+		"tables",
+		admin.TablesRequest{Patterns: []string{"a"}},
+		admin.TablesRequest{Patterns: []string{"b"}},
+		admin.ConflictsRequest{Table: "t", Limit: 3},
+		admin.ConflictRequest{ID: "c0ffee02"},
+		"stop",
 	}
 	same("asked", f.Asked(), want, nil)
 }

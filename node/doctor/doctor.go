@@ -85,8 +85,13 @@ func Examine(ctx context.Context, dsn config.DSN, opts Options) (*Report, error)
 		subject string
 		run     func(context.Context) error
 	}{
-		{"server", p.server}, {"grants", p.checkGrants}, {"capture", p.capture}, {"clock", p.clock},
-		{"settings", p.settings}, {"site", p.site}, {"tables", p.tables},
+		{"server", p.server},
+		{"grants", p.checkGrants},
+		{"capture", p.capture},
+		{"clock", p.clock},
+		{"settings", p.settings},
+		{"site", p.site},
+		{"tables", p.tables},
 	} {
 		if denied && check.subject == "tables" {
 			p.report.add(Problem, "tables", "not looked at: "+p.user+" may not use database "+database, "grant what is missing, then run the doctor again")

@@ -108,9 +108,21 @@ var decades = []struct {
 	at   time.Duration
 	name string
 }{
-	{100 * time.Microsecond, "0.1 ms"}, {time.Millisecond, "1 ms"}, {10 * time.Millisecond, "10 ms"}, {100 * time.Millisecond, "100 ms"},
-	{time.Second, "1 s"}, {10 * time.Second, "10 s"}, {time.Minute, "1 min"}, {10 * time.Minute, "10 min"},
-	{time.Hour, "1 h"}, {6 * time.Hour, "6 h"}, {day, "1 d"}, {7 * day, "1 w"}, {30 * day, "30 d"}, {365 * day, "1 y"}, {3650 * day, "10 y"},
+	{100 * time.Microsecond, "0.1 ms"},
+	{time.Millisecond, "1 ms"},
+	{10 * time.Millisecond, "10 ms"},
+	{100 * time.Millisecond, "100 ms"},
+	{time.Second, "1 s"},
+	{10 * time.Second, "10 s"},
+	{time.Minute, "1 min"},
+	{10 * time.Minute, "10 min"},
+	{time.Hour, "1 h"},
+	{6 * time.Hour, "6 h"},
+	{day, "1 d"},
+	{7 * day, "1 w"},
+	{30 * day, "30 d"},
+	{365 * day, "1 y"},
+	{3650 * day, "10 y"},
 }
 
 // logTicks are the ticks around some lengths of time.

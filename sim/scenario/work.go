@@ -1,11 +1,10 @@
 package scenario
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
-
-	"fmt"
 
 	"github.com/goccy/go-yaml/ast"
 
