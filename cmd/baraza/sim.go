@@ -32,7 +32,7 @@ func newSim() *cobra.Command {
 	}
 	asGroup(cmd)
 	cmd.PersistentPreRun = func(*cobra.Command, []string) { debug.SetGCPercent(simGCPercent) }
-	cmd.AddCommand(newSimRun(), newSimCheck(), newSimReplay())
+	cmd.AddCommand(newSimRun(), newSimSweep(), newSimCheck(), newSimReplay())
 	return cmd
 }
 

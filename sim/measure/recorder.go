@@ -76,8 +76,11 @@ type LinkTotal struct {
 type Recorder struct {
 	w        *sim.World
 	interval time.Duration
-	draw     [2]time.Duration // from, to
-	scan     time.Duration
+	// Among are the sites whose staleness and differing cells are measured;
+	// none: all.
+	Among []int
+	draw  [2]time.Duration // from, to
+	scan  time.Duration
 
 	Samples []Sample
 	Spans   []Span
@@ -296,16 +299,19 @@ func (r *Recorder) sample() {
 	s := r.total
 	s.At = r.now()
 	s.Messages, s.Bytes = slices.Clone(s.Messages), slices.Clone(s.Bytes)
-	var running []int
+	var running, among []int
 	for i := range r.seen {
 		if r.w.Up(i) {
 			running = append(running, i)
+			if len(r.Among) == 0 || slices.Contains(r.Among, i) {
+				among = append(among, i)
+			}
 		}
 	}
 	s.Up = len(running)
-	r.diverge(running)
+	r.diverge(among)
 	s.Divergent = r.total.Divergent
-	r.stale(&s, running)
+	r.stale(&s, among)
 	r.conflicts(running)
 	s.Conflicts = r.total.Conflicts
 	if n := len(r.Samples); n > 0 && r.Samples[n-1].At == s.At {

@@ -89,6 +89,7 @@ func (l *loader) scenario(root ast.Node) {
 		field{"duration", scalar(&l.reader, "duration", "10m or 3d", parseLength, &s.Duration)},
 		field{"settle", l.settle},
 		field{"sample", scalar(&l.reader, "sample", "1s", parseLength, &s.Sample)},
+		field{"among", l.after(l.names(&s.Among))},
 		field{"check", l.check},
 		field{"publish", scalar(&l.reader, "publish", "5m", parseLength, &s.Publish)},
 		field{"trace", scalar(&l.reader, "trace", "no", parseBool, &s.Trace)},

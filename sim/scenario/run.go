@@ -20,6 +20,15 @@ type Options struct {
 	Progress func(now time.Duration, r *measure.Recorder)
 	// NoMeasure leaves the measuring out, for replays.
 	NoMeasure bool
+	// Watch is told what happens beside what measures; nil for none.
+	Watch Watcher
+}
+
+// Watcher is an observer that looks into its world.
+type Watcher interface {
+	sim.Observer
+	// Attach gives it the world, which has not run yet.
+	Attach(w *sim.World)
 }
 
 // Result is what came of a run.
@@ -48,7 +57,11 @@ func (s *Scenario) Run(ctx context.Context, o Options) (*Result, error) {
 	opts := s.options(o.Seed)
 	if !o.NoMeasure {
 		res.Measured = measure.New(len(s.Sites), s.Sample, s.Duration, s.Spacetime)
+		res.Measured.Among = s.Among
 		opts.Observer = res.Measured
+	}
+	if o.Watch != nil {
+		opts.Observer = observers(opts.Observer, o.Watch)
 	}
 	var w *sim.World
 	if o.Event != nil {
@@ -66,6 +79,9 @@ func (s *Scenario) Run(ctx context.Context, o Options) (*Result, error) {
 	}
 	if res.Measured != nil {
 		res.Measured.Attach(w)
+	}
+	if o.Watch != nil {
+		o.Watch.Attach(w)
 	}
 	s.schedule(w, o.Seed)
 	err = s.drive(ctx, w, res, o.Progress)

@@ -25,6 +25,9 @@ type Scenario struct {
 	Publish time.Duration
 	// Sample is the time between two measurements.
 	Sample time.Duration
+	// Among are the sites whose staleness and differing cells are measured;
+	// none: all.
+	Among []int
 	// Checks says how much is checked on the way.
 	Checks sim.Checks
 	// Trace says whether the events are written down; Spacetime from when to
