@@ -40,8 +40,6 @@ const (
 	// dodge is the distance of the lines at one value, so that no interval hides
 	// another; cap half the width of its ends.
 	dodge, capHalf = 7.0, 4.0
-	// characterWidth is about that of the font of 12 pixels.
-	characterWidth = 6.3
 )
 
 // seriesClasses tell the lines apart, by colour and by dashes.
@@ -133,7 +131,7 @@ func (p *Lines) draw(width int) *figure {
 	for i, x := range p.X {
 		at := c.x.at(float64(i) + 0.5)
 		c.line(at, c.y.a, at, c.y.a+4, "axis")
-		room := int((c.x.b - c.x.a) / float64(len(p.X)) / characterWidth)
+		room := int((c.x.b - c.x.a) / float64(len(p.X)) / charWidth)
 		c.text(at, c.y.a+18, "middle", "tick", shorten(x, room))
 	}
 	c.text((c.x.a+c.x.b)/2, c.y.a+36, "middle", "tick", p.Over)
@@ -144,16 +142,9 @@ func (p *Lines) draw(width int) *figure {
 	return f
 }
 
-func shorten(s string, most int) string {
-	if r := []rune(s); len(r) > most && most > 1 {
-		return string(r[:most-1]) + "…"
-	}
-	return s
-}
-
 // entry is the room that an entry of the legend takes.
 func (p *Lines) entry(i int) float64 {
-	return 34 + characterWidth*float64(len([]rune(p.Series[i].Name))) + 16
+	return 34 + charWidth*float64(len([]rune(p.Series[i].Name))) + 16
 }
 
 // legendPlaces are where the entries of the legend begin, by row.
