@@ -33,6 +33,9 @@ func (e *RefusedError) Error() string {
 type Database interface {
 	// Load reads the tables.
 	Load(ctx context.Context, o schema.Options) (*schema.Model, error)
+	// Reserve makes sure that no process works on the server and that the site
+	// may set it up. Nothing says yet whose it is.
+	Reserve(ctx context.Context) error
 	// Claim marks the server as this site's, so that two sites never share one,
 	// and refuses one that is another site's; with takeOver it takes one whose
 	// site does not run. database is the model's, or "" where it is not known
@@ -133,23 +136,33 @@ func loadModel(ctx context.Context, d Database, c *config.Config) (*schema.Model
 
 // Claim implements Database: the mark is a row of the schema baraza.
 func (d *server) Claim(ctx context.Context, self clock.SiteID, database string, takeOver bool) error {
-	if err := d.hold(ctx); err != nil {
+	if err := d.Reserve(ctx); err != nil {
 		return err
 	}
-	for _, q := range []string{
-		"CREATE DATABASE IF NOT EXISTS baraza CHARACTER SET utf8mb4",
-		"CREATE TABLE IF NOT EXISTS baraza.site (one TINYINT NOT NULL PRIMARY KEY, id CHAR(32) NOT NULL, db VARCHAR(64) NOT NULL)",
-		fmt.Sprintf("INSERT IGNORE INTO baraza.site VALUES (1, '%s', '%s')", self, strings.ReplaceAll(database, "'", "''")),
-	} {
-		if _, err := d.app.ExecContext(ctx, q); err != nil {
-			return fmt.Errorf("set up the schema baraza: %w; `baraza doctor` prints the GRANT that is missing", err)
-		}
+	if _, err := d.app.ExecContext(ctx, "INSERT IGNORE INTO baraza.site VALUES (1, ?, ?)", self.String(), database); err != nil {
+		return err
 	}
 	if takeOver {
 		_, err := d.app.ExecContext(ctx, "UPDATE baraza.site SET id = ?, db = ?", self.String(), database)
 		return err
 	}
 	return d.checkClaim(ctx, self)
+}
+
+// Reserve implements Database.
+func (d *server) Reserve(ctx context.Context) error {
+	if err := d.hold(ctx); err != nil {
+		return err
+	}
+	for _, q := range []string{
+		"CREATE DATABASE IF NOT EXISTS baraza CHARACTER SET utf8mb4",
+		"CREATE TABLE IF NOT EXISTS baraza.site (one TINYINT NOT NULL PRIMARY KEY, id CHAR(32) NOT NULL, db VARCHAR(64) NOT NULL)",
+	} {
+		if _, err := d.app.ExecContext(ctx, q); err != nil {
+			return fmt.Errorf("set up the schema baraza: %w; `baraza doctor` prints the GRANT that is missing", err)
+		}
+	}
+	return nil
 }
 
 // hold takes the lock that says that a process works on this server. It goes

@@ -94,6 +94,8 @@ func (d *modelDB) Load(context.Context, schema.Options) (*schema.Model, error) {
 	return clinic, d.check()
 }
 
+func (d *modelDB) Reserve(context.Context) error { return nil }
+
 func (d *modelDB) Claim(_ context.Context, self clock.SiteID, _ string, takeOver bool) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -86,13 +86,16 @@ func Join(ctx context.Context, o JoinOptions) error {
 			return err
 		}
 	}
-	// A database whose site lost its data directory comes back with a new
-	// identity; what was not captured yet is still in its log.
-	if err := s.takeOver(ctx); err != nil {
+	if err := s.db.Reserve(ctx); err != nil {
 		return err
 	}
 	answer, err := trust.Join(ctx, o.Ports.Net, s.key, o.Token, o.Config.Name, addresses(&o.Config))
 	if err != nil {
+		return err
+	}
+	// A database whose site lost its data directory comes back with a new
+	// identity; what was not captured yet is still in its log.
+	if err := s.takeOver(ctx); err != nil {
 		return err
 	}
 	shared, err := config.UnmarshalShared(answer.Settings)

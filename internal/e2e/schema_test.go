@@ -42,14 +42,14 @@ CREATE TABLE receipt (
 
 // The tables by portable key: what must be equal at all sites.
 var testViews = []string{
-	"SELECT uuid, owner FROM account ORDER BY uuid",
-	"SELECT b.uuid, a.uuid, b.amount FROM bill b LEFT JOIN account a USING (account_id) ORDER BY 1",
-	"SELECT b.uuid, i.line, i.what FROM item i LEFT JOIN bill b USING (bill_id) ORDER BY 1, 2",
-	"SELECT m.uuid, b.uuid, m.text FROM memo m LEFT JOIN bill b USING (bill_id) ORDER BY 1",
-	"SELECT r.uuid, b.uuid, r.paid FROM receipt r LEFT JOIN bill b USING (bill_id) ORDER BY 1",
 	"SELECT uuid, name, phone, file, born, weight, notes FROM person ORDER BY uuid",
 	"SELECT p.uuid, t.file_no FROM patient t JOIN person p ON p.person_id = t.patient_id ORDER BY 1",
 	`SELECT v.uuid, p.uuid, up.uuid, v.half, v.at, v.note FROM visit v JOIN person p ON p.person_id = v.patient_id
 		LEFT JOIN visit up ON up.visit_id = v.parent_id ORDER BY 1`,
 	"SELECT uuid, number FROM badge ORDER BY uuid",
+	"SELECT uuid, owner FROM account ORDER BY uuid",
+	"SELECT b.uuid, a.uuid, b.amount FROM bill b LEFT JOIN account a USING (account_id) ORDER BY 1",
+	"SELECT b.uuid, i.line, i.what FROM item i LEFT JOIN bill b USING (bill_id) ORDER BY 1, 2",
+	"SELECT m.uuid, b.uuid, m.text FROM memo m LEFT JOIN bill b USING (bill_id) ORDER BY 1",
+	"SELECT r.uuid, b.uuid, r.paid FROM receipt r LEFT JOIN bill b USING (bill_id) ORDER BY 1",
 }

@@ -87,7 +87,7 @@ var mutants = []mutant{
 	},
 	{
 		"capture: what was taken is not remembered over a crash", "node/replica/local.go",
-		"t.set(metaTaken, l.taken.encode())", "t.set(metaTaken, history{}.encode())",
+		"t.set(metaTaken, l.taken.encode())", "t.set(metaTaken, (&history{}).encode())",
 	},
 	{
 		"staging: a group is dropped though the database committed it", "node/replica/replica.go",
