@@ -35,7 +35,10 @@ func (pl *placing) absence(w *work, col *schema.Column, ref *schema.Reference, t
 	action := schema.ActionOf(ref.OnDelete)
 	switch {
 	case action == schema.Cascade && !w.revive:
-		return goes, nil
+		taken, err := pl.taken(to)
+		if taken || err != nil {
+			return goes, err
+		}
 	case action == schema.SetNull && col.Nullable:
 		return nulls, nil
 	}
@@ -50,6 +53,48 @@ func (pl *placing) removed(id RowID) (bool, error) {
 	}
 	s, err := pl.states.State(id)
 	return err == nil && s != nil && (s.Dead() || s.Place == Gone), err
+}
+
+// takenMax bounds how many rows are looked at to find the dead one with which a
+// row went, in rows.
+const takenMax = 1000
+
+// taken reports whether a row that is not in its table is dead, or went with a
+// dead row that is not there, rather than with rows that went with it, in a
+// circle.
+func (pl *placing) taken(id RowID) (bool, error) {
+	up := []RowID{id}
+	seen := map[RowID]bool{id: true}
+	for i := 0; i < len(up) && i < takenMax; i++ {
+		if w := pl.find(up[i]); w != nil && !w.row.Exists {
+			if w.row.Dead() && !w.revive && w.inTable == nil {
+				return true, nil
+			}
+			continue
+		}
+		s, err := pl.states.State(up[i])
+		if err != nil {
+			return false, err
+		}
+		if s == nil || s.Place != Gone {
+			if s != nil && s.Dead() && !s.Stays() {
+				return true, nil
+			}
+			continue
+		}
+		for j, column := range s.Columns {
+			ref := pl.m.Model.Tables[up[i].Table].Reference(column)
+			if ref == nil || schema.ActionOf(ref.OnDelete) != schema.Cascade {
+				continue
+			}
+			key, is := s.Values[j].Key()
+			if to := (RowID{ref.Table, key}); is && !seen[to] {
+				seen[to] = true
+				up = append(up, to)
+			}
+		}
+	}
+	return len(up) > takenMax, nil
 }
 
 // updateAbsent decides about a reference that a row in its table gets, to a row

@@ -16,10 +16,10 @@ import (
 // are placed in further rounds.
 func (p *Piece) place(ctx context.Context, tx Tx, states States) error {
 	var rounds []*Piece
-	seen, settling := map[RowID]int{}, newSettling()
+	seen, revived, settling := map[RowID]int{}, map[RowID]bool{}, newSettling()
 	for round := p; round != nil; {
 		rounds = append(rounds, round)
-		pl := &placing{Piece: round, rounds: rounds, tx: tx, states: states, seen: seen, settling: settling}
+		pl := &placing{Piece: round, rounds: rounds, tx: tx, states: states, seen: seen, revived: revived, settling: settling}
 		if err := pl.run(ctx); err != nil {
 			return err
 		}
@@ -53,6 +53,8 @@ type placing struct {
 	// seen counts how often a row was tried again in this transaction, but for
 	// what arrived: a row that waits for several is woken by each of them.
 	seen map[RowID]int
+	// revived are the rows that were to come back in some round.
+	revived map[RowID]bool
 }
 
 type patch struct {

@@ -116,7 +116,40 @@ func (rm *removal) plan(ctx context.Context) error {
 		}
 		child.refersTo(k.parent)
 	}
+	for rm.keepCircles() {
+	}
 	return nil
+}
+
+// keepCircles keeps rows that would go with nothing but each other, since the
+// dead row with which they would have gone stays. It reports whether there were
+// any: what they need stays too, and so perhaps further ones.
+func (rm *removal) keepCircles() (any bool) {
+	goes := map[*candidate]bool{}
+	var down []*candidate
+	reach := func(c *candidate) {
+		if !c.stays && !goes[c] {
+			goes[c] = true
+			down = append(down, c)
+		}
+	}
+	for _, c := range rm.order {
+		if !c.w.row.Exists || len(c.w.doomed) > 0 {
+			reach(c)
+		}
+	}
+	for i := 0; i < len(down); i++ {
+		for _, child := range down[i].children {
+			reach(child)
+		}
+	}
+	for _, c := range rm.order {
+		if !c.stays && !goes[c] {
+			c.stay()
+			any = true
+		}
+	}
+	return any
 }
 
 // refersTo notes that a candidate refers to another, which stays if it does.

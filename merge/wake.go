@@ -17,12 +17,18 @@ const tryMax = 3
 // removed, rows of tables where a unique value may have been freed, and rows
 // that R4 brings back or lets go. nil when none.
 func (pl *placing) wake() (ids []RowID, err error) {
+	revive := pl.revive
 	for _, id := range pl.arrived { // each arrives once, so this ends
 		waiting, err := pl.states.WaitingFor(id)
 		if err != nil {
 			return nil, err
 		}
 		ids = append(ids, waiting...)
+		for _, id := range waiting {
+			if pl.revived[id] { // it still is to come back, now with what it waited for
+				pl.revive = append(pl.revive, id)
+			}
+		}
 	}
 	var again []RowID
 	for _, id := range pl.departed {
@@ -45,7 +51,7 @@ func (pl *placing) wake() (ids []RowID, err error) {
 			}
 		}
 	}
-	for _, id := range slices.Concat(again, pl.released, pl.revive) {
+	for _, id := range slices.Concat(again, pl.released, revive) {
 		if pl.seen[id]++; pl.seen[id] <= tryMax {
 			ids = append(ids, id)
 		}
@@ -64,6 +70,11 @@ func (pl *placing) next(ctx context.Context) (*Piece, error) {
 		return nil, err
 	}
 	ids = append(ids, more...)
+	circle, err := pl.circle()
+	if err != nil {
+		return nil, err
+	}
+	ids = append(ids, circle...)
 	root := pl.rounds[0]
 	next := pl.m.NewPiece(nil)
 	next.adopting = root.adopting
@@ -94,6 +105,44 @@ func (pl *placing) next(ctx context.Context) (*Piece, error) {
 	}
 	next.deferTo(pl)
 	return next, nil
+}
+
+// circle returns rows that wait, not in their tables, for rows that are to come
+// back, and so on: where rows refer to each other in a circle, none can come in
+// before the others. Those that were to come back before still are.
+func (pl *placing) circle() (ids []RowID, err error) {
+	done := map[RowID]bool{}
+	for i := 0; i < len(pl.revive); i++ {
+		if done[pl.revive[i]] {
+			continue
+		}
+		done[pl.revive[i]], pl.revived[pl.revive[i]] = true, true
+		waiting, err := pl.states.WaitingFor(pl.revive[i])
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range waiting {
+			s, err := pl.states.State(id)
+			if err != nil {
+				return nil, err
+			}
+			if s == nil || s.Place != Waiting {
+				continue
+			}
+			later, err := pl.inTableUnlocked(id)
+			if err != nil {
+				return nil, err
+			}
+			if later {
+				continue
+			}
+			ids = append(ids, id)
+			if pl.revived[id] && !done[id] {
+				pl.revive = append(pl.revive, id)
+			}
+		}
+	}
+	return ids, nil
 }
 
 // find returns the piece's work on a row; nil when it has none.

@@ -63,6 +63,7 @@ func newEngine(r *replica.Replica, log *slog.Logger) *engine {
 		Settled:  func() { e.grown() },
 		Captured: func(int) { e.grown() },
 		Recover:  func(ctx context.Context) (bool, error) { return e.recover(ctx) },
+		Retried:  func() { e.grown() }, // it may have taken local changes on its way
 		Applied: func(res replica.Result) {
 			if res.Local > 0 {
 				e.grown()
