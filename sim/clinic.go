@@ -8,8 +8,11 @@ import (
 )
 
 // clinic is the schema of the runs: local numbers with a uuid (person, obs), a
-// key that is a reference (patient, tag), a reference to the own table
-// (obs.obs_group_id), and a natural key (setting).
+// key that is a reference (patient, tag, charge), references to the own table
+// that may (obs, visit) and may not (users) be NULL, each ON DELETE action,
+// cascades of several levels and of a table to itself (visit, charge), unique
+// values that may and may not be NULL, alone and together (users, badge), and a
+// natural key (setting).
 var clinic = newClinic()
 
 // tableNames are the tables, those that are referred to first.
@@ -51,6 +54,22 @@ func newClinic() *schema.Model {
 	obs.References = []schema.Reference{refer("patient_id", "patient", "patient_id"), refer("obs_group_id", "obs", "obs_id")}
 	tag := natural("tag", []string{"person_id", "label"}, integer("person_id", false), text("label", false), text("note", true))
 	tag.References = []schema.Reference{refer("person_id", "person", "person_id")}
+	remark := local("remark", integer("person_id", true), text("body", true))
+	remark.References = []schema.Reference{onDelete("SET NULL", refer("person_id", "person", "person_id"))}
+	visit := local("visit", integer("person_id", false), integer("parent_id", true), text("reason", true))
+	visit.References = []schema.Reference{
+		onDelete("CASCADE", refer("person_id", "person", "person_id")), onDelete("CASCADE", refer("parent_id", "visit", "visit_id")),
+	}
+	charge := natural("charge", []string{"visit_id", "code"}, integer("visit_id", false), text("code", false), text("amount", true))
+	charge.References = []schema.Reference{onDelete("CASCADE", refer("visit_id", "visit", "visit_id"))}
+	bill := local("bill", integer("visit_id", false), integer("remark_id", true), text("note", true))
+	bill.References = []schema.Reference{refer("visit_id", "visit", "visit_id"), onDelete("SET NULL", refer("remark_id", "remark", "remark_id"))}
+	badge := local("badge", short("number", false), integer("person_id", true), short("slot", true), text("note", true))
+	badge.Unique = append(badge.Unique, schema.Index{Name: "number", Columns: []string{"number"}}, schema.Index{Name: "place", Columns: []string{"person_id", "slot"}})
+	badge.References = []schema.Reference{refer("person_id", "person", "person_id")}
+	users := local("users", short("username", true), integer("person_id", false), integer("creator", false), text("note", true))
+	users.Unique = append(users.Unique, schema.Index{Name: "username", Columns: []string{"username"}})
+	users.References = []schema.Reference{refer("person_id", "person", "person_id"), refer("creator", "users", "users_id")}
 	natural("setting", []string{"property"}, text("property", false), text("value", true))
 	return m
 }
@@ -66,8 +85,19 @@ func text(name string, nullable bool) schema.Column {
 	}
 }
 
+func short(name string, nullable bool) schema.Column {
+	c := text(name, nullable)
+	c.Type, c.Base, c.MaxChars = "varchar(20)", "varchar", 20
+	return c
+}
+
 func refer(column, table, target string) schema.Reference {
 	return schema.Reference{Column: column, Table: table, Target: target, Declared: true, OnDelete: "RESTRICT", OnUpdate: "RESTRICT"}
+}
+
+func onDelete(action string, ref schema.Reference) schema.Reference {
+	ref.OnDelete = action
+	return ref
 }
 
 func uuid(n int) string         { return fmt.Sprintf("00000000-0000-4000-8000-%012d", n) }

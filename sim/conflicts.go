@@ -6,7 +6,7 @@ import (
 
 	"baraza/clock"
 	"baraza/crdt"
-	"baraza/merge"
+	"baraza/node/replica"
 )
 
 // fact is one change with what its writer had seen. From the facts of a row
@@ -52,16 +52,16 @@ func (r *oracleRow) top(pass func(*fact) bool) *fact {
 // conflicts lists the row's conflicts as Replica.Conflicts does.
 func (r *oracleRow) conflicts() []crdt.Loss {
 	var list []crdt.Loss
-	exists := r.visible()
-	for _, cell := range r.cells {
-		known := r.known(cell.column)
+	exists := r.Live()
+	for _, cell := range r.Cells {
+		known := r.known(cell.Column)
 		for i := range r.facts {
 			f := &r.facts[i]
-			v, wrote := f.value(cell.column)
-			if !wrote || exists && f.at == cell.stamp || known[f.at] {
+			v, wrote := f.value(cell.Column)
+			if !wrote || exists && f.at == cell.Stamp || known[f.at] {
 				continue
 			}
-			l := r.beaten(f, cell.column)
+			l := r.beaten(f, cell.Column)
 			l.Value = v
 			if l.WinnerDelete || l.Value != l.WinnerValue {
 				list = append(list, l)
@@ -104,42 +104,54 @@ func (r *oracleRow) beaten(f *fact, column string) crdt.Loss {
 
 // lostDelete is the conflict of a delete that a write undid unseen.
 func (r *oracleRow) lostDelete(exists bool) []crdt.Loss {
-	if !exists || r.deleted.IsZero() {
+	if !exists || r.Deleted.IsZero() {
 		return nil
 	}
 	for i := range r.facts {
 		f := &r.facts[i]
 		// Whoever had seen the delete inserts over it knowingly, also where it
 		// was settled and the tombstone is gone (merge.Settled).
-		if f.Prior.Deleted == r.deleted || f.Whole && r.deleted.Less(f.at) && f.seen.Covers(r.deleted) {
+		if f.Prior.Deleted == r.Deleted || f.Whole && r.Deleted.Less(f.at) && f.seen.Covers(r.Deleted) && !r.undone(f) {
 			return nil
 		}
 	}
-	l := crdt.Loss{Stamp: r.deleted}
-	if w := r.top(func(g *fact) bool { return !g.Delete && r.deleted.Less(g.at) && !g.seen.Covers(r.deleted) }); w != nil {
+	l := crdt.Loss{Stamp: r.Deleted}
+	if w := r.top(func(g *fact) bool { return !g.Delete && r.Deleted.Less(g.at) && !g.seen.Covers(r.Deleted) }); w != nil {
 		l.Winner = w.at
 	}
 	return []crdt.Loss{l}
 }
 
+// undone reports whether a write undid the row's delete and a fact's writer had
+// seen that: if the row was not there all the same (R4), it overwrote no delete.
+func (r *oracleRow) undone(f *fact) bool {
+	return r.top(func(g *fact) bool { return !g.Delete && r.Deleted.Less(g.at) && f.seen.Covers(g.at) }) != nil
+}
+
 // checkConflicts: the conflicts that a site lists are those that the oracle
-// finds, no more and no less.
+// finds, no more and no less; those of R4 and R5 where no row waits to be placed.
 func (s *Site) checkConflicts() error {
+	placed := !s.lags()
 	var want []string
 	for id, r := range s.oracle.rows {
 		for _, l := range r.conflicts() {
-			want = append(want, showConflict(id, &l))
+			want = append(want, showConflict(&replica.Conflict{ID: id, Loss: l}))
+		}
+	}
+	if placed {
+		for _, c := range s.oracle.view().Conflicts() {
+			want = append(want, showConflict((*replica.Conflict)(&c)))
 		}
 	}
 	slices.Sort(want)
-	have, err := s.conflicts()
+	have, err := s.conflicts(placed)
 	if err != nil {
 		return err
 	}
 	return same(fmt.Sprintf("the conflicts that %s lists and those that there are", s), have, want)
 }
 
-func showConflict(id merge.RowID, l *crdt.Loss) string {
-	return fmt.Sprintf("%s.%s of %s = %s at %s lost to %s at %s, delete %v",
-		id.Table, l.Column, shortKey(id.Key), shortValue(l.Value), l.Stamp, shortValue(l.WinnerValue), l.Winner, l.WinnerDelete)
+func showConflict(c *replica.Conflict) string {
+	return fmt.Sprintf("%s.%s of %s = %s at %s lost to %s at %s, delete %v, %s",
+		c.ID.Table, c.Column, shortKey(c.ID.Key), shortValue(c.Value), c.Stamp, shortValue(c.WinnerValue), c.Winner, c.WinnerDelete, c.Place)
 }

@@ -22,6 +22,8 @@ type breaker struct {
 	down  bool
 	// answer is what a database commit that took effect is to answer.
 	answer error
+	// fired: something was made to fail.
+	fired bool
 }
 
 type breakKind int
@@ -46,6 +48,7 @@ func (b *breaker) step(database bool) (before, after error) {
 	if b.after--; b.after > 0 {
 		return nil, nil
 	}
+	b.fired = true
 	switch b.kind {
 	case crashBefore:
 		b.down = true

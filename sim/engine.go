@@ -41,7 +41,10 @@ func (s *Site) startEngine() {
 				s.advanced()
 			}
 		},
-		Retried: func() { s.w.fail(s.check()) },
+		Retried: func() {
+			s.retried()
+			s.grown() // it may have taken local changes on its way
+		},
 	}}
 	s.nudge(0)
 }
@@ -96,6 +99,7 @@ func (s *Site) work() {
 		}
 		return
 	}
+	s.placing.forgotten = true
 	wait, wrong := d.Failed(err)
 	if !wrong {
 		err = nil

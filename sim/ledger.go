@@ -55,6 +55,11 @@ func (l *ledger) enter(s *Site, values []crdt.Value, before map[merge.RowID]merg
 		now, _ := s.db.Row(id.Table, id.Key)
 		l.compare(id, now, old, false)
 		l.compare(id, old, now, true)
+		if o := s.oracle.rows[id]; o != nil && !o.Live() {
+			// A kept row (R4): its values are those of a deleted row, and stay
+			// conflicts though they were shown.
+			l.forget(id, old)
+		}
 	}
 }
 
@@ -68,11 +73,21 @@ func (l *ledger) compare(id merge.RowID, has, lacks merge.Row, overwritten bool)
 	}
 }
 
+// forget leaves open what becomes of the values of a row.
+func (l *ledger) forget(id merge.RowID, r merge.Row) {
+	for i, v := range r.Values {
+		if c := (cell{id, r.Columns[i], v}); l.cells[c] {
+			delete(l.cells, c)
+		}
+	}
+}
+
 // checkLedger: every value that an application wrote is visible, was knowingly
 // overwritten, or is in a conflict that names what beat it; and no conflict
 // tells of a value that nobody wrote, or that was overwritten knowingly. It holds once a site has everything.
 func (s *Site) checkLedger() error {
 	l := &s.w.ledger
+	gone := map[merge.RowID]bool{} // their values are kept, and shown in no list
 	found := map[cell]bool{}
 	for id, r := range tables(s.db) {
 		for i, c := range r.Columns {
@@ -82,6 +97,13 @@ func (s *Site) checkLedger() error {
 	var bad error
 	err := s.r.Conflicts(func(c replica.Conflict) bool {
 		lost := cell{c.ID, c.Column, c.Value}
+		switch {
+		case c.Place == merge.Gone:
+			gone[c.ID] = true
+			return true
+		case c.Place == merge.Kept || c.Place == merge.Held:
+			return true // nothing beat it
+		}
 		found[lost] = true
 		if _, wrote := l.wrote[c.Value]; isFresh(c.Value) && !wrote {
 			bad = fmt.Errorf("%s has a conflict about %s, which nobody wrote", s, lost)
@@ -102,7 +124,7 @@ func (s *Site) checkLedger() error {
 	}
 	var missing []string
 	for c, known := range l.cells {
-		if !known && !found[c] {
+		if !known && !found[c] && !(gone[c.RowID] && s.oracle.rows[c.RowID].Value(c.column) == c.value) {
 			missing = append(missing, c.String())
 		}
 	}

@@ -22,6 +22,8 @@ type Mix struct {
 	// LargeOneIn is how often a transaction takes several log entries; 0 is one
 	// in 40, less than 0 never.
 	LargeOneIn int
+	// Rules says which rules the writes bring into play.
+	Rules Rules
 }
 
 // Tables are the names of the tables there are.
@@ -94,10 +96,18 @@ func (m *Mix) pick(rnd *rand.Rand, n int) int {
 // kinds are the tables by what row draws, as often as each is written.
 var kinds = []string{"person", "person", "patient", "obs", "obs", "tag", "setting"}
 
+// ruleKinds are kinds where rows are deleted that others refer to.
+var ruleKinds = []string{
+	"person", "person", "patient", "obs", "tag", "setting", "remark", "visit", "visit", "visit", "charge", "bill", "badge", "badge", "users",
+}
+
 // kind draws the table of a statement.
 func (m *Mix) kind(rnd *rand.Rand) string {
 	if len(m.Tables) > 0 {
 		return m.Tables[rnd.IntN(len(m.Tables))]
+	}
+	if m.Rules != Plain {
+		return ruleKinds[rnd.IntN(len(ruleKinds))]
 	}
 	return kinds[rnd.IntN(len(kinds))]
 }

@@ -8,12 +8,13 @@ import (
 
 	"baraza/clock"
 	"baraza/crdt"
+	"baraza/internal/rules"
 	"baraza/merge"
 	"baraza/node/replica"
 )
 
 // oracle makes a site's tables out of the log entries that the site applied, by
-// the rules R1 and R2 alone.
+// the rules as package rules has them.
 type oracle struct {
 	rows    map[merge.RowID]*oracleRow
 	applied clock.VersionVector
@@ -22,58 +23,33 @@ type oracle struct {
 }
 
 type oracleRow struct {
-	written, deleted clock.Stamp
-	cells            []oracleCell
-	facts            []fact // see conflicts.go
-}
-
-type oracleCell struct {
-	column string
-	stamp  clock.Stamp
-	value  crdt.Value
+	rules.Row
+	facts []fact // see conflicts.go
 }
 
 func newOracle() oracle { return oracle{rows: map[merge.RowID]*oracleRow{}} }
-
-func (r *oracleRow) visible() bool { return len(r.cells) > 0 && r.deleted.Less(r.written) }
-
-// cell returns the register of a column.
-func (r *oracleRow) cell(column string) *oracleCell {
-	for i := range r.cells {
-		if r.cells[i].column == column {
-			return &r.cells[i]
-		}
-	}
-	r.cells = append(r.cells, oracleCell{column: column})
-	return &r.cells[len(r.cells)-1]
-}
-
-// value is what a column shows.
-func (r *oracleRow) value(column string) crdt.Value { return r.cell(column).value }
 
 func (o *oracle) apply(origin clock.SiteID, ch *crdt.Change, seen clock.VersionVector) {
 	id := merge.RowID{Table: ch.Table, Key: ch.Key}
 	r := o.rows[id]
 	if r == nil {
-		r = &oracleRow{}
+		r = &oracleRow{Row: rules.Row{ID: id}}
 		o.rows[id] = r
 	}
 	at := clock.Stamp{Time: ch.Time, Site: origin}
 	r.facts = append(r.facts, fact{ch, at, seen})
-	if ch.Delete {
-		if r.deleted.Less(at) {
-			r.deleted = at
+	r.Apply(ch, at)
+}
+
+// view is what R4 and R5 make of all rows.
+func (o *oracle) view() *rules.View {
+	return rules.Show(clinic, func(yield func(*rules.Row) bool) {
+		for _, r := range o.rows {
+			if !yield(&r.Row) {
+				return
+			}
 		}
-		return
-	}
-	if r.written.Less(at) {
-		r.written = at
-	}
-	for i, name := range ch.Columns {
-		if c := r.cell(name); c.stamp.Less(at) {
-			c.stamp, c.value = at, ch.Values[i]
-		}
-	}
+	})
 }
 
 // originLog is an origin's log as its own site wrote it.

@@ -66,7 +66,7 @@ func NewPlan(seed uint64, least, most int) Plan {
 			Kind: LatencyKind(rnd.IntN(int(latencyKinds))), Base: time.Duration(1+rnd.IntN(400)) * time.Millisecond,
 			Spread: time.Duration(rnd.IntN(400)) * time.Millisecond, Sigma: rnd.Float64(),
 		},
-		Rows: []int{2, 4, 6, 12, 40}[rnd.IntN(5)],
+		Rows: []int{2, 4, 6, 12, 40}[rnd.IntN(5)], Mix: Mix{Rules: rulesOf(seed)},
 	}}
 	if rnd.IntN(2) == 0 {
 		p.BreakEvery = time.Duration(5+rnd.IntN(120)) * time.Second
@@ -85,6 +85,12 @@ func NewPlan(seed uint64, least, most int) Plan {
 	slices.SortStableFunc(p.Ops, func(a, b Op) int { return int(a.At - b.At) })
 	slices.SortStableFunc(p.Faults, func(a, b Fault) int { return int(a.At - b.At) })
 	return p
+}
+
+// rulesOf draws what the applications of a plan write: two thirds are plain.
+func rulesOf(seed uint64) Rules {
+	rnd := rand.New(rand.NewPCG(seed, 9))
+	return []Rules{Plain, Plain, Plain, Plain, References, Clashes}[rnd.IntN(6)]
 }
 
 // within draws a moment; now and then several fall into one burst.

@@ -57,6 +57,7 @@ type Site struct {
 
 	watch      watch
 	oracle     oracle
+	placing    placing
 	latestRead int64
 }
 
@@ -109,6 +110,7 @@ func (s *Site) boot() error {
 	s.life++
 	s.troubled = s.w.now
 	s.up, s.booted, s.r, s.wakeAt = true, s.w.now, r, never
+	s.placing.forgotten = true
 	s.setMembers()
 	s.p = gossip.New(gossip.Config{Site: s.id}, r.Log().Vector())
 	s.storer = storer{}

@@ -60,7 +60,9 @@ type transaction struct {
 	values []crdt.Value // fresh ones
 	padded bool
 	mix    *Mix
-	verb   verb // of the statement in the making
+	kind   string // the table of the statement in the making
+	verb   verb   // of the statement in the making
+	over   bool   // no statement may follow
 }
 
 // statementsMax is how many statements an application puts into a transaction;
@@ -82,7 +84,9 @@ func (s *Site) Write(seed uint64) {
 	x := &transaction{s: s, mix: &s.w.opts.Mix, rnd: rand.New(rand.NewPCG(seed, 1)), there: map[merge.RowID]bool{}}
 	x.padded = s.w.opts.Mix.large(x.rnd) && !s.w.slow
 	for range 1 + x.rnd.IntN(s.w.opts.Mix.statements()) {
-		x.statement()
+		if !x.over {
+			x.statement()
+		}
 	}
 	s.watch.begin()
 	s.writing = true
@@ -129,14 +133,14 @@ func (x *transaction) fresh() crdt.Value {
 	return v
 }
 
-// Even rows may be referred to and are never deleted; odd ones may be deleted
-// and are never referred to. Rules R4 and R5 are so left aside.
+// In a plain mix even rows may be referred to and are never deleted; odd ones may
+// be deleted and are never referred to. Rules R4 and R5 are so left aside.
 func (x *transaction) any() int {
 	if x.verb == insert {
 		return x.s.w.opts.Rows + 2 + x.rnd.IntN(newRows)
 	}
 	n := 1 + x.mix.pick(x.rnd, x.s.w.opts.Rows)
-	if x.verb == remove {
+	if x.verb == remove && x.mix.Rules == Plain {
 		n |= 1
 	}
 	return n
@@ -150,7 +154,11 @@ func (x *transaction) owner() int {
 	return x.stable()
 }
 
+// stable is a row that may be referred to.
 func (x *transaction) stable() int {
+	if x.mix.Rules != Plain {
+		return 1 + x.mix.pick(x.rnd, x.s.w.opts.Rows)
+	}
 	return 2 * (1 + x.mix.pick(x.rnd, max(x.s.w.opts.Rows/2, 1)))
 }
 
@@ -160,8 +168,9 @@ func (x *transaction) statement() {
 	switch {
 	case !x.has(table, r.Key):
 		x.write(memdb.Insert, table, r)
-	case n%2 == 1 && (x.verb == remove || x.verb == anything && x.rnd.IntN(3) == 0):
+	case (n%2 == 1 || x.mix.Rules != Plain) && (x.verb == remove || x.verb == anything && x.rnd.IntN(3) == 0):
 		x.write(memdb.Delete, table, merge.Row{Key: r.Key})
+		x.over = x.mix.Rules != Plain // rows that go with it are not known here
 		if x.rnd.IntN(6) == 0 {
 			x.write(memdb.Insert, table, r)
 		}
@@ -172,7 +181,7 @@ func (x *transaction) statement() {
 
 // row makes a whole row of a random table, and its parents where missing.
 func (x *transaction) row() (table string, n int, r merge.Row) {
-	switch x.mix.kind(x.rnd) {
+	switch x.kind = x.mix.kind(x.rnd); x.kind {
 	case "person":
 		n = x.any()
 		return "person", n, x.person(n)
@@ -189,12 +198,14 @@ func (x *transaction) row() (table string, n int, r merge.Row) {
 		r.Key = crdt.MakeKey(refTo(p), l)
 		set(&r, "person_id", refTo(p), "label", l, "note", x.fresh())
 		return "tag", label, r
+	case "setting":
+		n = x.any()
+		property := crdt.Text(fmt.Sprintf("p%d", n))
+		r.Key = crdt.MakeKey(property)
+		set(&r, "property", property, "value", x.fresh())
+		return "setting", n, r
 	}
-	n = x.any()
-	property := crdt.Text(fmt.Sprintf("p%d", n))
-	r.Key = crdt.MakeKey(property)
-	set(&r, "property", property, "value", x.fresh())
-	return "setting", n, r
+	return x.more()
 }
 
 func (x *transaction) obs() (string, int, merge.Row) {

@@ -1,0 +1,83 @@
+package sim
+
+import (
+	"fmt"
+
+	"baraza/crdt"
+	"baraza/merge"
+)
+
+// The rows of the tables that R4 and R5 are about: references with each ON
+// DELETE action, and unique values.
+
+// more makes a whole row of the statement's table, and its parents where
+// missing.
+func (x *transaction) more() (table string, n int, r merge.Row) {
+	n = x.any()
+	r.Key = keyOf(n)
+	id := crdt.Text(uuid(n))
+	switch x.kind {
+	case "remark":
+		set(&r, "uuid", id, "person_id", x.ifThere("person", x.stable()), "body", x.fresh())
+	case "visit":
+		return "visit", n, x.visit(n, x.ifThere("visit", x.stable()))
+	case "charge":
+		v, code := x.owner(), 1+x.rnd.IntN(2)
+		x.parent("visit", keyOf(v), func() merge.Row { return x.visit(v, crdt.Null) })
+		c := crdt.Text(fmt.Sprintf("code%d", code))
+		r.Key = crdt.MakeKey(refTo(v), c)
+		set(&r, "visit_id", refTo(v), "code", c, "amount", x.fresh())
+		return "charge", code, r
+	case "bill":
+		v := x.stable()
+		x.parent("visit", keyOf(v), func() merge.Row { return x.visit(v, crdt.Null) })
+		set(&r, "uuid", id, "visit_id", refTo(v), "remark_id", x.ifThere("remark", x.stable()), "note", x.fresh())
+	case "badge":
+		person, slot := x.ifThere("person", x.stable()), x.unique("slot", n)
+		if x.rnd.IntN(4) == 0 {
+			slot = crdt.Null
+		}
+		set(&r, "uuid", id, "number", x.unique("number", n), "person_id", person, "slot", slot, "note", x.fresh())
+	case "users":
+		x.users(n, &r)
+	}
+	return x.kind, n, r
+}
+
+func (x *transaction) visit(n int, parent crdt.Value) merge.Row {
+	p := x.stable()
+	x.parent("person", keyOf(p), func() merge.Row { return x.person(p) })
+	r := merge.Row{Key: keyOf(n)}
+	set(&r, "uuid", crdt.Text(uuid(n)), "person_id", refTo(p), "parent_id", parent, "reason", x.fresh())
+	return r
+}
+
+// users makes a user; who created it is another, or itself.
+func (x *transaction) users(n int, r *merge.Row) {
+	p, creator := x.stable(), x.stable()
+	x.parent("person", keyOf(p), func() merge.Row { return x.person(p) })
+	if x.verb == insert || !x.has("users", keyOf(creator)) {
+		creator = n
+	}
+	name := x.unique("name", n)
+	if x.rnd.IntN(4) == 0 {
+		name = crdt.Null
+	}
+	set(r, "uuid", crdt.Text(uuid(n)), "username", name, "person_id", refTo(p), "creator", refTo(creator), "note", x.fresh())
+}
+
+// ifThere refers to a row if it is there, and else, or at times, to none.
+func (x *transaction) ifThere(table string, n int) crdt.Value {
+	if x.rnd.IntN(4) == 0 || !x.has(table, keyOf(n)) {
+		return crdt.Null
+	}
+	return refTo(n)
+}
+
+// unique is a value of a unique index for the row n: its own, or one of a few.
+func (x *transaction) unique(what string, n int) crdt.Value {
+	if x.mix.Rules == Clashes {
+		n = x.rnd.IntN(x.s.w.opts.Rows + 2)
+	}
+	return crdt.Text(fmt.Sprintf("%s%d", what, n))
+}

@@ -1,0 +1,141 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+
+	"baraza/crdt"
+	"baraza/internal/rules"
+	"baraza/merge"
+	"baraza/schema"
+)
+
+// Rules says which rules the applications' writes bring into play, besides R1,
+// R2 and R3.
+type Rules int
+
+// The levels; each has those before it.
+const (
+	// Plain: even rows may be referred to and are never deleted, odd ones may be
+	// deleted and are never referred to; no unique values clash.
+	Plain Rules = iota
+	// References: rows are deleted that others refer to (R4).
+	References
+	// Clashes: unique values clash (R5).
+	Clashes
+	rulesCount
+)
+
+func (r Rules) String() string { return [...]string{"plain", "references", "clashes"}[r] }
+
+// RulesNamed returns the level of a name.
+func RulesNamed(name string) (Rules, bool) {
+	for r := range rulesCount {
+		if r.String() == name {
+			return r, true
+		}
+	}
+	return Plain, false
+}
+
+// rulesEvery is how many steps of a site pass between two looks at all that R4
+// and R5 do there: it is worked out of all rows.
+const rulesEvery = 12
+
+// placing is what the checkers know of rows that are to be placed once more.
+type placing struct {
+	// forgotten: a restart or a failure may have made the replica forget which
+	// rows to place once more; its next retry finds them.
+	forgotten bool
+	// steps counts the steps since R4 and R5 were checked.
+	steps int
+}
+
+// lags reports whether the tables may be behind R4 and R5: rows wait for a
+// transaction of their own.
+func (s *Site) lags() bool {
+	if s.w.opts.Mix.Rules == Plain {
+		return s.db.Pending() > 0
+	}
+	return s.placing.forgotten || s.r.Sizes().Wake > 0 || s.db.Pending() > 0
+}
+
+// retried is called when the replica has tried all rows again.
+func (s *Site) retried() {
+	if s.breaker.fired {
+		s.breaker.fired = false // perhaps it could not
+		return
+	}
+	s.placing.forgotten = false
+}
+
+// checkRules: a site shows what all rules make of its log, if no row waits to
+// be placed; now and then, or when asked for.
+func (s *Site) checkRules(now bool) error {
+	if s.w.opts.Mix.Rules == Plain {
+		return nil // checkTables says it all
+	}
+	s.placing.steps++
+	if s.lags() || !now && s.placing.steps < rulesEvery && s.w.opts.Checks != CheckFull {
+		return nil
+	}
+	s.placing.steps = 0
+	v := s.oracle.view()
+	var bad []string
+	for id := range s.oracle.rows {
+		r, there := s.watch.rows[id]
+		switch {
+		case there != v.Visible(id):
+			bad = append(bad, fmt.Sprintf("%s %s is there: %v", id.Table, shortKey(id.Key), there))
+		case there:
+			bad = append(bad, unlike(id, r, func(c string) crdt.Value { return v.Value(id, c) })...)
+		}
+	}
+	return some(bad, fmt.Sprintf("%s does not show what R4 and R5 make of its log", s))
+}
+
+// checkPlaced is checkRules at the end, when no row may wait.
+func (s *Site) checkPlaced() error {
+	if s.lags() {
+		return fmt.Errorf("%s has rows that wait to be placed", s)
+	}
+	return s.checkRules(true)
+}
+
+// unlike lists the values of a row that are not the wanted ones.
+func unlike(id merge.RowID, r merge.Row, want func(column string) crdt.Value) (bad []string) {
+	for i, c := range r.Columns {
+		if v := want(c); r.Values[i] != v {
+			bad = append(bad, fmt.Sprintf("%s.%s of %s is %s, not %s", id.Table, c, shortKey(id.Key), shortValue(r.Values[i]), shortValue(v)))
+		}
+	}
+	return bad
+}
+
+// roughly tells how a row differs from what R1 and R2 make of it, but for what
+// R4 and R5 may have to do with.
+func (s *Site) roughly(id merge.RowID, r merge.Row, there bool, o *oracleRow) []string {
+	t, lags := clinic.Tables[id.Table], s.lags()
+	switch {
+	case !there && o.Live() && !mayGo(t) && !lags:
+		return []string{fmt.Sprintf("%s %s is missing", id.Table, shortKey(id.Key))}
+	case !there || lags && slices.ContainsFunc(t.Columns, func(c schema.Column) bool { return rules.MayDisplace(t, c.Name) }):
+		return nil // a row that clashes may wait as a whole
+	case !o.Live() && s.watch.refs[id] == 0 && !lags:
+		return []string{fmt.Sprintf("%s %s is back, it was deleted at %s", id.Table, shortKey(id.Key), o.Deleted)}
+	}
+	return unlike(id, r, func(c string) crdt.Value {
+		v := o.Value(c)
+		shown := r.Values[slices.Index(r.Columns, c)]
+		ref := t.Reference(c)
+		if ref != nil && (lags || shown.IsNull() && t.Column(c).Nullable) || rules.MayDisplace(t, c) {
+			return shown
+		}
+		return v
+	})
+}
+
+// mayGo reports whether rows of a table may go with others.
+func mayGo(t *schema.Table) bool {
+	return slices.ContainsFunc(t.References, func(ref schema.Reference) bool { return schema.ActionOf(ref.OnDelete) == schema.Cascade })
+}
