@@ -271,9 +271,14 @@ func (pl *placing) planUpdate(tp *tablePiece, w *work, found resolved, out *batc
 			continue
 		}
 		v := r.Values[i]
-		if other, is := instead[name]; is {
+		other, is := instead[name]
+		if is {
 			kept.hold(name, v, why)
 			v = other
+		}
+		if !is && pl.settling.passing[w.id] && w.inTable.Values[j] != v {
+			kept.hold(name, v, why) // it only makes room: its own values might clash as well
+			continue
 		}
 		if w.inTable.Values[j] == v {
 			continue

@@ -87,6 +87,10 @@ func (s *Site) differs(id merge.RowID) (bad []string) {
 // ErrNotSettled is the error of a world that did not come to rest in time.
 var ErrNotSettled = errors.New("the sites do not come to rest")
 
+// clashRetries is how many retries sites have to settle clashes when all else is
+// at rest.
+const clashRetries = 3
+
 // Settle repairs everything, lets the sites talk until nothing moves any more,
 // and checks what must hold then. Clocks that ran ahead keep others waiting:
 // the patience counts from when right clocks reach the latest stamp.
@@ -107,6 +111,14 @@ func (w *World) Settle(patience time.Duration) error {
 			return err
 		}
 		if w.settled() {
+			if w.opts.Mix.Rules == Clashes { // what a retry settles
+				if err := w.Run(w.now + clashRetries*replica.RetryInterval); err != nil {
+					return err
+				}
+				if !w.settled() {
+					continue
+				}
+			}
 			if err := w.tidy(); err != nil {
 				w.fail(err)
 				return w.err

@@ -10,7 +10,7 @@
 //     the bytes on the wire: the same plan gives the same hash.
 //   - The checkers are always on. After every step of a site the rows that it
 //     touched are held against an oracle, which makes them out of the log by
-//     the rules R1 and R2 alone; now and then all rows are. The run ends at the
+//     package rules; now and then all rows are. The run ends at the
 //     first bad event.
 //   - A plan is data: operations and faults with a seed each. Leaving some out
 //     changes nothing about the others, so a plan that fails can be shrunk.

@@ -76,6 +76,9 @@ func (s *Site) checkRules(now bool) error {
 		return nil // checkTables says it all
 	}
 	s.placing.steps++
+	if !now && s.w.opts.Mix.Rules == Clashes {
+		return nil // who has a unique value may be settled by a retry only
+	}
 	if s.lags() || !now && s.placing.steps < rulesEvery && s.w.opts.Checks != CheckFull {
 		return nil
 	}
@@ -116,22 +119,23 @@ func unlike(id merge.RowID, r merge.Row, want func(column string) crdt.Value) (b
 // R4 and R5 may have to do with.
 func (s *Site) roughly(id merge.RowID, r merge.Row, there bool, o *oracleRow) []string {
 	t, lags := clinic.Tables[id.Table], s.lags()
+	clashes := slices.ContainsFunc(t.Columns, func(c schema.Column) bool { return rules.MayDisplace(t, c.Name) })
 	switch {
-	case !there && o.Live() && !mayGo(t) && !lags:
+	case !there && o.Live() && !mayGo(t) && !clashes && !lags:
 		return []string{fmt.Sprintf("%s %s is missing", id.Table, shortKey(id.Key))}
-	case !there || lags && slices.ContainsFunc(t.Columns, func(c schema.Column) bool { return rules.MayDisplace(t, c.Name) }):
-		return nil // a row that clashes may wait as a whole
+	case !there:
+		return nil
 	case !o.Live() && s.watch.refs[id] == 0 && !lags:
 		return []string{fmt.Sprintf("%s %s is back, it was deleted at %s", id.Table, shortKey(id.Key), o.Deleted)}
+	case clashes:
+		return nil // it may wait as a whole; see checkPlaced
 	}
 	return unlike(id, r, func(c string) crdt.Value {
-		v := o.Value(c)
 		shown := r.Values[slices.Index(r.Columns, c)]
-		ref := t.Reference(c)
-		if ref != nil && (lags || shown.IsNull() && t.Column(c).Nullable) || rules.MayDisplace(t, c) {
+		if t.Reference(c) != nil && (lags || shown.IsNull() && t.Column(c).Nullable) {
 			return shown
 		}
-		return v
+		return o.Value(c)
 	})
 }
 

@@ -23,9 +23,11 @@ var mayImport = map[string][]string{
 	"node/trust":      {"clock", "internal/kv"},
 	"node/session":    {"clock", "gossip", "node/trust"},
 	"node":            {"clock", "crdt", "schema", "gossip", "capture", "merge", "node", "internal/kv", "internal/sqlrow", "internal/sqlconn"},
-	"sim":             {"clock", "crdt", "schema", "gossip", "capture", "merge", "node/replica", "internal/kv"},
+	"sim":             {"clock", "crdt", "schema", "gossip", "capture", "merge", "node/replica", "internal/kv", "internal/rules"},
 	"internal/kv":     {},
 	"internal/netcut": {},
+	// What a site has to show, for tests and the simulator.
+	"internal/rules": {"clock", "crdt", "schema", "merge"},
 	// The SQL forms of values are shared by capture and merge.
 	"internal/sqlrow": {"clock", "crdt", "schema"},
 }

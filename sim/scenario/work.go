@@ -26,6 +26,7 @@ func (l *loader) workload(n ast.Node) {
 		field{"skew", scalar(r, "skew", "0.99", parseFloat(0, 10), &s.Mix.Skew)},
 		field{"statements", scalar(r, "statements", "4", parseCount(1, 1000), &s.Mix.Statements)},
 		field{"large", scalar(r, "large", "2.5%, or 0", parsePart, &large)},
+		field{"rules", scalar(r, "rules", "plain, references or clashes", parseRules, &s.Mix.Rules)},
 		field{"tables", func(n ast.Node) { l.list(n, l.table) }},
 		field{"mix", func(n ast.Node) {
 			count := parseCount(0, 1000)
@@ -75,6 +76,14 @@ func (l *loader) load(into *Load) []field {
 		{"from", scalar(r, "from", "5m", parseLength, &into.From)},
 		{"until", scalar(r, "until", "1h", parseLength, &into.Until)},
 	}
+}
+
+func parseRules(s string) (sim.Rules, error) {
+	r, ok := sim.RulesNamed(s)
+	if !ok {
+		return r, fmt.Errorf("%q is not a set of rules", s)
+	}
+	return r, nil
 }
 
 func (l *loader) table(n ast.Node) {

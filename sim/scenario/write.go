@@ -40,7 +40,11 @@ func Write(name, about string, p *sim.Plan) string {
 	if p.BreakEvery > 0 {
 		line("  breaks_every: %v", p.BreakEvery)
 	}
-	line("workload: {rows: %d}", p.Rows)
+	if p.Mix.Rules == sim.Plain {
+		line("workload: {rows: %d}", p.Rows)
+	} else {
+		line("workload: {rows: %d, rules: %s}", p.Rows, p.Mix.Rules)
+	}
 	if len(p.Ops) > 0 {
 		line("transactions:")
 	}
