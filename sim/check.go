@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"baraza/merge"
@@ -162,15 +163,15 @@ func (w *World) settled() bool {
 }
 
 func (w *World) state() string {
-	out := ""
+	var out strings.Builder
 	for _, s := range w.Sites {
 		if !s.up {
-			out += fmt.Sprintf("\n    %s is down", s)
+			fmt.Fprintf(&out, "\n    %s is down", s)
 			continue
 		}
-		out += fmt.Sprintf("\n    %s has %v, applied %v, %d local changes wait", s, s.r.Log().Vector(), s.r.Applied(), s.db.Pending())
+		fmt.Fprintf(&out, "\n    %s has %v, applied %v, %d local changes wait", s, s.r.Log().Vector(), s.r.Applied(), s.db.Pending())
 	}
-	return out
+	return out.String()
 }
 
 // checkSettled: all sites are equal, and nothing is lost.

@@ -81,8 +81,3 @@ func (s *Site) SetClockRight() {
 	}
 	s.w.note("%s clock right", s)
 }
-
-// clockLead is how far a site's clock is ahead of a right one.
-func (s *Site) clockLead() time.Duration {
-	return time.Duration(s.clock.micros(s.w.now)-right(s.w.now)) * time.Microsecond
-}

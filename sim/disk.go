@@ -62,8 +62,10 @@ func (b *breaker) step(database bool) (before, after error) {
 		if database {
 			return merge.ErrRetry, nil
 		}
+		return errFailed, nil
+	default:
+		return errFailed, nil
 	}
-	return errFailed, nil
 }
 
 // database is the Fault of a memdb.

@@ -35,8 +35,9 @@ func (l Latency) String() string {
 		return fmt.Sprintf("uniform %v-%v", l.Base, l.Base+l.Spread)
 	case LogNormal:
 		return fmt.Sprintf("log-normal median %v sigma %.2f", l.Base, l.Sigma)
+	default:
+		return fmt.Sprintf("constant %v", l.Base)
 	}
-	return fmt.Sprintf("constant %v", l.Base)
 }
 
 // latencyMax bounds what a log-normal latency may come to.

@@ -160,6 +160,7 @@ func (w *World) apply(f Fault) {
 		s.CrashAt(1+rnd.IntN(15), breakKind(rnd.IntN(2)))
 	case Failure:
 		s.CrashAt(1+rnd.IntN(15), failOnce+breakKind(rnd.IntN(int(breakKinds-failOnce))))
+	default: // a cut of the network, made above
 	}
 }
 

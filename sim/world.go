@@ -127,6 +127,7 @@ func (t Topology) joins(i, j, n int) bool {
 		return j == i+1
 	case Star:
 		return i == 0
+	default:
+		return true
 	}
-	return true
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"strings"
 	"time"
 
 	"baraza/sim"
@@ -107,15 +108,15 @@ func WritePage(w io.Writer, res *scenario.Result, program string) error {
 func (d *pageData) faults(r *measure.Recorder, s *scenario.Scenario) {
 	d.MoreFaults = max(len(r.Spans)-faultRows, 0)
 	for _, span := range r.Spans[:min(len(r.Spans), faultRows)] {
-		where := ""
+		var where strings.Builder
 		for i, site := range span.Sites {
 			if i > 0 {
-				where += ", "
+				where.WriteString(", ")
 			}
-			where += s.Sites[site].Name
+			where.WriteString(s.Sites[site].Name)
 		}
 		d.Faults = append(d.Faults, faultRow{
-			measure.FormatDuration(span.From), measure.FormatDuration((span.To - span.From).Round(time.Millisecond)), span.What, where,
+			measure.FormatDuration(span.From), measure.FormatDuration((span.To - span.From).Round(time.Millisecond)), span.What, where.String(),
 		})
 	}
 }

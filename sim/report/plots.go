@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"baraza/sim"
@@ -209,11 +210,12 @@ func traffic(r *measure.Recorder) plot {
 		func(width int) string {
 			c := counts(r, width, slices.Max(all))
 			for i, list := range [][]float64{all, entries} {
-				d := fmt.Sprintf("M%.1f %.1f", c.x.a, c.y.at(list[0]))
+				var d strings.Builder
+				fmt.Fprintf(&d, "M%.1f %.1f", c.x.a, c.y.at(list[0]))
 				for k, v := range list {
-					d += fmt.Sprintf("V%.1fH%.1f", c.y.at(v), c.x.at(float64(k+1)/trafficBins*length(r).Seconds()))
+					fmt.Fprintf(&d, "V%.1fH%.1f", c.y.at(v), c.x.at(float64(k+1)/trafficBins*length(r).Seconds()))
 				}
-				c.add(`<path d="%s" class="series c%d"/>`, d, i+1)
+				c.add(`<path d="%s" class="series c%d"/>`, d.String(), i+1)
 			}
 			return c.svg("bytes a second over all lines, over time")
 		},

@@ -209,6 +209,7 @@ func (f *Fault) hit(w *sim.World, s *sim.Site, kind sim.FaultKind, rnd *rand.Ran
 		s.StickClock(true)
 	case sim.ClockDrift:
 		s.DriftClock(f.PPM)
+	default: // not a fault of one site
 	}
 	if f.For == 0 {
 		return // until the end

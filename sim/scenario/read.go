@@ -26,7 +26,7 @@ const (
 	spacetimeSites, spacetimeUsual = 12, 2 * time.Minute
 )
 
-// Load reads a scenario file. The files that it names lie beside it.
+// LoadFile reads a scenario file. The files that it names lie beside it.
 func LoadFile(name string) (*Scenario, error) {
 	text, err := readFile(name)
 	if err != nil {

@@ -16,15 +16,6 @@ import (
 
 func none(name string) (string, error) { return "", fmt.Errorf("%s: %w", name, os.ErrNotExist) }
 
-func read(t *testing.T, text string) *scenario.Scenario {
-	t.Helper()
-	s, err := scenario.Read("test.yaml", text, none)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
 func run(t *testing.T, s *scenario.Scenario, o scenario.Options) *scenario.Result {
 	t.Helper()
 	if o.Seed == 0 {
@@ -120,13 +111,13 @@ func TestWriteKnowsOptions(t *testing.T) {
 		"Seed", "Sites", "Topology", "Latency", "BytesPerSecond", "BreakEvery", "Rows", "Publish",
 		"Mix", "Wire", "Clock", "Observer", "Checks", "Trace",
 	}
-	for i := range reflect.TypeFor[sim.Options]().NumField() {
-		if name := reflect.TypeFor[sim.Options]().Field(i).Name; !slices.Contains(known, name) {
+	for field := range reflect.TypeFor[sim.Options]().Fields() {
+		if name := field.Name; !slices.Contains(known, name) {
 			t.Errorf("sim.Options.%s: if random plans set it, let scenario.Write write it, give scenarios a key for it, and name it here", name)
 		}
 	}
-	for i := range reflect.TypeFor[sim.Plan]().NumField() {
-		if name := reflect.TypeFor[sim.Plan]().Field(i).Name; !slices.Contains([]string{"Options", "Ops", "Faults"}, name) {
+	for field := range reflect.TypeFor[sim.Plan]().Fields() {
+		if name := field.Name; !slices.Contains([]string{"Options", "Ops", "Faults"}, name) {
 			t.Errorf("sim.Plan.%s: let scenario.Write write it, and name it here", name)
 		}
 	}
