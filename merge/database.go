@@ -97,13 +97,13 @@ type Holder struct {
 	Key   crdt.Key
 }
 
-// ErrTooMany: more rows than asked for.
+// ErrTooMany says: there are more rows than asked for.
 var ErrTooMany = errors.New("too many rows")
 
 // ErrRetry says: try the transaction again from Begin, perhaps with fewer rows.
 var ErrRetry = errors.New("the database asks to try the transaction again")
 
-// ErrSchemaChanged: a table or a column of the model is not there any more.
+// ErrSchemaChanged says: a table or a column of the model is not there any more.
 // Read the tables again.
 var ErrSchemaChanged = errors.New("the schema changed; load it again")
 

@@ -158,24 +158,26 @@ type work struct {
 }
 
 func (w work) String() string {
-	s := w.table
+	var s strings.Builder
+	s.WriteString(w.table)
 	for i, r := range w.insert {
-		s += "\n\t" + brief(r) + " or " + brief(w.update[i])
+		s.WriteString("\n\t" + brief(r) + " or " + brief(w.update[i]))
 	}
 	for _, key := range w.remove {
-		s += "\n\tremove " + short(key.String())
+		s.WriteString("\n\tremove " + short(key.String()))
 	}
-	return s
+	return s.String()
 }
 
 func brief(r merge.Row) string {
-	s := short(r.Key.String()) + ":"
+	var s strings.Builder
+	s.WriteString(short(r.Key.String()) + ":")
 	for i, c := range r.Columns {
 		if c != "uuid" {
-			s += " " + c + "=" + short(r.Values[i].String())
+			s.WriteString(" " + c + "=" + short(r.Values[i].String()))
 		}
 	}
-	return s
+	return s.String()
 }
 
 // transaction applies random work on both sides and compares what is refused.

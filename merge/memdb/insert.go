@@ -94,12 +94,12 @@ func (t *table) selfReferences() selfReferences {
 }
 
 // anyIn reports whether the row refers to one of the keys.
-func (self selfReferences) anyIn(t *table, row merge.Row, keys map[crdt.Key]bool) bool {
-	if len(self) == 0 {
+func (s selfReferences) anyIn(t *table, row merge.Row, keys map[crdt.Key]bool) bool {
+	if len(s) == 0 {
 		return false
 	}
 	for i, v := range row.Values {
-		if key, ok := v.Key(); ok && keys[key] && self[t.position[row.Columns[i]]] {
+		if key, ok := v.Key(); ok && keys[key] && s[t.position[row.Columns[i]]] {
 			return true
 		}
 	}

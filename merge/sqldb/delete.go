@@ -3,6 +3,7 @@ package sqldb
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"baraza/crdt"
 	"baraza/internal/sqlrow"
@@ -87,16 +88,17 @@ func (x *tx) unlink(ctx context.Context, t *sqlrow.Table, keys []crdt.Key, self 
 	if err != nil {
 		return err
 	}
-	head := unchecked + "UPDATE" + uncheckedHint + " " + sqlrow.QuoteName(t.Def.Name) + " SET "
+	var head strings.Builder
+	head.WriteString(unchecked + "UPDATE" + uncheckedHint + " " + sqlrow.QuoteName(t.Def.Name) + " SET ")
 	for i, column := range self {
 		if i > 0 {
-			head += ","
+			head.WriteString(",")
 		}
-		head += sqlrow.QuoteName(column) + "=" + placeholder(t.Def, column)
+		head.WriteString(sqlrow.QuoteName(column) + "=" + placeholder(t.Def, column))
 	}
-	head += " WHERE "
+	head.WriteString(" WHERE ")
 	for chunk := range slices.Chunk(pks, statementRowsMax) {
-		b, err := sqlrow.AppendMatch([]byte(head), t.PrimaryKey(), chunk)
+		b, err := sqlrow.AppendMatch([]byte(head.String()), t.PrimaryKey(), chunk)
 		if err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strings"
 
 	"baraza/crdt"
 	"baraza/internal/sqlrow"
@@ -116,14 +117,15 @@ func (s *scan) Rows(ctx context.Context, def *schema.Table, each func([]merge.Ro
 }
 
 func pageEnd(t *sqlrow.Table) string {
-	b := " ORDER BY "
+	var b strings.Builder
+	b.WriteString(" ORDER BY ")
 	for i, c := range t.PrimaryKey() {
 		if i > 0 {
-			b += ", "
+			b.WriteString(", ")
 		}
-		b += sqlrow.QuoteName(c.Name)
+		b.WriteString(sqlrow.QuoteName(c.Name))
 	}
-	return fmt.Sprintf("%s LIMIT %d", b, scanRows)
+	return fmt.Sprintf("%s LIMIT %d", b.String(), scanRows)
 }
 
 // after is the condition for rows behind a primary key. For (a, b) it reads

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 
 	"baraza/capture"
 	"baraza/capture/trigger"
@@ -151,9 +152,7 @@ func (x *tx) resolve(ctx context.Context, to target, keys []crdt.Key) (map[crdt.
 	if err != nil {
 		return nil, wrap(err, "look up references to "+to.table.Def.Name)
 	}
-	for key, v := range found {
-		known[key] = v
-	}
+	maps.Copy(known, found)
 	return known, nil
 }
 
