@@ -343,11 +343,12 @@ func (n *Node) conflict(c *replica.Conflict) admin.Conflict {
 			ID: conflictID(c), Table: c.ID.Table, Key: c.ID.Key.String(), Column: c.Column, Rule: "R4",
 			Won: side(c.Winner, "", true), Lost: side(c.Stamp, value, false),
 		}
-	}
-	return admin.Conflict{
-		ID: conflictID(c), Table: c.ID.Table, Key: c.ID.Key.String(), Column: c.Column, Rule: rule,
-		Won:  side(c.Winner, won, c.WinnerDelete),
-		Lost: side(c.Stamp, c.Value.String(), c.Column == ""),
+	default:
+		return admin.Conflict{
+			ID: conflictID(c), Table: c.ID.Table, Key: c.ID.Key.String(), Column: c.Column, Rule: rule,
+			Won:  side(c.Winner, won, c.WinnerDelete),
+			Lost: side(c.Stamp, c.Value.String(), c.Column == ""),
+		}
 	}
 }
 

@@ -113,7 +113,7 @@ func (w *world) leftovers() {
 	w.t.Helper()
 	synctest.Wait() // those that only have to return
 	buf := make([]byte, 8<<20)
-	for _, g := range strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
+	for g := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
 		if strings.Contains(g, "baraza/") && !strings.Contains(g, "testing.tRunner") {
 			w.t.Errorf("a goroutine outlives its site:\n%s", g)
 		}

@@ -45,11 +45,12 @@ func (p *power) database(step memdb.Step) error {
 			return nil
 		}
 		return errDown
+	default:
+		if done, answered := p.step(); !done || !answered {
+			return errDown
+		}
+		return nil
 	}
-	if done, answered := p.step(); !done || !answered {
-		return errDown
-	}
-	return nil
 }
 
 // unsafeStore is a store that goes down with the site.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"time"
 
 	"baraza/merge"
@@ -113,12 +114,7 @@ func (f *fetcher) tables(ctx context.Context) error {
 
 // ours reports whether a table was asked for by name.
 func (f *fetcher) ours(table string) bool {
-	for _, t := range f.bringUp.Tables() {
-		if t == table {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(f.bringUp.Tables(), table)
 }
 
 func (f *fetcher) table(ctx context.Context, table string) error {

@@ -144,11 +144,12 @@ func (s *server) tables() string {
 		}
 		s.ok(scan.Rows(s.t.Context(), t, func(rows []merge.Row) error {
 			for _, r := range rows {
-				line := t.Name + " " + r.Key.String() + ":"
+				var line strings.Builder
+				line.WriteString(t.Name + " " + r.Key.String() + ":")
 				for i, c := range r.Columns {
-					line += " " + c + "=" + r.Values[i].String()
+					line.WriteString(" " + c + "=" + r.Values[i].String())
 				}
-				lines = append(lines, line)
+				lines = append(lines, line.String())
 			}
 			return nil
 		}))

@@ -127,7 +127,7 @@ func TestDatabaseSetBack(t *testing.T) {
 		if got := p.r.Log().Vector().Seq(s.id); got > before+3 {
 			t.Errorf("%d batches came of the restore", got-before)
 		}
-		for _, line := range strings.Split(p.conflicts(), "\n") {
+		for line := range strings.SplitSeq(p.conflicts(), "\n") {
 			if line != "" && !strings.Contains(line, "news") && !strings.Contains(line, "obs "+keyOf(6).String()) {
 				t.Errorf("an old value is in a conflict: %s", line)
 			}

@@ -25,7 +25,6 @@ type site struct {
 	db    *memdb.DB
 	store kv.Store
 	r     *replica.Replica
-	now   *int64
 	// fault, when set, is asked at every step of the database.
 	fault func(memdb.Step) error
 }
@@ -238,11 +237,12 @@ func (s *site) tables() string {
 	var lines []string
 	for name := range dbtest.Model().Tables {
 		for _, r := range s.db.Rows(name) {
-			line := name + " " + r.Key.String() + ":"
+			var line strings.Builder
+			line.WriteString(name + " " + r.Key.String() + ":")
 			for i, c := range r.Columns {
-				line += " " + c + "=" + r.Values[i].String()
+				line.WriteString(" " + c + "=" + r.Values[i].String())
 			}
-			lines = append(lines, line)
+			lines = append(lines, line.String())
 		}
 	}
 	slices.Sort(lines)
@@ -305,11 +305,12 @@ func (s *site) states() string {
 		}
 		for i := range c.Items {
 			it := &c.Items[i]
-			line := fmt.Sprintf("%s %s deleted=%v", c.Table, it.Key, it.Deleted)
+			var line strings.Builder
+			fmt.Fprintf(&line, "%s %s deleted=%v", c.Table, it.Key, it.Deleted)
 			for _, column := range dbtest.Model().Tables[c.Table].Shipped() {
-				line += fmt.Sprintf(" %s=%v", column, it.Of(column))
+				fmt.Fprintf(&line, " %s=%v", column, it.Of(column))
 			}
-			lines = append(lines, line)
+			lines = append(lines, line.String())
 		}
 		return nil
 	}))

@@ -37,7 +37,7 @@ func Acquire(dir string) (*Lock, error) {
 		}
 		return nil, fmt.Errorf("%s is in use by %s: stop that one first, or use another --data directory", dir, holder)
 	}
-	if err := f.Truncate(0); err == nil {
+	if err = f.Truncate(0); err == nil {
 		_, err = fmt.Fprintf(f, "%d\n", os.Getpid())
 	}
 	if err != nil {

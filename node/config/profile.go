@@ -45,7 +45,7 @@ func openmrs() profile {
 		},
 	}
 	// Who did it, in tables where OpenMRS forgot the foreign key.
-	for _, column := range strings.Fields(`
+	for column := range strings.FieldsSeq(`
 		orders.changed_by person_name.changed_by cohort_member.voided_by cohort_member.changed_by
 		privilege.creator privilege.changed_by privilege.retired_by program.retired_by
 		program_workflow_state.retired_by provider_role.creator provider_role.changed_by provider_role.retired_by

@@ -42,7 +42,6 @@ func bucket(k crdt.Key, n int) int {
 // digester sums up rows.
 type digester struct {
 	sums   Digests
-	hash   xxhash.Digest
 	buffer []byte
 	// order is the columns of the last shape in order of their names.
 	columns []string

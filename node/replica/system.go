@@ -133,6 +133,7 @@ func (r *Replica) Counts() (Counts, error) {
 			c.Held++
 		case merge.Aside:
 			c.Aside++
+		default: // in the database, or counted above
 		}
 		return true
 	})

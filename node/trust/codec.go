@@ -150,11 +150,11 @@ func (r *reader) int() int64 {
 	return n
 }
 
-func (r *reader) texts(count, limit int) []string {
-	n := r.array(count)
+func (r *reader) addresses() []string {
+	n := r.array(AddressesMax)
 	list := make([]string, 0, n)
 	for range n {
-		list = append(list, r.text(limit))
+		list = append(list, r.text(AddressBytesMax))
 	}
 	return list
 }
@@ -196,7 +196,7 @@ func readAdmission(r *reader) Admission {
 	r.exactly(admissionFields)
 	return Admission{
 		Site: r.site(), PublicKey: r.fixed(keyBytes), Name: r.text(nameBytesMax),
-		Addresses: r.texts(AddressesMax, AddressBytesMax),
+		Addresses: r.addresses(),
 		By:        r.site(), Time: r.int(), Signature: r.fixed(signatureBytes),
 	}
 }
@@ -245,7 +245,7 @@ func (c *Contact) write(w *writer) {
 func readContact(r *reader) Contact {
 	r.exactly(contactFields)
 	return Contact{
-		Site: r.site(), Addresses: r.texts(AddressesMax, AddressBytesMax),
+		Site: r.site(), Addresses: r.addresses(),
 		Time: r.int(), Signature: r.fixed(signatureBytes),
 	}
 }

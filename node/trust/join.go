@@ -229,7 +229,7 @@ func readJoin(conn net.Conn) (joinRequest, error) {
 	r.exactly(joinFields)
 	q := joinRequest{
 		id: [inviteIDBytes]byte(r.fixed(inviteIDBytes)), secret: [secretBytes]byte(r.fixed(secretBytes)),
-		name: r.text(nameBytesMax), addresses: r.texts(AddressesMax, AddressBytesMax),
+		name: r.text(nameBytesMax), addresses: r.addresses(),
 	}
 	if r.done("the request") != nil {
 		return joinRequest{}, RefusedMalformed

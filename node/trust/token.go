@@ -83,7 +83,7 @@ func ParseToken(text string) (Token, error) {
 	}
 	r := newReader(raw)
 	r.exactly(tokenFields)
-	t.Addresses = r.texts(AddressesMax, AddressBytesMax)
+	t.Addresses = r.addresses()
 	t.Inviter = r.site()
 	t.Expires = time.UnixMilli(r.int()).UTC()
 	t.id = [inviteIDBytes]byte(r.fixed(inviteIDBytes))
