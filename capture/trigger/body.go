@@ -38,7 +38,7 @@ type plan struct {
 	mysql      bool
 }
 
-func newPlan(m *schema.Model, ts *sqlrow.Tables, name string) (*plan, error) {
+func newPlan(ts *sqlrow.Tables, name string) (*plan, error) {
 	p := &plan{table: ts.Table(name)}
 	p.columns = p.table.Fields()
 	if len(p.columns) > schema.ColumnsMax {

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"baraza/capture"
-	"baraza/crdt"
 	"baraza/internal/mariadb/mariadbtest"
 	"baraza/internal/sqlrow"
 	"baraza/schema"
@@ -149,5 +148,3 @@ func (s *site) clean() {
 		}
 	}
 }
-
-func text(s string) crdt.Key { return crdt.MakeKey(crdt.Text(s)) }

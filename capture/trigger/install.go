@@ -165,7 +165,7 @@ func makePlans(m *schema.Model, have *installed) ([]*plan, error) {
 		if !m.Tables[name].Replicated {
 			continue
 		}
-		p, err := newPlan(m, ts, name)
+		p, err := newPlan(ts, name)
 		if err != nil {
 			return nil, err
 		}

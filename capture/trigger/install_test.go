@@ -305,7 +305,7 @@ func TestOpenMRS(t *testing.T) {
 		Exclude:  []string{"concept_name_tag_map", "concept_proposal_tag_map", "scheduler_task_config_property", "*databasechangelog*", "DATABASECHANGELOG*"},
 		Identity: map[string][]string{},
 	}}
-	for _, table := range strings.Fields("users allergy allergy_reaction concept_stop_word conditions obs_reference_range notification_alert_recipient") {
+	for table := range strings.FieldsSeq("users allergy allergy_reaction concept_stop_word conditions obs_reference_range notification_alert_recipient") {
 		s.opts.Identity[table] = []string{"uuid"}
 	}
 	s.own = s.open("root", false)

@@ -3,6 +3,7 @@ package trigger
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"runtime"
 	"strings"
@@ -104,9 +105,7 @@ func checkView(t *testing.T, rows []capture.Row, seen map[string]int) {
 			}
 		}
 	}
-	for key, v := range view {
-		seen[key] = v
-	}
+	maps.Copy(seen, view)
 	for key := range view {
 		pair := key[:len(key)-1]
 		if a, b := seen[pair+"a"], seen[pair+"b"]; a != b {
