@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/leanovate/gopter"
@@ -74,13 +75,13 @@ func TestLawFunctionOfTheSet(t *testing.T) {
 	variants(t, func(h *history, rng *rand.Rand) error {
 		for range ordersPerHistory {
 			row, o := h.start(), oracle{baseline: h.baseline}
-			order := ""
+			var order strings.Builder
 			for _, d := range h.order(rng) {
 				apply(&row, d)
 				o.add(d)
-				order += fmt.Sprintf(" %d.%d", d.origin[0], d.seq)
+				fmt.Fprintf(&order, " %d.%d", d.origin[0], d.seq)
 				if got, want := o.describe(&row), o.String(); got != want {
-					return fmt.Errorf("delivered%s, the row is\n  %s\nand should be\n  %s", order, got, want)
+					return fmt.Errorf("delivered%s, the row is\n  %s\nand should be\n  %s", order.String(), got, want)
 				}
 			}
 		}

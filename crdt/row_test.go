@@ -198,27 +198,28 @@ func showChange(ch *crdt.Change) string {
 }
 
 func showStamps(s *crdt.Stamps) string {
-	out := ""
+	var out strings.Builder
 	for _, c := range rowColumns {
-		out += c + ":" + showStamp(s.Of(c)) + " "
+		out.WriteString(c + ":" + showStamp(s.Of(c)) + " ")
 	}
-	return out + "deleted:" + showStamp(s.Deleted)
+	return out.String() + "deleted:" + showStamp(s.Deleted)
 }
 
 func showStamp(s clock.Stamp) string { return fmt.Sprintf("%d@%d", s.Time, s.Site[0]) }
 
 // showRow writes all that must be equal: what is there, its stamps, its losses.
 func showRow(r *crdt.Row) string {
-	out := fmt.Sprintf("exists %v %s values", r.Exists, showStamps(&r.Stamps))
+	var out strings.Builder
+	fmt.Fprintf(&out, "exists %v %s values", r.Exists, showStamps(&r.Stamps))
 	for _, c := range rowColumns {
 		v, _ := r.Value(c)
-		out += " " + v.String()
+		out.WriteString(" " + v.String())
 	}
 	for _, l := range r.Lost {
 		if l.Visible {
 			continue
 		}
-		out += fmt.Sprintf("\n    lost %q %s of %s to %s %v %s", l.Column, l.Value, showStamp(l.Stamp), showStamp(l.Winner), l.WinnerDelete, l.WinnerValue)
+		fmt.Fprintf(&out, "\n    lost %q %s of %s to %s %v %s", l.Column, l.Value, showStamp(l.Stamp), showStamp(l.Winner), l.WinnerDelete, l.WinnerValue)
 	}
-	return out
+	return out.String()
 }

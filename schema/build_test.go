@@ -10,7 +10,7 @@ import (
 // "id int auto pk, uuid char unique, parent_id int null -> parent.id cascade".
 func tab(name, columns string) *Table {
 	t := &Table{Name: name, Engine: "InnoDB"}
-	for _, def := range strings.Split(columns, ",") {
+	for def := range strings.SplitSeq(columns, ",") {
 		def, ref, hasRef := strings.Cut(def, "->")
 		f := strings.Fields(def)
 		c := Column{Name: f[0], Type: f[1], Base: f[1]}

@@ -70,7 +70,7 @@ func procField(path, name string) string {
 	if err != nil {
 		return "unknown"
 	}
-	for _, l := range strings.Split(string(text), "\n") {
+	for l := range strings.SplitSeq(string(text), "\n") {
 		if key, value, ok := strings.Cut(l, ":"); ok && strings.TrimSpace(key) == name {
 			return strings.TrimSpace(value)
 		}

@@ -210,15 +210,16 @@ func (s *site) everything() string {
 	app := s.db
 	s.actAs("root")
 	defer func() { _ = s.db.Close(); s.db = app }()
-	text := s.rows("SHOW DATABASES") + s.rows("SHOW TRIGGERS") + s.rows("SHOW EVENTS") +
+	var text strings.Builder
+	text.WriteString(s.rows("SHOW DATABASES") + s.rows("SHOW TRIGGERS") + s.rows("SHOW EVENTS") +
 		s.rows("SELECT routine_schema, routine_name, routine_definition FROM information_schema.routines WHERE routine_schema <> 'sys' ORDER BY 1, 2") +
 		s.rows("SELECT trigger_schema, trigger_name, event_object_table, action_statement FROM information_schema.triggers WHERE trigger_schema <> 'sys' ORDER BY 1, 2") +
-		s.rows("SELECT user, host FROM mysql.user ORDER BY 1, 2")
+		s.rows("SELECT user, host FROM mysql.user ORDER BY 1, 2"))
 	for _, user := range []string{"app@localhost", "baraza@localhost"} {
-		text += s.rows("SHOW GRANTS FOR " + user)
+		text.WriteString(s.rows("SHOW GRANTS FOR " + user))
 	}
-	for _, table := range strings.Fields(s.rows("SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() ORDER BY 1")) {
-		text += counter.ReplaceAllString(s.rows("SHOW CREATE TABLE `"+table+"`"), "")
+	for table := range strings.FieldsSeq(s.rows("SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() ORDER BY 1")) {
+		text.WriteString(counter.ReplaceAllString(s.rows("SHOW CREATE TABLE `"+table+"`"), ""))
 	}
-	return text
+	return text.String()
 }

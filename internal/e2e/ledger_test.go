@@ -182,7 +182,7 @@ func (l *ledger) check(t *testing.T, s *site) {
 func (l *ledger) checkPairs(t *testing.T, s *site) {
 	t.Helper()
 	halves := map[string]int{}
-	for _, uuid := range strings.Fields(s.rows("SELECT uuid FROM visit")) {
+	for uuid := range strings.FieldsSeq(s.rows("SELECT uuid FROM visit")) {
 		halves[uuid[:34]]++
 	}
 	wrong, known := map[fate]int{}, 0
@@ -211,7 +211,7 @@ func (l *ledger) checkPairs(t *testing.T, s *site) {
 func (l *ledger) checkNames(t *testing.T, s *site) {
 	t.Helper()
 	found := map[string]bool{}
-	for _, v := range strings.Split(s.rows("SELECT name FROM person"), "\n") {
+	for v := range strings.SplitSeq(s.rows("SELECT name FROM person"), "\n") {
 		found[v] = true
 	}
 	lost := 0

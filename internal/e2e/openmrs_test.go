@@ -194,7 +194,7 @@ func checksums(s *site) string {
 func union(lists ...string) int {
 	seen := map[string]bool{}
 	for _, l := range lists {
-		for _, f := range strings.Fields(l) {
+		for f := range strings.FieldsSeq(l) {
 			seen[f] = true
 		}
 	}
@@ -203,10 +203,10 @@ func union(lists ...string) int {
 
 func containsLines(all, some string) bool {
 	have := map[string]bool{}
-	for _, l := range strings.Split(all, "\n") {
+	for l := range strings.SplitSeq(all, "\n") {
 		have[l] = true
 	}
-	for _, l := range strings.Split(some, "\n") {
+	for l := range strings.SplitSeq(some, "\n") {
 		if !have[l] {
 			return false
 		}

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -275,7 +276,7 @@ func testBadTable(t *testing.T, a, b, c *site) {
 	eventually(t, 20*time.Second, "the other tables' rows arrive", func() error {
 		if got := b.value("SELECT COUNT(*) FROM person WHERE uuid = ?", uuidOf(17)); got != "1" {
 			st, err := b.status()
-			return fmt.Errorf("not at %s: %v %v", b.name, st.Alarms, err)
+			return errors.Join(fmt.Errorf("not at %s: %v", b.name, st.Alarms), err)
 		}
 		if got := c.value("SELECT COUNT(*) FROM person WHERE uuid = ?", uuidOf(18)); got != "1" {
 			return fmt.Errorf("not at %s", c.name)
@@ -313,8 +314,12 @@ func testUnique(t *testing.T, a, b, c *site) {
 			}
 		}
 		for _, s := range []*site{a, b, c} {
-			if st, err := s.status(); err != nil || st.Held != 1 {
-				return fmt.Errorf("site %s: held %d, %v", s.name, st.Held, err)
+			st, err := s.status()
+			if err != nil {
+				return fmt.Errorf("site %s: %w", s.name, err)
+			}
+			if st.Held != 1 {
+				return fmt.Errorf("site %s: held %d", s.name, st.Held)
 			}
 		}
 		return nil
@@ -338,8 +343,12 @@ func testUnique(t *testing.T, a, b, c *site) {
 	a.exec("UPDATE badge SET number = 'B3' WHERE uuid = ?", uuidOf(8))
 	eventually(t, 40*time.Second, "no row is held", func() error {
 		for _, s := range []*site{a, b, c} {
-			if st, err := s.status(); err != nil || st.Held != 0 {
-				return fmt.Errorf("site %s: held %d, %v", s.name, st.Held, err)
+			st, err := s.status()
+			if err != nil {
+				return fmt.Errorf("site %s: %w", s.name, err)
+			}
+			if st.Held != 0 {
+				return fmt.Errorf("site %s: held %d", s.name, st.Held)
 			}
 		}
 		return nil

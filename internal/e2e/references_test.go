@@ -55,8 +55,12 @@ func testReferences(t *testing.T, a, b, c *site) {
 	}
 	eventually(t, 30*time.Second, "every row finds its place", func() error {
 		for _, s := range sites {
-			if st, err := s.status(); err != nil || st.Waiting+st.Held+st.SetAside != 0 {
-				return fmt.Errorf("site %s: %v, waiting %d, held %d, set aside %d: %v", s.name, err, st.Waiting, st.Held, st.SetAside, st.Alarms)
+			st, err := s.status()
+			if err != nil {
+				return fmt.Errorf("site %s: %w", s.name, err)
+			}
+			if st.Waiting+st.Held+st.SetAside != 0 {
+				return fmt.Errorf("site %s: waiting %d, held %d, set aside %d: %v", s.name, st.Waiting, st.Held, st.SetAside, st.Alarms)
 			}
 		}
 		return nil

@@ -89,8 +89,12 @@ func testDatabaseSetBack(t *testing.T, round int, running bool, a, b, c *site) {
 	news := strings.Replace(want, "person 5\t"+map[int]string{1: "NULL", 2: "r1 news"}[round], "person 5\t"+mark+" news", 1)
 	eventually(t, 60*time.Second, "the missed changes are back", func() error {
 		for _, s := range all {
-			if got, err := s.tryRows(people); err != nil || got != news {
-				return fmt.Errorf("site %s: %v\n%swant\n%s", s.name, err, got, news)
+			got, err := s.tryRows(people)
+			if err != nil {
+				return fmt.Errorf("site %s: %w", s.name, err)
+			}
+			if got != news {
+				return fmt.Errorf("site %s:\n%swant\n%s", s.name, got, news)
 			}
 		}
 		return nil

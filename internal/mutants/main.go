@@ -100,7 +100,7 @@ func (r *result) run() error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	overlay, err := r.plant(dir)
 	if err != nil {
 		return err
@@ -126,7 +126,7 @@ func (r *result) run() error {
 	}
 	r.what = cause(string(text))
 	if r.seed == "" {
-		return fmt.Errorf("ended with %v and no seed: %.300s", err, text)
+		return fmt.Errorf("ended with %w and no seed: %.300s", err, text)
 	}
 	return nil
 }
@@ -135,7 +135,7 @@ var seedOf = regexp.MustCompile(`--seed[ =](\d+)`)
 
 // cause is the line that says what was broken.
 func cause(text string) string {
-	for _, line := range strings.Split(text, "\n") {
+	for line := range strings.SplitSeq(text, "\n") {
 		if line = strings.TrimSpace(line); line != "" {
 			return line
 		}

@@ -73,7 +73,7 @@ func TestSetAside(t *testing.T) {
 		a.exec(fmt.Sprintf("INSERT INTO n_%s VALUES (1, %s)", n.name, n.value))
 		refused := b.apply(a.captured())
 		ok := false
-		for _, reason := range strings.Split(n.reason, "|") {
+		for reason := range strings.SplitSeq(n.reason, "|") {
 			ok = ok || len(refused) == 1 && strings.Contains(refused[0].Detail, reason)
 		}
 		if len(refused) != 1 || refused[0].Refusal != merge.RefusedValue || !ok {
