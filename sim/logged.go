@@ -5,11 +5,21 @@ import (
 
 	"baraza/clock"
 	"baraza/crdt"
+	"baraza/node/replica"
 )
 
 // Wall is what the clock on a site's wall reads, in microseconds since the Unix
 // epoch.
 func (w *World) Wall(site int) int64 { return w.Sites[site].clock.micros(w.now) }
+
+// maxDriftMillis is how far ahead of a site's clock what it applies may be
+// stamped.
+func (w *World) maxDriftMillis() int64 {
+	if w.opts.MaxDrift == 0 {
+		return replica.DefaultMaxDriftMillis
+	}
+	return w.opts.MaxDrift.Milliseconds()
+}
 
 // SiteID returns the name by which a site, counted from 0, stamps.
 func (w *World) SiteID(site int) clock.SiteID { return w.Sites[site].id }

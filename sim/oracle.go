@@ -10,7 +10,6 @@ import (
 	"baraza/crdt"
 	"baraza/internal/rules"
 	"baraza/merge"
-	"baraza/node/replica"
 )
 
 // oracle makes a site's tables out of the log entries that the site applied, by
@@ -117,7 +116,7 @@ func (s *Site) foldOrigin(origin *Site, upTo uint64, floor clock.Timestamp) erro
 				s.oracle.apply(origin.id, &e.Changes[i], e.seen)
 				s.watch.behind[merge.RowID{Table: e.Changes[i].Table, Key: e.Changes[i].Key}] = true
 			}
-			if ahead := e.Through.Millis() - s.latestRead; origin != s && ahead > replica.DefaultMaxDriftMillis {
+			if ahead := e.Through.Millis() - s.latestRead; origin != s && ahead > s.w.maxDriftMillis() {
 				return fmt.Errorf("%s applied entry %d of %s, stamped %d ms ahead of its clock", s, after, origin, ahead)
 			}
 			s.oracle.latest = max(s.oracle.latest, e.Through)

@@ -102,7 +102,7 @@ func (s *Site) nowMillis() int64 {
 func (s *Site) boot() error {
 	r, err := replica.Open(context.Background(), replica.Config{
 		Self: s.id, Store: s.disk, Database: s.db, Source: s.db, Model: clinic,
-		NowMillis: s.nowMillis,
+		NowMillis: s.nowMillis, MaxDriftMillis: s.w.opts.MaxDrift.Milliseconds(),
 	})
 	if err != nil {
 		return err

@@ -30,6 +30,9 @@ type Options struct {
 	Wire func(a, b int) (Line, bool)
 	// Clock, when set, says how a site's clock is when the run begins.
 	Clock func(site int) ClockStart
+	// MaxDrift is how far ahead of a site's clock a stamp may be before the
+	// change is held back; 0 is the default of sites.
+	MaxDrift time.Duration
 	// Observer is told what happens; nil for none.
 	Observer Observer
 	// Checks says how much is checked.

@@ -94,6 +94,7 @@ func (l *loader) scenario(root ast.Node) {
 		field{"publish", scalar(&l.reader, "publish", "5m", parseLength, &s.Publish)},
 		field{"trace", scalar(&l.reader, "trace", "no", parseBool, &s.Trace)},
 		field{"spacetime", l.drawn},
+		field{"max_drift", scalar(&l.reader, "max_drift", "5m", parseLength, &s.MaxDrift)},
 		field{"sites", l.sites},
 		field{"topology", l.topology},
 		field{"line", func(n ast.Node) { l.line(n, "line", &s.Line) }},

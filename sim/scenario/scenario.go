@@ -35,6 +35,9 @@ type Scenario struct {
 	Trace     bool
 	Spacetime [2]time.Duration
 
+	// MaxDrift is the setting of that name of all sites; 0 is its default.
+	MaxDrift time.Duration
+
 	Sites    []Site
 	Topology Topology
 	// Line is what lines are like, but for those that a rule names. A line

@@ -109,7 +109,7 @@ func TestMistakesTogether(t *testing.T) {
 func TestWriteKnowsOptions(t *testing.T) {
 	known := []string{ // what Write writes, and what a plan does not have
 		"Seed", "Sites", "Topology", "Latency", "BytesPerSecond", "BreakEvery", "Rows", "Publish",
-		"Mix", "Wire", "Clock", "Observer", "Checks", "Trace",
+		"Mix", "Wire", "Clock", "MaxDrift", "Observer", "Checks", "Trace",
 	}
 	for field := range reflect.TypeFor[sim.Options]().Fields() {
 		if name := field.Name; !slices.Contains(known, name) {
