@@ -13,7 +13,7 @@ TOOL    := go tool -modfile=tools/go.mod
 RACE := ^baraza/(clock|crdt|gossip|schema|merge|merge/memdb|internal/kv|internal/netcut|gossip/members|node/(session|session/dialer|store|trust|config))$$
 FUZZTIME ?= 30s
 
-.PHONY: help deps build test vet gofmt tier2 race servers test-servers e2e bench microbench lint fuzz replay-check demo clean
+.PHONY: help deps build test vet gofmt tier2 race servers test-servers e2e bench microbench lint fuzz sim mutants replay-check demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,12 @@ race: deps ## every test with the race detector
 
 e2e: deps build ## only the tests that run whole sites on real servers
 	go test -timeout 20m -count=1 ./internal/demo/... ./internal/e2e/...
+
+sim: build ## 10,000 random runs of simulated sites (10 minutes)
+	bin/baraza sim check --runs 10000 --sites 2-8
+
+mutants: ## plant bugs in the core, one by one, and see that sim check finds each: writes docs/mutants.md (10 minutes)
+	go run ./internal/mutants -out docs/mutants.md
 
 bench: deps build ## whole sites beside what they are compared with: writes docs/benchmarks.md (nothing else should run)
 	go run ./internal/bench/cmd -out docs/benchmarks.md $(BENCHFLAGS)

@@ -59,6 +59,9 @@ type Site struct {
 	oracle     oracle
 	placing    placing
 	latestRead int64
+	// told is what its peers may have been told that it has: no crash takes that
+	// back.
+	told clock.VersionVector
 }
 
 func newSite(w *World, n int) *Site {
@@ -113,6 +116,9 @@ func (s *Site) boot() error {
 	s.placing.forgotten = true
 	s.setMembers()
 	s.p = gossip.New(gossip.Config{Site: s.id}, r.Log().Vector())
+	if !r.Log().Vector().Includes(s.told) {
+		return fmt.Errorf("it told its peers that it has %s, and has %s", s.told, r.Log().Vector())
+	}
 	s.storer = storer{}
 	s.startEngine()
 	s.w.note("%s starts, life %d", s, s.life)
@@ -290,6 +296,7 @@ func (s *Site) next(to *Site) (gossip.Message, bool) {
 
 // advanced tells the protocol that the log has grown.
 func (s *Site) advanced() {
+	s.told.Merge(s.r.Log().Vector())
 	s.p.Advanced(s.r.Log().Vector(), s.instant())
 	s.pump()
 }

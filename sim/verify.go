@@ -33,7 +33,7 @@ func Check(ctx context.Context, o CheckOptions, progress func(done int)) (bad *B
 			return nil, i, simulated, err
 		}
 		seed := o.Seed + uint64(i)
-		p := NewPlan(seed, o.Least, o.Most)
+		p := checkPlan(seed, o.Least, o.Most)
 		res := p.Run()
 		simulated += res.Simulated
 		if res.Err != nil {

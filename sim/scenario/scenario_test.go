@@ -53,11 +53,11 @@ func TestPlanAsScenario(t *testing.T) {
 func TestMistakes(t *testing.T) {
 	const head = "duration: 1m\nsites: [hub, {name: clinic, count: 3}]\n"
 	for text, want := range map[string]string{
-		"duration: 1m\n":                                              "test.yaml:1: sites: 0 are too few: add a line sites: 3",
-		"sites: 3\n":                                                  "test.yaml:1: duration: there is none: add a line duration: 10m",
-		head + "colour: red\n":                                        `test.yaml:3: scenario: there is no key "colour": use name, about`,
-		head + "seed: x\n":                                            `test.yaml:3: seed: "x" is not a number: write it as in 42`,
-		head + "line: {latency: fast}\n":                              `test.yaml:3: latency: "fast" is not a length of time: write it as in 100ms`,
+		"duration: 1m\n":                 "test.yaml:1: sites: 0 are too few: add a line sites: 3",
+		"sites: 3\n":                     "test.yaml:1: duration: there is none: add a line duration: 10m",
+		head + "colour: red\n":           `test.yaml:3: scenario: there is no key "colour": use name, about`,
+		head + "seed: x\n":               `test.yaml:3: seed: "x" is not a number: write it as in 42`,
+		head + "line: {latency: fast}\n": `test.yaml:3: latency: "fast" is not a length of time: write it as in 100ms`,
 		head + "line:\n  latency: 1s\n  duplicate: 1%\n":              `test.yaml:5: line: there is no key "duplicate": lines carry connections`,
 		head + "line: {loss: 120%}\n":                                 `test.yaml:3: loss: "120%" is not a part of the whole`,
 		head + "line: {open: [08:00-25:00]}\n":                        `test.yaml:3: open: "08:00-25:00" is not a part of a day: write it as in [08:00-09:30]`,
