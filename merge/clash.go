@@ -99,7 +99,9 @@ func (pl *placing) decide(t *schema.Table, w *work, holders []Holder) (again []R
 		}
 	}
 	if wait {
-		pl.rounds[0].Deferred = append(pl.rounds[0].Deferred, w.id)
+		if r := pl.rounds[0].find(w.id); r == nil || len(r.changes) > 0 {
+			pl.rounds[0].Deferred = append(pl.rounds[0].Deferred, w.id)
+		} // else it had a piece of its own: the next Retry sees what has changed
 		return again, nil
 	}
 	return append(again, w.id), nil
@@ -115,7 +117,7 @@ func (p *Piece) lockHolders(ctx context.Context, tx Tx, states States) error {
 			if err != nil {
 				return err
 			}
-			if s == nil || s.Place != Held || s.Dead() {
+			if s == nil || s.Place != Held && s.Place != Kept {
 				continue
 			}
 			row := load(w.inTable, s, nil)

@@ -97,12 +97,13 @@ func (s *Site) checkLedger() error {
 	var bad error
 	err := s.r.Conflicts(func(c replica.Conflict) bool {
 		lost := cell{c.ID, c.Column, c.Value}
-		switch {
-		case c.Place == merge.Gone:
+		switch c.Place {
+		case merge.Gone:
 			gone[c.ID] = true
 			return true
-		case c.Place == merge.Kept || c.Place == merge.Held:
+		case merge.Kept, merge.Held:
 			return true // nothing beat it
+		default:
 		}
 		found[lost] = true
 		if _, wrote := l.wrote[c.Value]; isFresh(c.Value) && !wrote {

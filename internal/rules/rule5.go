@@ -51,15 +51,16 @@ func (v *View) eachPlace(each func(n *node, index *schema.Index, place string)) 
 
 // place names the place that a row wants in an index; "" for none.
 func (n *node) place(index *schema.Index) string {
-	place := n.ID.Table + "." + index.Name
+	var place strings.Builder
+	place.WriteString(n.ID.Table + "." + index.Name)
 	for _, c := range index.Columns {
 		v := n.own(c)
 		if v.IsNull() {
 			return ""
 		}
-		place += "|" + string(v)
+		place.WriteString("|" + string(v))
 	}
-	return place
+	return place.String()
 }
 
 // before reports whether a row has had its values in an index for longer.

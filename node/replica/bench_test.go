@@ -72,6 +72,7 @@ func (d *still) Close() error                                  { return nil }
 func (d *still) Lock(context.Context, *schema.Table, []crdt.Key) ([]merge.Row, error) {
 	return nil, nil
 }
+
 func (d *still) Insert(context.Context, *schema.Table, []merge.Row) ([]merge.RowError, error) {
 	return nil, nil
 }

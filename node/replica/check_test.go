@@ -142,6 +142,7 @@ func (s *site) checkStates() error {
 			want[entry{row: id}] = true
 		case merge.Waiting:
 			astray[id] = st.Place
+		default: // in place, or nothing is kept for it
 		}
 		for _, m := range st.Missing {
 			want[entry{id, m}] = true

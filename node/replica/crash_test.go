@@ -61,8 +61,10 @@ func (s *site) capture(t *testing.T) {
 func wholeRow(table string, s *site, n int) merge.Row {
 	switch table {
 	case "person":
-		return merge.Row{Key: keyOf(n), Columns: []string{"uuid", "name", "weight", "note"},
-			Values: []crdt.Value{crdt.Text(uuid(n)), s.fresh(), crdt.Float64(1), s.fresh()}}
+		return merge.Row{
+			Key: keyOf(n), Columns: []string{"uuid", "name", "weight", "note"},
+			Values: []crdt.Value{crdt.Text(uuid(n)), s.fresh(), crdt.Float64(1), s.fresh()},
+		}
 	case "setting":
 		property := crdt.Text(fmt.Sprintf("p%d", n))
 		return merge.Row{Key: crdt.MakeKey(property), Columns: []string{"property", "value"}, Values: []crdt.Value{property, s.fresh()}}

@@ -57,8 +57,11 @@ func (f *faults) step(name string) (before, after error) {
 		return nil, errCrash
 	case loseAnswer:
 		return nil, errCrash
+	case failOnce:
+		return errCrash, nil
+	default:
+		panic("unknown kind of fault")
 	}
-	return errCrash, nil
 }
 
 // database is the Fault of a memdb.

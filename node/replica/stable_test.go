@@ -69,6 +69,7 @@ func (s *site) tend(kind opKind, rnd *rand.Rand) error {
 		return s.after(err, rnd)
 	case opForget:
 		return s.forget(rnd)
+	default: // opTruncate
 	}
 	before, err := s.tombstones()
 	if err == nil {
@@ -95,8 +96,10 @@ func (s *site) forget(rnd *rand.Rand) error {
 }
 
 func (s *site) forgetSite(f *site, rnd *rand.Rand) error {
-	row := capture.Row{Table: goneTable, Key: crdt.MakeKey(crdt.Text(f.id.String())), At: s.w.micros,
-		Columns: []string{"record"}, Values: []crdt.Value{crdt.Text("gone")}}
+	row := capture.Row{
+		Table: goneTable, Key: crdt.MakeKey(crdt.Text(f.id.String())), At: s.w.micros,
+		Columns: []string{"record"}, Values: []crdt.Value{crdt.Text("gone")},
+	}
 	err := s.r.WriteSystem(context.Background(), []capture.Row{row})
 	s.w.note("site %d forgets site %d: %v", s.n, f.n, err)
 	if err := s.after(err, rnd); err != nil {

@@ -97,7 +97,7 @@ func (o *Watcher) take(site int, seq uint64, e *crdt.Entry) {
 	}
 }
 
-// Wrote, Sent, Received, Began, Ended and Ran implement sim.Observer.
+// Wrote implements sim.Observer, as Sent, Received, Began, Ended and Ran do.
 func (*Watcher) Wrote(int, int) {}
 
 // Sent implements sim.Observer.

@@ -150,7 +150,7 @@ func (n *Node) place(step string) int {
 }
 
 func splitPath(path string) (steps []string, err error) {
-	for _, part := range strings.Split(strings.ReplaceAll(path, "[", ".["), ".") {
+	for part := range strings.SplitSeq(strings.ReplaceAll(path, "[", ".["), ".") {
 		if part == "" || strings.HasPrefix(part, "[") != strings.HasSuffix(part, "]") {
 			return nil, fmt.Errorf("%q is not a path: write it as in line.loss or faults[0].for", path)
 		}
@@ -192,8 +192,9 @@ func (n *Node) String() string {
 		return "[" + strings.Join(parts, ", ") + "]"
 	case Mapping:
 		return "{" + strings.Join(parts, ", ") + "}"
+	default:
+		return strconv.Quote(n.Text)
 	}
-	return strconv.Quote(n.Text)
 }
 
 func showKey(key string) string {
