@@ -115,11 +115,11 @@ func (r *oracleRow) lostDelete(exists bool) []crdt.Loss {
 			return nil
 		}
 	}
-	l := crdt.Loss{Stamp: r.Deleted}
-	if w := r.top(func(g *fact) bool { return !g.Delete && r.Deleted.Less(g.at) && !g.seen.Covers(r.Deleted) }); w != nil {
-		l.Winner = w.at
+	w := r.top(func(g *fact) bool { return !g.Delete && r.Deleted.Less(g.at) && !g.seen.Covers(r.Deleted) })
+	if w == nil {
+		return nil // all that wrote over it had seen it
 	}
-	return []crdt.Loss{l}
+	return []crdt.Loss{{Stamp: r.Deleted, Winner: w.at}}
 }
 
 // undone reports whether a write undid the row's delete and a fact's writer had
