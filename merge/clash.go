@@ -55,7 +55,7 @@ func (pl *placing) settle(ctx context.Context) ([]RowID, error) {
 			again = append(again, id)
 		}
 	}
-	slices.SortFunc(again, func(a, b RowID) int { return strings.Compare(a.Table+string(a.Key), b.Table+string(b.Key)) })
+	slices.SortFunc(again, RowID.Compare)
 	for _, w := range pl.clashes {
 		if pl.settling.count[w.id]++; pl.settling.count[w.id] > clashMax {
 			continue
@@ -112,7 +112,7 @@ func (pl *placing) decide(t *schema.Table, w *work, holders []Holder) (again []R
 func (p *Piece) lockHolders(ctx context.Context, tx Tx, states States) error {
 	return p.inOrder(func(tp *tablePiece) error {
 		var keys []crdt.Key
-		for _, w := range slices.Clone(tp.order) {
+		for _, w := range tp.order { // not those that this adds
 			s, err := states.State(w.id)
 			if err != nil {
 				return err

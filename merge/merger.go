@@ -160,7 +160,7 @@ func (p *Piece) inOrder(each func(*tablePiece) error) error {
 // changes that capture has not taken yet, so that no local write is overwritten
 // unseen, and only then calls Merge.
 func (p *Piece) Lock(ctx context.Context, tx Tx, states States) error {
-	if err := p.inOrder(func(tp *tablePiece) error { return p.lockRows(ctx, tx, tp, tp.keys) }); err != nil {
+	if err := p.lockAll(ctx, tx); err != nil {
 		return err
 	}
 	if p.adopting {
@@ -170,6 +170,11 @@ func (p *Piece) Lock(ctx context.Context, tx Tx, states States) error {
 		return err
 	}
 	return p.lockReferrers(ctx, tx, states)
+}
+
+// lockAll locks the piece's rows and no others.
+func (p *Piece) lockAll(ctx context.Context, tx Tx) error {
+	return p.inOrder(func(tp *tablePiece) error { return p.lockRows(ctx, tx, tp, tp.keys) })
 }
 
 func (p *Piece) lockRows(ctx context.Context, tx Tx, tp *tablePiece, keys []crdt.Key) error {
@@ -193,7 +198,15 @@ func (p *Piece) Merge(ctx context.Context, tx Tx, states States) error {
 			return err
 		}
 	}
-	err := p.inOrder(func(tp *tablePiece) error {
+	if err := p.applyAll(states); err != nil {
+		return err
+	}
+	return p.place(ctx, tx, states)
+}
+
+// applyAll brings every row to what the rules say it should be.
+func (p *Piece) applyAll(states States) error {
+	return p.inOrder(func(tp *tablePiece) error {
 		for _, w := range tp.order {
 			if err := p.applyRules(tp, w, states); err != nil {
 				return err
@@ -201,10 +214,6 @@ func (p *Piece) Merge(ctx context.Context, tx Tx, states States) error {
 		}
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	return p.place(ctx, tx, states)
 }
 
 // applyRules brings one row to what the rules say it should be.

@@ -250,16 +250,11 @@ func (rm *removal) apart(ctx context.Context) error {
 				continue
 			}
 			if columns := rm.backward(tp, c); len(columns) > 0 {
-				rows = append(rows, Row{Key: c.id().Key, Columns: columns, Values: make([]crdt.Value, len(columns))})
+				rows = append(rows, Row{Key: c.id().Key, Columns: columns, Values: make([]crdt.Value, len(columns))}) // NULLs
 			}
 		}
 		if len(rows) == 0 {
 			continue
-		}
-		for i := range rows {
-			for j := range rows[i].Values {
-				rows[i].Values[j] = crdt.Null
-			}
 		}
 		if _, err := pl.tx.Update(ctx, t, rows); err != nil {
 			return fmt.Errorf("update table %s: %w", name, err)

@@ -1,6 +1,8 @@
 package merge
 
 import (
+	"strings"
+
 	"baraza/crdt"
 )
 
@@ -67,6 +69,14 @@ func (s *State) plain() bool {
 type RowID struct {
 	Table string
 	Key   crdt.Key
+}
+
+// Compare orders rows by table, then key.
+func (id RowID) Compare(other RowID) int {
+	if c := strings.Compare(id.Table, other.Table); c != 0 {
+		return c
+	}
+	return strings.Compare(string(id.Key), string(other.Key))
 }
 
 // States is the store of row states, as one transaction sees it.

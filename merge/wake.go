@@ -173,9 +173,9 @@ func (pl *placing) inTableUnlocked(id RowID) (bool, error) {
 }
 
 // deferTo leaves out rows that are in their table and that no round before
-// locked or wrote: an application may have changed them since the local changes were taken, and
-// no local write may be overwritten unseen. A row that is not in its table has
-// no such danger; should it be there by now, the insert says so.
+// locked or wrote: an application may have changed them since the local changes
+// were taken, and no local write may be overwritten unseen. A row that is not in
+// its table has no such danger; should it be there by now, the insert says so.
 func (p *Piece) deferTo(pl *placing) {
 	root := pl.rounds[0]
 	for _, name := range p.m.Order {
@@ -196,17 +196,10 @@ func (p *Piece) deferTo(pl *placing) {
 
 // reload locks and loads rows that have no new change.
 func (p *Piece) reload(ctx context.Context, tx Tx, states States) error {
-	if err := p.inOrder(func(tp *tablePiece) error { return p.lockRows(ctx, tx, tp, tp.keys) }); err != nil {
+	if err := p.lockAll(ctx, tx); err != nil {
 		return err
 	}
-	return p.inOrder(func(tp *tablePiece) error {
-		for _, w := range tp.order {
-			if err := p.applyRules(tp, w, states); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	return p.applyAll(states)
 }
 
 // PieceOf returns a piece of rows that have no new change, to be placed once

@@ -34,7 +34,7 @@ func (r *Replica) eachPlaced(each func(Conflict) bool) error {
 	if err != nil {
 		return err
 	}
-	slices.SortFunc(ids, compareRowIDs)
+	slices.SortFunc(ids, merge.RowID.Compare)
 	for _, id := range slices.Compact(ids) {
 		s, err := r.stateOf(id)
 		if err != nil {
@@ -61,23 +61,6 @@ func placeOf(v []byte) merge.Place {
 		return merge.Waiting
 	}
 	return merge.Place(v[0])
-}
-
-func compareRowIDs(a, b merge.RowID) int {
-	if a.Table != b.Table {
-		return compareStrings(a.Table, b.Table)
-	}
-	return compareStrings(string(a.Key), string(b.Key))
-}
-
-func compareStrings(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }
 
 func (r *Replica) stateOf(id merge.RowID) (*merge.State, error) {

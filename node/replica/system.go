@@ -150,12 +150,9 @@ func (r *Replica) NotPlacedRows(limit int) ([]NotPlaced, error) {
 	var bad error
 	err := r.cfg.Store.Scan([]byte{keyAside}, []byte{keyAside + 1}, func(k, v []byte) bool {
 		id := rowIDs(k)[0]
-		b, err := r.cfg.Store.Get(rowKey(keyState, id))
-		if err == nil && b != nil {
-			var s *merge.State
-			if s, err = r.names.decodeState(b); err == nil {
-				out = append(out, NotPlaced{ID: id, Place: s.Place, Reason: s.Reason})
-			}
+		s, err := r.stateOf(id)
+		if err == nil && s != nil {
+			out = append(out, NotPlaced{ID: id, Place: s.Place, Reason: s.Reason})
 		}
 		bad = err
 		return err == nil && len(out) < limit
