@@ -1,6 +1,7 @@
 package trigger
 
 import (
+	"database/sql"
 	"fmt"
 	"strings"
 	"testing"
@@ -231,12 +232,12 @@ func TestReleaseHoldsUpNobody(t *testing.T) {
 		t.Fatal(err)
 	}
 	began := time.Now()
-	tx, err := s.open("root", true).Begin()
+	tx, err := s.open("root", true).BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer tx.Rollback()
-	if err := ReleaseIn(ctx, tx, ids); err != nil {
+	if err := s.src.releaser.In(ctx, tx, ids); err != nil {
 		t.Fatal(err)
 	}
 	s.Must(t, "INSERT INTO item (uuid) VALUES ('meanwhile')", "DELETE FROM item WHERE id = 12")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"sync/atomic"
 
 	"baraza/capture"
 )
@@ -25,16 +26,12 @@ type Execer interface {
 
 // Release implements capture.Source.
 func (s *Source) Release(ctx context.Context, ids capture.IDs) error {
-	how := ReleaseIn
-	if s.mariadb {
-		how = releaseRuns
-	}
 	for _, some := range split(ids, releaseTx) {
 		tx, err := s.db.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
 		if err != nil {
 			return err
 		}
-		if err := how(ctx, tx, some); err != nil {
+		if err := s.releaser.In(ctx, tx, some); err != nil {
 			_ = tx.Rollback() // the first error says more
 			return err
 		}
@@ -45,11 +42,49 @@ func (s *Source) Release(ctx context.Context, ids capture.IDs) error {
 	return nil
 }
 
-// ReleaseIn deletes log rows, and the deleted rows that belong to them, in the
-// transaction of tx. It locks these rows and nothing else: applications go on
-// adding to the log meanwhile.
-func ReleaseIn(ctx context.Context, tx Execer, ids capture.IDs) error {
-	return release(ctx, tx, flatten(ids))
+// Releaser releases within transactions of others. The zero value is ready, for
+// one server.
+type Releaser struct {
+	server atomic.Int32 // serverMariaDB, serverMySQL, 0 for not asked yet
+}
+
+const (
+	serverMariaDB = 1
+	serverMySQL   = 2
+)
+
+// In deletes log rows, and the deleted rows that belong to them, in the
+// transaction of tx, which is READ COMMITTED. It locks these rows and nothing
+// else: applications go on adding to the log meanwhile.
+func (r *Releaser) In(ctx context.Context, tx Execer, ids capture.IDs) error {
+	if r.server.Load() == 0 {
+		mariadb, err := isMariaDB(ctx, tx)
+		if err != nil {
+			return err
+		}
+		r.server.Store(serverMySQL)
+		if mariadb {
+			r.server.Store(serverMariaDB)
+		}
+	}
+	if r.server.Load() == serverMariaDB {
+		return releaseRuns(ctx, tx, ids)
+	}
+	return releaseJoined(ctx, tx, flatten(ids))
+}
+
+func isMariaDB(ctx context.Context, q queryer) (yes bool, err error) {
+	rows, err := q.QueryContext(ctx, "SELECT VERSION() LIKE '%MariaDB%'")
+	if err != nil {
+		return false, fmt.Errorf("ask for the server's version: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := rows.Scan(&yes); err != nil {
+			return false, err
+		}
+	}
+	return yes, rows.Err()
 }
 
 func flatten(ids capture.IDs) []uint64 {
@@ -62,7 +97,8 @@ func flatten(ids capture.IDs) []uint64 {
 	return list
 }
 
-func release(ctx context.Context, tx Execer, ids []uint64) error {
+// releaseJoined finds every row by itself, in a join.
+func releaseJoined(ctx context.Context, tx Execer, ids []uint64) error {
 	for chunk := range slices.Chunk(ids, releaseBatch) {
 		deletes, err := deletesAmong(ctx, tx, chunk)
 		if err != nil {

@@ -92,11 +92,11 @@ func TestReleaseTakesTheseOnly(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		how := ReleaseIn
-		if s.src.mariadb && rng.IntN(2) == 0 {
-			how = releaseRuns
+		var server Releaser
+		if rng.IntN(2) == 0 {
+			server.server.Store(serverMySQL)
 		}
-		if err := how(ctx, tx, some); err != nil {
+		if err := server.In(ctx, tx, some); err != nil {
 			t.Fatal(err)
 		}
 		if err := tx.Commit(); err != nil {

@@ -32,7 +32,7 @@ type Source struct {
 	tables      *sqlrow.Tables
 	generations map[int]*numbered
 	columns     *columnSets
-	mariadb     bool // what the server is; otherwise it is MySQL
+	releaser    Releaser
 
 	seen     uint64    // the greatest id seen
 	lookedAt time.Time // when the last full look found nothing
@@ -46,9 +46,6 @@ func New(ctx context.Context, db *sql.DB, m *schema.Model) (*Source, error) {
 		return nil, err
 	}
 	s := &Source{db: db, tables: ts, columns: newColumnSets()}
-	if err := db.QueryRowContext(ctx, "SELECT VERSION() LIKE '%MariaDB%'").Scan(&s.mariadb); err != nil {
-		return nil, err
-	}
 	return s, s.loadGenerations(ctx, db)
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"baraza/capture/trigger"
 	"baraza/crdt"
 	"baraza/internal/sqlrow"
 	"baraza/merge"
@@ -18,6 +19,7 @@ type DB struct {
 	database string
 	tables   *sqlrow.Tables
 	bad      error // what is wrong with the model
+	releaser trigger.Releaser
 }
 
 // New returns the database behind a pool of connections that sqlrow.Open made

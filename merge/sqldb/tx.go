@@ -8,7 +8,6 @@ import (
 	"maps"
 
 	"baraza/capture"
-	"baraza/capture/trigger"
 	"baraza/crdt"
 	"baraza/internal/sqlrow"
 	"baraza/merge"
@@ -170,7 +169,7 @@ func (x *tx) Release(ctx context.Context, ids capture.IDs) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	return wrap(trigger.ReleaseIn(ctx, x.sql, ids), "release captured changes")
+	return wrap(x.db.releaser.In(ctx, x.sql, ids), "release captured changes")
 }
 
 // SetMark implements merge.Tx.
