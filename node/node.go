@@ -14,6 +14,7 @@ import (
 
 	"baraza/clock"
 	"baraza/node/config"
+	"baraza/node/hooks"
 	"baraza/node/replica"
 	"baraza/node/store"
 	"baraza/node/trust"
@@ -60,6 +61,7 @@ type Node struct {
 	book    *trust.Book
 	invites *trust.Invites
 	ring    []byte
+	hooks   *hooks.Set
 
 	db      Database
 	model   *schema.Model
@@ -123,7 +125,10 @@ func (n *Node) open() (err error) {
 		return fmt.Errorf("site %s is not a member of its own network: it was removed with `baraza peers forget`; to come back, join again with a new --data directory", n.cfg.Name)
 	}
 	n.invites = trust.NewInvites(n.store, invitePrefix)
-	n.ring, err = n.store.Get(ringKeyKey)
+	if n.ring, err = n.store.Get(ringKeyKey); err != nil {
+		return err
+	}
+	n.hooks, err = hooks.Open(hooks.Options{Site: n.cfg.Name, App: n.cfg.App, Store: n.store, Prefix: hookPrefix, Log: n.log}, n.cfg.Hooks)
 	return err
 }
 
@@ -221,18 +226,19 @@ func (n *Node) Run(ctx context.Context) error {
 	if err := n.readMembership(); err != nil {
 		return err
 	}
-	var engineDone sync.WaitGroup
-	engineDone.Go(func() { n.engine.run(ctx) })
+	var working sync.WaitGroup
+	working.Go(func() { n.engine.run(ctx) })
+	working.Go(func() { n.hooks.Run(ctx) })
 	if err := n.net.start(ctx); err != nil {
 		cancel()
-		engineDone.Wait()
+		working.Wait()
 		return err
 	}
 	n.setPhase("")
 	n.log.Info("the site runs", "name", n.cfg.Name, "id", n.key.ID(), "listen", n.cfg.Listen, "tables", len(n.model.Tables))
 	<-ctx.Done()
 	n.log.Info("stopping")
-	engineDone.Wait()
+	working.Wait()
 	select {
 	case <-n.stopped:
 		return n.failure
@@ -292,7 +298,7 @@ func (n *Node) tryDatabase(ctx context.Context) (err error) {
 	n.model = m
 	n.replica, err = replica.Open(ctx, replica.Config{
 		Self: n.key.ID(), Store: n.store, Model: m,
-		Database: db, Source: source,
+		Database: n.hooks.Watch(db), Source: source,
 		NowMillis:      func() int64 { return time.Now().UnixMilli() },
 		MaxDriftMillis: time.Duration(n.cfg.MaxDrift).Milliseconds(),
 		Nonce:          nonce(),

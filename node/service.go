@@ -40,7 +40,7 @@ func (s service) Status(ctx context.Context) (*admin.Status, error) {
 	st := &admin.Status{
 		Site: n.cfg.Name, ID: n.key.ID().String(), Version: Version, StartedAt: n.started.UTC(),
 		Vector: map[string]uint64{}, Capture: "trigger", Database: n.databaseName(), Alarms: []string{},
-		Peers: s.peers(),
+		Peers: s.peers(), Hooks: []admin.Hook{},
 	}
 	if phase := n.phase(); phase != "" {
 		st.Alarms = append(st.Alarms, phase)
@@ -74,10 +74,27 @@ func (s service) Status(ctx context.Context) (*admin.Status, error) {
 			st.Alarms = append(st.Alarms, fmt.Sprintf("%s has dropped what this site lacks of the log of %s, up to entry %d, since every member had it once: if no other member has it, join again with a new --data directory", n.name(s.Peer), n.name(s.Origin), s.First-1))
 		}
 	}
+	n.hookStates(st)
 	if f.Aside > 0 {
 		st.Alarms = append(st.Alarms, fmt.Sprintf("%d rows are set aside because this database cannot take them, the first: %s", f.Aside, f.firstAside))
 	}
 	return st, nil
+}
+
+// hookStates fills in how the hooks are. One that failed twice in a row is an
+// alarm; one failure is no more than the application's restart.
+func (n *Node) hookStates(st *admin.Status) {
+	for _, h := range n.hooks.States() {
+		shown := admin.Hook{Name: h.Name, PendingRows: h.Rows, PendingAll: h.All, Failures: h.Failures, Error: h.Error}
+		if !h.Told.IsZero() {
+			at := h.Told.UTC()
+			shown.ToldAt = &at
+		}
+		st.Hooks = append(st.Hooks, shown)
+		if h.Failures > 1 {
+			st.Alarms = append(st.Alarms, fmt.Sprintf("the hook %s has failed %d times and is tried again, so the application does not know of rows that were written: %s", h.Name, h.Failures, h.Error))
+		}
+	}
 }
 
 // figures are what only the engine can count.

@@ -25,6 +25,7 @@ var (
 	bookPrefix   = []byte("Tbook/")
 	invitePrefix = []byte("Tinvite/")
 	ringKeyKey   = []byte("Tring")
+	hookPrefix   = []byte("Thook/")
 )
 
 const (

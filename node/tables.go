@@ -139,7 +139,7 @@ func (n *Node) useModel(ctx context.Context, m *schema.Model) error {
 	}
 	n.model = m
 	n.replica.SetModel(m)
-	n.replica.SetPorts(db, source)
+	n.replica.SetPorts(n.hooks.Watch(db), source)
 	return nil
 }
 

@@ -53,11 +53,30 @@ func printStatus(w io.Writer, s *admin.Status, now time.Time) {
 	fmt.Fprintf(w, "rows      %d waiting, %d held, %d set aside\n", s.Waiting, s.Held, s.SetAside)
 	fmt.Fprintf(w, "conflicts %d\n", s.Conflicts)
 	printLog(w, &s.Log, now)
+	for i := range s.Hooks {
+		fmt.Fprintf(w, "hook      %s\n", hookText(&s.Hooks[i], now))
+	}
 	for _, alarm := range s.Alarms {
 		fmt.Fprintf(w, "ALARM     %s\n", alarm)
 	}
 	fmt.Fprintln(w)
 	printPeers(w, s.Peers, now)
+}
+
+func hookText(h *admin.Hook, now time.Time) string {
+	told := "nothing told yet"
+	if h.ToldAt != nil {
+		told = "told " + ago(h.ToldAt, now)
+	}
+	waiting := fmt.Sprintf("%d rows wait", h.PendingRows)
+	if h.PendingAll {
+		waiting = "more rows wait than are counted"
+	}
+	text := fmt.Sprintf("%s: %s, %s", h.Name, told, waiting)
+	if h.Failures > 0 {
+		text += fmt.Sprintf(", failed %d times", h.Failures)
+	}
+	return text
 }
 
 func clockText(offsetMS int64, peers int) string {

@@ -33,6 +33,7 @@ func TestPromises(t *testing.T) {
 		{"relaying: two sites that never meet", testRelay},
 		{"a site that moves is found", testMoves},
 		{"a cut heals by itself", testCutHeals},
+		{"the application is told", testHooks},
 		{"nothing echoes", testNoEcho},
 	} {
 		ok := t.Run(step.name, func(t *testing.T) {

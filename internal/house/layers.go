@@ -22,6 +22,7 @@ var mayImport = map[string][]string{
 	"node/config":     {"clock", "schema"},
 	"node/trust":      {"clock", "internal/kv"},
 	"node/session":    {"clock", "gossip", "node/trust"},
+	"node/hooks":      {"crdt", "schema", "merge", "node/config", "internal/kv"},
 	"node":            {"clock", "crdt", "schema", "gossip", "capture", "merge", "node", "internal/kv", "internal/sqlrow", "internal/sqlconn"},
 	"sim":             {"clock", "crdt", "schema", "gossip", "capture", "merge", "node/replica", "internal/kv", "internal/rules"},
 	"internal/kv":     {},

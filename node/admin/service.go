@@ -55,8 +55,23 @@ type Status struct {
 	Database      string `json:"database"`
 	Tables        int    `json:"tables"`
 	Log           Log    `json:"log"`
+	// Hooks are those of the settings, in their order.
+	Hooks []Hook `json:"hooks"`
 	// Alarms are what an administrator should act on, one line each.
 	Alarms []string `json:"alarms"`
+}
+
+// Hook is how telling the application of changed rows goes.
+type Hook struct {
+	Name string `json:"name"`
+	// PendingRows wait to be told of; PendingAll: and more than can be counted.
+	PendingRows int  `json:"pending_rows"`
+	PendingAll  bool `json:"pending_all"`
+	// ToldAt is when it last succeeded; null for never since the start.
+	ToldAt *time.Time `json:"told_at"`
+	// Failures counts those since then, Error is the last one's.
+	Failures int    `json:"failures"`
+	Error    string `json:"error,omitempty"`
 }
 
 // Log is what a site keeps until every member has it.

@@ -67,6 +67,8 @@ func (c *Config) check() (key string, err error) {
 			}
 			return nil
 		}},
+		{"app", c.checkApp},
+		{"hooks", c.checkHooks},
 	} {
 		if err := step.check(); err != nil {
 			return step.key, err

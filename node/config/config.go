@@ -51,6 +51,10 @@ type Config struct {
 	Capture string `yaml:"capture"`
 	// MaxDrift is how far clocks may be apart before stamps are held back.
 	MaxDrift Duration `yaml:"max_drift"`
+	// App is the application on this database, Hooks what it is told of rows
+	// that were written beneath it.
+	App   App    `yaml:"app,omitempty"`
+	Hooks []Hook `yaml:"hooks,omitempty"`
 }
 
 // Default returns the settings before any are given.

@@ -25,6 +25,8 @@ func full() Config {
 	c.Identity = map[string][]string{"role": {"role"}}
 	c.References = map[string]string{"orders.concept_id": "concept.concept_id"}
 	c.MaxDrift = Duration(90 * time.Second)
+	c.App = App{URL: "http://localhost:8080/openmrs", User: "baraza", Password: "s3cret-App"}
+	c.Hooks = []Hook{{Name: "index", URL: "/index", After: Duration(time.Second), Bodies: []Body{{Tables: []string{"person"}, Row: `{"uuid":"{key}"}`, Table: "{}"}}}}
 	return c
 }
 
@@ -84,6 +86,12 @@ func TestErrorsAreOneLineWithThePlace(t *testing.T) {
 		"no yaml":         {base + "tables: [person\n", "baraza.yaml:3: this is not YAML"},
 		"a drift":         {base + "max_drift: soon\n", `baraza.yaml:3: max_drift: "soon" is not a length of time`},
 		"a drift range":   {base + "max_drift: 0s\n", "baraza.yaml:3: max_drift: 0s is not between"},
+		"a hook's length": {base + "hooks: [{name: a, url: 'http://a/b', after: soon}]\n", `baraza.yaml:3: hooks: "soon" is not a length of time`},
+		"a hook's url":    {base + "hooks: [{name: a, url: a/b}]\n", "baraza.yaml:3: hooks: a: url: the url is not one"},
+		"a hook's user":   {base + "hooks: [{name: a, url: 'http://u:p@a/b'}]\n", "baraza.yaml:3: hooks: a: url: the url has a user in it"},
+		"no application":  {base + "hooks: [{name: a, url: /b}]\n", "baraza.yaml:3: hooks: a: its url begins with /, below the application's"},
+		"two hooks":       {base + "hooks: [{name: a, url: 'http://a/b'}, {name: a, command: [b]}]\n", "baraza.yaml:3: hooks: number 2 has no name of its own"},
+		"url and command": {base + "hooks: [{name: a, url: 'http://a/b', command: [b]}]\n", "baraza.yaml:3: hooks: a: it has to have a url or a command"},
 		"a number":        {base + "\n\nmax_drift: 5\n", "baraza.yaml:5: max_drift"},
 		"capture":         {base + "capture: magic\n", `baraza.yaml:3: capture: "magic" is not known: use auto, trigger`},
 		"binlog":          {base + "capture: binlog\n", "baraza.yaml:3: capture: this version has no binlog capture"},

@@ -37,7 +37,7 @@ func explain(path string, text []byte, err error) error {
 	case errors.As(err, &syntax):
 		return fmt.Errorf("%s: this is not YAML: look for a missing blank after a colon, a wrong indent or an open quote", at)
 	}
-	if key := keyNamed(err); key != "" { // an UnmarshalYAML of ours
+	if key := keyNamed(text, err); key != "" { // an UnmarshalYAML of ours
 		return fmt.Errorf("%s: %s: %w", place(path, text, key), key, err)
 	}
 	return fmt.Errorf("%s: %s", at, strings.SplitN(err.Error(), "\n", 2)[0])
@@ -57,6 +57,8 @@ var kinds = map[string]string{
 	"references": "columns with columns, as in {orders.concept_id: concept.concept_id}",
 	"capture":    "auto or trigger",
 	"max_drift":  "a length of time, as in 1m",
+	"app":        "{url: …, user: …, password: …}",
+	"hooks":      "a list of hooks, as docs/hooks.md describes them",
 }
 
 // keys returns the names of all settings, in the order of the file.
@@ -77,11 +79,16 @@ func keyOf(e yaml.Error) string {
 }
 
 // keyNamed returns the setting that an error without a place belongs to.
-func keyNamed(err error) string {
-	if strings.Contains(err.Error(), "length of time") {
-		return "max_drift"
+func keyNamed(text []byte, err error) string {
+	if !strings.Contains(err.Error(), "length of time") {
+		return ""
 	}
-	return ""
+	for line := range strings.Lines(string(text)) {
+		if value, ok := strings.CutPrefix(line, "max_drift:"); ok && strings.Contains(err.Error(), strings.Trim(strings.TrimSpace(value), `"'`)) {
+			return "max_drift"
+		}
+	}
+	return "hooks"
 }
 
 // lines returns the line of each top-level key.

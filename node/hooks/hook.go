@@ -1,0 +1,172 @@
+package hooks
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"baraza/internal/kv"
+	"baraza/node/config"
+)
+
+// hook is one of them.
+type hook struct {
+	cfg    config.Hook
+	o      *Options
+	client *http.Client
+	wake   chan struct{}
+
+	mu      sync.Mutex
+	pending Changes
+	// marked: the store remembers that there is something to tell, so that a
+	// crash does not lose it. committing counts transactions under way.
+	marked     bool
+	committing int
+	told       time.Time
+	failures   int
+	err        string
+}
+
+func (h *hook) markKey() []byte { return append(append([]byte{}, h.o.Prefix...), h.cfg.Name...) }
+
+// concerns reports whether the hook tells of any of the changes.
+func (h *hook) concerns(c *Changes) bool {
+	for name := range c.tables {
+		if h.cfg.Tells(name) {
+			return true
+		}
+	}
+	return false
+}
+
+// begin makes the store remember that there is something to tell, before it
+// can be lost. That is one write for each time the hook has told everything.
+func (h *hook) begin(c *Changes) error {
+	if !h.concerns(c) {
+		return nil
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.marked {
+		b := &kv.Batch{}
+		b.Set(h.markKey(), nil)
+		if err := h.o.Store.Write(b, true); err != nil {
+			return fmt.Errorf("remember what hook %s has to tell: %w", h.cfg.Name, err)
+		}
+		h.marked = true
+	}
+	h.committing++
+	return nil
+}
+
+func (h *hook) end(c *Changes) {
+	if !h.concerns(c) {
+		return
+	}
+	h.mu.Lock()
+	h.committing--
+	h.pending.merge(c, h.cfg.Tells)
+	h.mu.Unlock()
+	h.nudge()
+}
+
+func (h *hook) nudge() {
+	select {
+	case h.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (h *hook) state() State {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := State{Name: h.cfg.Name, Rows: h.pending.Rows(), All: h.pending.everything, Told: h.told, Failures: h.failures, Error: h.err}
+	for _, t := range h.pending.tables {
+		s.All = s.All || t.whole
+	}
+	return s
+}
+
+// run waits for changes, collects for a while, and tells.
+func (h *hook) run(ctx context.Context) {
+	wait := h.o.RetryMin
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-h.wake:
+		}
+		if !sleep(ctx, time.Duration(h.cfg.After)) {
+			return
+		}
+		for {
+			err := h.tell(ctx)
+			if ctx.Err() != nil {
+				return
+			}
+			if err == nil {
+				wait = h.o.RetryMin
+				break
+			}
+			h.o.Log.Warn("a hook failed, trying again", "hook", h.cfg.Name, "error", err, "again_in", wait)
+			if !sleep(ctx, wait) {
+				return
+			}
+			wait = min(2*wait, h.o.RetryMax)
+		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
+
+// tell tells what there is. What it could not tell stays.
+func (h *hook) tell(ctx context.Context) error {
+	h.mu.Lock()
+	c := h.pending
+	h.pending = Changes{}
+	h.mu.Unlock()
+	if c.Empty() {
+		return nil
+	}
+	err := h.deliver(ctx, &c)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err != nil {
+		later := h.pending
+		h.pending = c
+		h.pending.merge(&later, h.cfg.Tells)
+		if ctx.Err() == nil {
+			h.failures++
+			h.err = err.Error()
+		}
+		return err
+	}
+	h.told, h.failures, h.err = time.Now(), 0, ""
+	return h.unmark()
+}
+
+// unmark makes the store forget that there was something to tell, when there is
+// nothing. A crash that brings the mark back costs one call.
+func (h *hook) unmark() error {
+	if !h.pending.Empty() || h.committing > 0 || !h.marked {
+		return nil
+	}
+	b := &kv.Batch{}
+	b.Delete(h.markKey())
+	if err := h.o.Store.Write(b, false); err != nil {
+		return fmt.Errorf("remember what hook %s has told: %w", h.cfg.Name, err)
+	}
+	h.marked = false
+	return nil
+}
