@@ -55,6 +55,8 @@ type Part struct {
 	// IDs are the log rows this part came from, to be released once the part
 	// is durable.
 	IDs IDs
+	// Lost are tables of which rows were changed that nobody can name.
+	Lost []string
 	// From and To are when the first and the last of the changes were made that
 	// these log rows note, in microseconds since the Unix epoch; of a change
 	// that a later one covers there is no Row.

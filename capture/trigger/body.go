@@ -14,6 +14,8 @@ const (
 	opInsert = 1
 	opUpdate = 2
 	opDelete = 3
+	// opLost: a row was changed, and the trigger could not tell which.
+	opLost = 4
 )
 
 const (
@@ -73,10 +75,12 @@ var events = []event{
 func triggerName(id int, suffix string) string { return fmt.Sprintf("%s_%d_%s", home, id, suffix) }
 
 func (p *plan) onInsert(id int) string {
-	return begin("IF " + local + " THEN\n" + p.note(id, opInsert, "NEW", ""))
+	return guarded(noteLost(id), "IF "+local+" THEN\n"+p.note(id, opInsert, "NEW", ""))
 }
 
-func (p *plan) onDelete(id int) string { return begin("IF " + local + " THEN\n" + p.noteDelete(id)) }
+func (p *plan) onDelete(id int) string {
+	return guarded(p.deleteInstead(id), "IF "+local+" THEN\n"+p.noteDelete(id))
+}
 
 // onUpdate: a row whose key changes is another row. What an update costs is
 // mostly the preparing of every expression anew for every row: no IF within
@@ -88,10 +92,10 @@ func (p *plan) onUpdate(id int) string {
 			same = append(same, c.SameKeySQL("NEW", "OLD"))
 		}
 	}
-	return begin("IF " + strings.Join(same, " AND ") + " THEN\n" +
-		p.note(id, opUpdate, "NEW", p.same()) +
-		"ELSEIF " + local + " THEN\n" +
-		p.noteDelete(id) +
+	return guarded(p.updateInstead(id), "IF "+strings.Join(same, " AND ")+" THEN\n"+
+		p.note(id, opUpdate, "NEW", p.same())+
+		"ELSEIF "+local+" THEN\n"+
+		p.noteDelete(id)+
 		p.note(id, opInsert, "NEW", ""))
 }
 
@@ -101,8 +105,6 @@ func (p *plan) inKey(c *sqlrow.Column) bool {
 
 // local keeps what baraza itself writes out of the log.
 const local = "@baraza_apply IS NULL"
-
-func begin(body string) string { return "BEGIN\n" + body + "END IF;\nEND" }
 
 // note is the statement that adds a log row; same are the columns of an update
 // that it left as they were. What a log row costs is the statement and its
@@ -152,8 +154,17 @@ func (p *plan) noteDelete(id int) string {
 
 // goneFields are the columns of the gone table that come from the row.
 func (p *plan) goneFields(row string) (names, values string) {
+	return p.goneFieldsOf(row, func(*sqlrow.Column) bool { return true })
+}
+
+// goneFieldsOf is goneFields with some of the columns, and all that names the
+// row at other sites.
+func (p *plan) goneFieldsOf(row string, some func(*sqlrow.Column) bool) (names, values string) {
 	var ns, vs []string
 	for i := range p.columns {
+		if !some(&p.columns[i]) {
+			continue
+		}
 		ns = append(ns, sqlrow.QuoteName(p.names[i]))
 		vs = append(vs, p.columns[i].CopySQL(row, p.mysql))
 	}

@@ -153,12 +153,16 @@ func cascades(m *schema.Model, plans []*plan, ids map[string]int) []cascade {
 	for _, p := range plans {
 		name := p.table.Def.Name
 		var body strings.Builder
+		var instead []string
 		for _, path := range paths(referrers, name) {
 			child := path[len(path)-1].child().Name
+			if lost := noteLost(ids[child]); !slices.Contains(instead, lost) {
+				instead = append(instead, lost)
+			}
 			body.WriteString(byName[child].noteAction(ids[child], path))
 		}
 		if body.Len() > 0 {
-			text := begin("IF " + local + " THEN\n" + body.String())
+			text := guarded(strings.Join(instead, ""), "IF "+local+" THEN\n"+body.String())
 			suffix := fmt.Sprintf("c%08x", crc32.ChecksumIEEE([]byte(text)))
 			all = append(all, cascade{name: triggerName(ids[name], suffix), table: name, body: text})
 		}

@@ -21,6 +21,7 @@ type generation struct {
 	id        int
 	db, table string
 	columns   []string // at place 0, 1, 2 … of log.same
+	key       []string // the primary key, in the order of log.k; nil where that was not written down
 	gone      string   // createGone(0) at the time
 	lost      bool     // its table of deleted rows is not there
 }
@@ -117,12 +118,29 @@ func loadGenerations(ctx context.Context, q queryer) (map[int]*generation, error
 		if err := rows.Scan(&g.id, &g.db, &g.table, &columns, &g.gone); err != nil {
 			return nil, err
 		}
-		if err := json.Unmarshal([]byte(columns), &g.columns); err != nil {
+		if err := g.setColumns(columns); err != nil {
 			return nil, fmt.Errorf("%s.tables, id %d: %w", home, g.id, err)
 		}
 		generations[g.id] = &g
 	}
 	return generations, rows.Err()
+}
+
+// places is the text of baraza.tables.columns. Older versions wrote the columns
+// alone.
+type places struct {
+	Columns []string `json:"columns"`
+	Key     []string `json:"key"`
+}
+
+func (g *generation) setColumns(text string) error {
+	var p places
+	if strings.HasPrefix(text, "[") {
+		return json.Unmarshal([]byte(text), &g.columns)
+	}
+	err := json.Unmarshal([]byte(text), &p)
+	g.columns, g.key = p.Columns, p.Key
+	return err
 }
 
 // isMissing reports whether the server said that a schema or table is not there.
@@ -178,7 +196,7 @@ func (have *installed) unused() int {
 func (have *installed) fits(id int, m *schema.Model, p *plan) bool {
 	g := have.generations[id]
 	return g != nil && !g.lost && g.db == m.Database && g.table == p.table.Def.Name &&
-		slices.Equal(g.columns, p.names) && g.gone == p.createGone(0)
+		slices.Equal(g.columns, p.names) && slices.Equal(g.key, p.table.Def.PrimaryKey) && g.gone == p.createGone(0)
 }
 
 // hasCascade reports whether a trigger is there as it must be.

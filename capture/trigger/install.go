@@ -32,7 +32,7 @@ var createHome = []string{
 		id SMALLINT UNSIGNED PRIMARY KEY,
 		db VARCHAR(64) NOT NULL,
 		name VARCHAR(64) NOT NULL,
-		columns LONGTEXT NOT NULL COMMENT 'JSON: the columns at place 0, 1, 2 ... of log.same',
+		columns LONGTEXT NOT NULL COMMENT 'JSON: the columns at place 0, 1, 2 ... of log.same, and the primary key',
 		gone LONGTEXT NOT NULL COMMENT 'how the table of deleted rows was made') ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin`,
 }
 
@@ -247,11 +247,11 @@ func (have *installed) addGeneration(ctx context.Context, conn *sql.Conn, m *sch
 	if err := exec(ctx, conn, p.createGone(id)); err != nil {
 		return 0, err
 	}
-	columns, err := json.Marshal(p.names)
+	columns, err := json.Marshal(places{p.names, p.table.Def.PrimaryKey})
 	if err != nil {
 		return 0, err
 	}
-	g := &generation{id: id, db: m.Database, table: p.table.Def.Name, columns: p.names, gone: p.createGone(0)}
+	g := &generation{id: id, db: m.Database, table: p.table.Def.Name, columns: p.names, key: p.table.Def.PrimaryKey, gone: p.createGone(0)}
 	if _, err := conn.ExecContext(ctx, "INSERT INTO "+home+".tables (id, db, name, columns, gone) VALUES (?,?,?,?,?)",
 		id, g.db, g.table, string(columns), g.gone); err != nil {
 		return 0, fmt.Errorf("%s.tables: %w", home, err)

@@ -37,9 +37,13 @@ func (m mask) each(f func(i int)) {
 }
 
 // written translates what a log row says of an update (see plan.same) to the
-// columns as they are now.
+// columns as they are now. Where it says nothing, all may have been written
+// (instead.go).
 func (n *numbered) written(same []byte) (mask, error) {
 	m := n.unknown
+	if same == nil {
+		return full(len(n.now.Columns)), nil
+	}
 	if len(same) != len(n.shipped) {
 		return m, fmt.Errorf("it tells of %d columns of table %s, not %d", len(same), n.table, len(n.shipped))
 	}

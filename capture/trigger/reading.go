@@ -90,6 +90,7 @@ func (r *reading) next(ctx context.Context, limit int) (*capture.Part, error) {
 		part.Note(entries[i].id, entries[i].at)
 		w.add(&entries[i])
 	}
+	part.Lost = w.lost
 	r.last = entries[len(entries)-1].id
 	r.s.seen = max(r.s.seen, r.last)
 	for _, t := range w.tables {
@@ -155,7 +156,12 @@ func (r *reading) complete(ctx context.Context, e *entry, raw rawEntry) error {
 			return fmt.Errorf("table number %d is not in %s.tables", raw.number, home)
 		}
 	}
-	if e.gen.now == nil || e.op == opDelete {
+	if e.gen.now == nil || e.op == opDelete || e.op == opLost {
+		return nil
+	}
+	columns := e.gen.now.PrimaryKey()
+	if e.gen.key != nil && !slices.Equal(e.gen.key, e.gen.now.Def.PrimaryKey) {
+		e.op = opLost // rows cannot be found by a key that they have no more
 		return nil
 	}
 	var err error
@@ -164,7 +170,6 @@ func (r *reading) complete(ctx context.Context, e *entry, raw rawEntry) error {
 			return err
 		}
 	}
-	columns := e.gen.now.PrimaryKey()
 	parts := bytes.Split(raw.key, []byte{','})
 	if len(parts) != len(columns) {
 		return fmt.Errorf("the primary key of table %s has changed since: %w", e.gen.table, ErrSchemaChanged)
@@ -184,6 +189,7 @@ type work struct {
 	byTable map[*sqlrow.Table]*tableWork
 	deletes []*deleteWork
 	byGen   map[*numbered]*deleteWork
+	lost    []string // see capture.Part
 }
 
 type tableWork struct {
@@ -230,6 +236,10 @@ func (w *work) add(e *entry) {
 	t := e.gen.now
 	switch {
 	case t == nil: // not replicated any more
+	case e.op == opLost:
+		if !slices.Contains(w.lost, t.Def.Name) {
+			w.lost = append(w.lost, t.Def.Name)
+		}
 	case e.op == opDelete:
 		d := w.byGen[e.gen]
 		if d == nil {

@@ -20,6 +20,7 @@ const (
 	keyTaken   = 'b' // table, key of a row taken over in a bring-up -> takeover
 	keyLeft    = 'k' // table, key of a tombstone whose row stayed in its table for a while (R4) -> what must be settled before it goes
 	keyMeta    = 'm' // see meta...
+	keyDoubt   = 'q' // table that was written around capture -> since when, why
 	keyHistory = 'h' // own seq -> the log rows that were taken for that batch
 	keyStaged  = 'i' // the staging area: any key of the above -> staged write
 )

@@ -146,7 +146,7 @@ func (l *local) add(part *capture.Part) error {
 		}
 	}
 	l.take(part)
-	return nil
+	return l.doubtLost(part.Lost)
 }
 
 // stamp gives the time of a change. Changes of one millisecond share it, but a
