@@ -105,13 +105,9 @@ func (d *server) Close() {
 	}
 }
 
-func schemaOptions(c *config.Config) schema.Options {
-	return schema.Options{Tables: c.Tables, Exclude: c.Exclude, Identity: c.Identity, References: c.References}
-}
-
 // loadModel reads the tables and refuses those that cannot be replicated.
 func loadModel(ctx context.Context, d Database, c *config.Config) (*schema.Model, []schema.Problem, error) {
-	m, err := d.Load(ctx, schemaOptions(c))
+	m, err := d.Load(ctx, c.Schema())
 	if err != nil {
 		return nil, nil, err
 	}

@@ -223,7 +223,7 @@ func (s service) Forget(ctx context.Context, req admin.ForgetRequest) error {
 // Tables implements admin.Service.
 func (s service) Tables(ctx context.Context) (*admin.TableList, error) {
 	n := s.n
-	m, err := n.db.Load(ctx, schemaOptions(&n.cfg))
+	m, err := n.db.Load(ctx, n.cfg.Schema())
 	if err != nil {
 		return nil, err
 	}

@@ -110,7 +110,7 @@ func (n *Node) publish(ctx context.Context, before *schema.Model) error {
 // Tables that cannot be replicated any more are passed over with a warning:
 // one table never stops the others.
 func (n *Node) reloadTables(ctx context.Context) error {
-	m, err := n.db.Load(ctx, schemaOptions(&n.cfg))
+	m, err := n.db.Load(ctx, n.cfg.Schema())
 	if err != nil {
 		return err
 	}

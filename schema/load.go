@@ -17,6 +17,9 @@ type Options struct {
 	Tables []string
 	// Exclude are patterns of tables that Tables would take and that stay out.
 	Exclude []string
+	// Keyless are patterns of tables that stay out as long as they have no primary
+	// key.
+	Keyless []string
 	// Identity names a table's identity columns.
 	Identity map[string][]string
 	// References are references without a foreign key, as in
@@ -65,13 +68,14 @@ func finish(m *Model, opts Options) error {
 
 // mark sets Replicated by the patterns.
 func mark(m *Model, opts Options) error {
-	for _, pattern := range slices.Concat(opts.Tables, opts.Exclude) {
+	for _, pattern := range slices.Concat(opts.Tables, opts.Exclude, opts.Keyless) {
 		if _, err := path.Match(pattern, ""); err != nil {
 			return fmt.Errorf("the table pattern %q is not one: %w", pattern, err)
 		}
 	}
 	for name, t := range m.Tables {
-		t.Replicated = (len(opts.Tables) == 0 || matches(opts.Tables, name)) && !matches(opts.Exclude, name)
+		t.Replicated = (len(opts.Tables) == 0 || matches(opts.Tables, name)) && !matches(opts.Exclude, name) &&
+			(len(t.PrimaryKey) > 0 || !matches(opts.Keyless, name))
 	}
 	for _, pattern := range opts.Tables {
 		if !strings.ContainsAny(pattern, `*?[\`) && m.Tables[pattern] == nil {

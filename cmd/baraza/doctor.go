@@ -7,7 +7,6 @@ import (
 
 	"baraza/node/config"
 	"baraza/node/doctor"
-	"baraza/schema"
 )
 
 func newDoctor() *cobra.Command {
@@ -22,6 +21,9 @@ finding with its remedy. It changes nothing. Exit code 1 means that there is a
 problem; warnings alone are 0.`,
 		Example: `  baraza doctor --dsn 'baraza:secret@tcp(127.0.0.1:3306)/openmrs' --profile openmrs
 
+  # a profile of your own: what becomes of each table, and what is refused
+  baraza doctor --dsn 'baraza:secret@tcp(127.0.0.1:3306)/openmrs' --profile ./openmrs-ours.yaml
+
   # with the settings of a site that is set up
   baraza doctor --data /var/lib/baraza`,
 		Args: noArgs,
@@ -31,7 +33,8 @@ problem; warnings alone are 0.`,
 				return err
 			}
 			r, err := doctor.Examine(cmd.Context(), c.DSN, doctor.Options{
-				Schema:   schema.Options{Tables: c.Tables, Exclude: c.Exclude, Identity: c.Identity, References: c.References},
+				Schema:   c.Schema(),
+				Profile:  f.read,
 				Verbose:  verbose,
 				MaxDrift: time.Duration(c.MaxDrift),
 			})

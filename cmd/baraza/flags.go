@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"strings"
 
@@ -54,11 +55,13 @@ type tableFlags struct {
 	exclude    []string
 	identity   []string
 	references []string
+	// read is the profile that settle read, nil for none.
+	read *config.Profile
 }
 
 func (f *tableFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.profile, "profile", "", "what is known of an application's tables: "+strings.Join(config.Profiles, ", "))
+	flags.StringVar(&f.profile, "profile", "", "what is known of an application's tables: "+strings.Join(config.Profiles, ", ")+", or a `FILE` of your own")
 	flags.StringSliceVar(&f.tables, "tables", nil, "replicate these tables, names or `PATTERNS` as in obs_*; default all")
 	flags.StringSliceVar(&f.exclude, "exclude", nil, "leave these tables out, names or `PATTERNS`")
 	flags.StringArrayVar(&f.identity, "identity", nil, "`TABLE=COLUMN[,COLUMN]`: what names a row of the table at every site")
@@ -67,7 +70,7 @@ func (f *tableFlags) add(cmd *cobra.Command) {
 
 // settle writes the flags into the settings.
 func (f *tableFlags) settle(cmd *cobra.Command, c *config.Config) error {
-	c.Profile, c.Tables, c.Exclude = f.profile, f.tables, f.exclude
+	c.Tables, c.Exclude = f.tables, f.exclude
 	for _, text := range f.identity {
 		table, columns, ok := strings.Cut(text, "=")
 		if !ok || table == "" || columns == "" {
@@ -88,7 +91,18 @@ func (f *tableFlags) settle(cmd *cobra.Command, c *config.Config) error {
 		}
 		c.References[from] = to
 	}
-	c.ApplyProfile()
+	if f.profile == "" {
+		return nil
+	}
+	p, err := config.LoadProfile(f.profile)
+	if errors.Is(err, config.ErrNoProfile) {
+		return usagef(cmd, "--%v", err)
+	}
+	if err != nil {
+		return err
+	}
+	f.read = p
+	c.ApplyProfile(p)
 	return nil
 }
 

@@ -238,9 +238,13 @@ func TestOpenMRS(t *testing.T) {
 	clinic := func(n string) func(*mariadbtest.DB) {
 		return load("schema.sql", "core-data.sql", "demo-metadata.sql.gz", "demo-clinic-"+n+".sql.gz")
 	}
-	c := config.Config{Profile: "openmrs"}
-	c.ApplyProfile()
-	o := schema.Options{Exclude: c.Exclude, Identity: c.Identity, References: c.References}
+	profile, err := config.LoadProfile("openmrs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := config.Config{}
+	c.ApplyProfile(profile)
+	o := c.Schema()
 	p := newServer(t, 2, false, o, load("schema.sql"))
 	n := newServer(t, 1, true, o, clinic("site1"))
 	m := newServer(t, 4, true, o, clinic("site2"))

@@ -21,9 +21,6 @@ const (
 // CaptureModes are the values of Capture.
 var CaptureModes = []string{"auto", "trigger"}
 
-// Profiles are the values of Profile besides "".
-var Profiles = []string{"openmrs"}
-
 // check returns the first key whose value cannot be, and why.
 func (c *Config) check() (key string, err error) {
 	for _, step := range []struct {
@@ -50,9 +47,10 @@ func (c *Config) check() (key string, err error) {
 			}
 			return nil
 		}},
-		{"profile", func() error { return oneOf("profile", c.Profile, append([]string{""}, Profiles...)) }},
+		{"profile", func() error { return checkProfileName(c.Profile) }},
 		{"tables", func() error { return checkPatterns("tables", c.Tables) }},
 		{"exclude", func() error { return checkPatterns("exclude", c.Exclude) }},
+		{"keyless", func() error { return checkPatterns("keyless", c.Keyless) }},
 		{"identity", c.checkIdentity},
 		{"references", c.checkReferences},
 		{"capture", func() error {
@@ -75,6 +73,14 @@ func (c *Config) check() (key string, err error) {
 		}
 	}
 	return "", nil
+}
+
+// checkProfileName knows the form only: the profile may have been a file.
+func checkProfileName(name string) error {
+	if strings.Trim(name, profileNameChars) != "" {
+		return fmt.Errorf("profile: %q is not the name of a profile: use lower-case letters, digits, - and _", name)
+	}
+	return nil
 }
 
 func required(key, value string) error {

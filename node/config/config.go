@@ -36,12 +36,16 @@ type Config struct {
 	// Web is where the console will listen; this version has none and refuses
 	// it, rather than let an administrator wait for a page.
 	Web string `yaml:"web,omitempty"`
-	// Profile names a set of settings for an application: "openmrs", or "".
+	// Profile is the name of the profile that the settings below began with, or
+	// "".
 	Profile string `yaml:"profile,omitempty"`
 	// Tables are patterns of the tables to replicate, none for all; Exclude
 	// are patterns of tables that stay out all the same.
 	Tables  []string `yaml:"tables,omitempty"`
 	Exclude []string `yaml:"exclude,omitempty"`
+	// Keyless are patterns of tables that stay out as long as they have no primary
+	// key.
+	Keyless []string `yaml:"keyless,omitempty"`
 	// Identity names a table's identity columns where the default is not right.
 	Identity map[string][]string `yaml:"identity,omitempty"`
 	// References are references without a foreign key, "table.column" to
@@ -113,7 +117,7 @@ func Parse(path string, text []byte) (Config, error) {
 	c := Default()
 	if len(strings.TrimSpace(string(text))) > 0 {
 		if err := yaml.UnmarshalWithOptions(text, &c, yaml.Strict()); err != nil {
-			return Config{}, explain(path, text, err)
+			return Config{}, settingsWords.explain(path, text, err)
 		}
 	}
 	if key, err := c.check(); err != nil {

@@ -68,9 +68,11 @@ func TestDefaultsFillIn(t *testing.T) {
 }
 
 func TestEverySettingHasAKind(t *testing.T) {
-	for _, key := range keys() {
-		if kinds[key] == "" {
-			t.Errorf("setting %s is not in kinds", key)
+	for file, w := range map[string]words{"the settings": settingsWords, "a profile": profileWords} {
+		for _, key := range w.keys {
+			if w.kinds[key] == "" {
+				t.Errorf("%s: %s is not in kinds", file, key)
+			}
 		}
 	}
 }
@@ -96,7 +98,7 @@ func TestErrorsAreOneLineWithThePlace(t *testing.T) {
 		"capture":         {base + "capture: magic\n", `baraza.yaml:3: capture: "magic" is not known: use auto, trigger`},
 		"binlog":          {base + "capture: binlog\n", "baraza.yaml:3: capture: this version has no binlog capture"},
 		"web":             {base + "web: \"127.0.0.1:1\"\n", "baraza.yaml:3: web: this version has no web console"},
-		"profile":         {base + "profile: x\n", `baraza.yaml:3: profile: "x" is not known: use openmrs`},
+		"profile":         {base + "profile: X Y\n", `baraza.yaml:3: profile: "X Y" is not the name of a profile`},
 		"listen":          {base + "listen: here\n", `baraza.yaml:3: listen: "here" is not HOST:PORT`},
 		"port 0":          {base + "listen: \"127.0.0.1:0\"\n", `baraza.yaml:3: listen: "127.0.0.1:0" is not HOST:PORT`},
 		"advertise":       {base + "advertise: [\":7946\"]\n", "baraza.yaml:3: advertise: \":7946\" names no host"},

@@ -11,10 +11,19 @@ import (
 	"github.com/goccy/go-yaml/parser"
 )
 
+// words is how the errors of one kind of file speak of it.
+type words struct {
+	// keys are its top-level keys, and kinds what the values of each look like.
+	keys  []string
+	kinds map[string]string
+	// inner are the keys of the entries of those that are lists of such.
+	inner map[string][]string
+}
+
 // explain turns the YAML library's error, which draws a picture of the file
 // over many lines, into one line. It never quotes the file: the line that is
 // wrong may be the one with the password.
-func explain(path string, text []byte, err error) error {
+func (w *words) explain(path string, text []byte, err error) error {
 	at := path
 	var located yaml.Error
 	if errors.As(err, &located) && located.GetToken() != nil {
@@ -28,12 +37,16 @@ func explain(path string, text []byte, err error) error {
 	var unexpected *yaml.UnexpectedNodeTypeError
 	switch {
 	case errors.As(err, &unknown):
-		return fmt.Errorf("%s: there is no setting %q: use %s", at, keyOf(located), strings.Join(keys(), ", "))
+		known := w.keys
+		if inner := w.inner[keyAt(text, located)]; inner != nil {
+			known = inner
+		}
+		return fmt.Errorf("%s: there is no setting %q: use %s", at, keyOf(located), strings.Join(known, ", "))
 	case errors.As(err, &twice), errors.As(err, &syntax) && strings.Contains(syntax.Message, "already defined"):
 		return fmt.Errorf("%s: the setting %q is there twice: remove one", at, keyOf(located))
 	case errors.As(err, &wrong), errors.As(err, &overflow), errors.As(err, &unexpected):
 		key := keyAt(text, located)
-		return fmt.Errorf("%s: %s has a value of the wrong kind: write %s", at, key, kinds[key])
+		return fmt.Errorf("%s: %s has a value of the wrong kind: write %s", at, key, w.kinds[key])
 	case errors.As(err, &syntax):
 		return fmt.Errorf("%s: this is not YAML: look for a missing blank after a colon, a wrong indent or an open quote", at)
 	}
@@ -43,8 +56,8 @@ func explain(path string, text []byte, err error) error {
 	return fmt.Errorf("%s: %s", at, strings.SplitN(err.Error(), "\n", 2)[0])
 }
 
-// kinds says for each setting what its value looks like.
-var kinds = map[string]string{
+// settingsWords is how the errors of a site's settings speak of them.
+var settingsWords = words{keys: keysOf(Config{}), kinds: map[string]string{
 	"name":       "a text, in quotes if it is a number",
 	"dsn":        "a text in quotes, as in \"user:password@tcp(127.0.0.1:3306)/openmrs\"",
 	"listen":     "HOST:PORT",
@@ -54,16 +67,17 @@ var kinds = map[string]string{
 	"tables":     "a list, as in [person, obs_*]",
 	"exclude":    "a list, as in [person, obs_*]",
 	"identity":   "tables with lists of columns, as in {users: [uuid]}",
+	"keyless":    "a list, as in [tag_map]",
 	"references": "columns with columns, as in {orders.concept_id: concept.concept_id}",
 	"capture":    "auto or trigger",
 	"max_drift":  "a length of time, as in 1m",
 	"app":        "{url: …, user: …, password: …}",
 	"hooks":      "a list of hooks, as docs/hooks.md describes them",
-}
+}}
 
-// keys returns the names of all settings, in the order of the file.
-func keys() []string {
-	t := reflect.TypeFor[Config]()
+// keysOf returns the names of all settings, in the order of the file.
+func keysOf(file any) []string {
+	t := reflect.TypeOf(file)
 	names := make([]string, t.NumField())
 	for i := range names {
 		names[i], _, _ = strings.Cut(t.Field(i).Tag.Get("yaml"), ",")

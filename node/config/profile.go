@@ -1,71 +1,125 @@
 package config
 
 import (
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/goccy/go-yaml"
 )
 
-// profile is what is known of an application's tables. It is written into the
-// settings at init, where an administrator sees it and can change it.
-type profile struct {
-	exclude    []string
-	identity   map[string][]string
-	references map[string]string
+// Profile is what is known of an application's tables: a file that an
+// administrator can copy and change. At init it is written into the settings,
+// where it can be seen, and from there sites that join get it.
+type Profile struct {
+	// Name is what settings and status call it.
+	Name        string `yaml:"name"`
+	Description string `yaml:"description"`
+	// Exclude are tables that are never replicated, Keyless those that are left
+	// out as long as they have no primary key.
+	Exclude []Excluded `yaml:"exclude"`
+	Keyless []Excluded `yaml:"keyless"`
+	// Identity is what names a row at every site.
+	Identity []Identity `yaml:"identity"`
+	// References are references without a foreign key, "table.column" to
+	// "table.column".
+	References map[string]string `yaml:"references"`
 }
 
-var profiles = map[string]profile{"openmrs": openmrs()}
+// Excluded are tables that are left out, and why.
+type Excluded struct {
+	Tables []string `yaml:"tables"`
+	Why    string   `yaml:"why"`
+}
 
-// openmrs is what OpenMRS core's tables need (core 2.x and 3.0).
-func openmrs() profile {
-	p := profile{
-		exclude: []string{
-			// state of one server: schema version, locks, tasks, queues
-			"liquibasechangelog*", "LIQUIBASECHANGELOG*", "databasechangelog*", "DATABASECHANGELOG*", "shedlock",
-			"scheduler_task_config", "scheduler_task_config_property", "outbox_event",
-			"hl7_in_queue", "hl7_in_error", "hl7_in_archive",
-			"notification_alert", "notification_alert_recipient",
-			// configuration and counters that differ from server to server
-			"global_property", "user_property",
-			"idgen_seq_id_gen", "idgen_id_pool", "idgen_pooled_identifier", "idgen_reserved_identifier",
-			// other replicators' and feeds' own state
-			"sync_*", "event_records*", "failed_events*", "markers",
-			// no key at all
-			"concept_name_tag_map", "concept_proposal_tag_map",
-		},
-		// uuid columns without a unique index, and tables whose natural key is
-		// the same on servers that were installed apart, while the uuid is not.
-		identity: map[string][]string{
-			"users": {"uuid"}, "concept_stop_word": {"uuid"},
-			"allergy": {"uuid"}, "allergy_reaction": {"uuid"}, "conditions": {"uuid"}, "obs_reference_range": {"uuid"},
-			"role": {"role"}, "privilege": {"privilege"},
-		},
-		references: map[string]string{
-			"orders.concept_id": "concept.concept_id", "concept_set.concept_id": "concept.concept_id",
-		},
+// Identity is what names the rows of a table, and why.
+type Identity struct {
+	Table   string   `yaml:"table"`
+	Columns []string `yaml:"columns"`
+	Why     string   `yaml:"why"`
+}
+
+//go:embed profiles/*.yaml
+var builtIn embed.FS
+
+// Profiles are the names of the profiles that the program has.
+var Profiles = []string{"openmrs"}
+
+// ErrNoProfile says that what was given is neither a profile's name nor a file.
+var ErrNoProfile = errors.New("is not known")
+
+// LoadProfile reads a profile: one of Profiles, or a file, which is told from a
+// name by a slash or its ending.
+func LoadProfile(nameOrFile string) (*Profile, error) {
+	if slices.Contains(Profiles, nameOrFile) {
+		text, err := builtIn.ReadFile("profiles/" + nameOrFile + ".yaml")
+		if err != nil {
+			return nil, err
+		}
+		return ParseProfile(nameOrFile+".yaml", text)
 	}
-	// Who did it, in tables where OpenMRS forgot the foreign key.
-	for column := range strings.FieldsSeq(`
-		orders.changed_by person_name.changed_by cohort_member.voided_by cohort_member.changed_by
-		privilege.creator privilege.changed_by privilege.retired_by program.retired_by
-		program_workflow_state.retired_by provider_role.creator provider_role.changed_by provider_role.retired_by
-		concept_name_tag.creator concept_name_tag.voided_by concept_datatype.changed_by`) {
-		p.references[column] = "users.user_id"
+	if !strings.ContainsAny(nameOrFile, `/\`) && filepath.Ext(nameOrFile) == "" {
+		return nil, fmt.Errorf("profile: %q %w: use %s, or a file as in ./%s.yaml", nameOrFile, ErrNoProfile, strings.Join(Profiles, ", "), nameOrFile)
 	}
-	return p
+	info, err := os.Stat(nameOrFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("profile: there is no file %s: write a path, or %s", nameOrFile, strings.Join(Profiles, ", "))
+	}
+	if err == nil && info.Size() > fileBytesMax {
+		return nil, fmt.Errorf("profile: %s: %d bytes are more than a profile can be: give the right file", nameOrFile, info.Size())
+	}
+	text, err := os.ReadFile(nameOrFile)
+	if err != nil {
+		return nil, fmt.Errorf("profile: %w", err)
+	}
+	return ParseProfile(nameOrFile, text)
+}
+
+// ParseProfile reads a profile; path is for messages.
+func ParseProfile(path string, text []byte) (*Profile, error) {
+	p := &Profile{}
+	if len(strings.TrimSpace(string(text))) > 0 {
+		if err := yaml.UnmarshalWithOptions(text, p, yaml.Strict()); err != nil {
+			return nil, profileWords.explain(path, text, err)
+		}
+	}
+	if at, err := p.check(); err != nil {
+		return nil, fmt.Errorf("%s: %w", placeAt(path, text, at), err)
+	}
+	return p, nil
 }
 
 // ApplyProfile adds what the profile says to the settings. What is set already
 // stays as it is.
-func (c *Config) ApplyProfile() {
-	p := profiles[c.Profile]
-	for _, pattern := range p.exclude {
-		if !slices.Contains(c.Exclude, pattern) && !slices.Contains(c.Tables, pattern) {
-			c.Exclude = append(c.Exclude, pattern)
+func (c *Config) ApplyProfile(p *Profile) {
+	c.Profile = p.Name
+	c.Exclude = c.leaveOut(c.Exclude, p.Exclude)
+	c.Keyless = c.leaveOut(c.Keyless, p.Keyless)
+	identity := map[string][]string{}
+	for _, id := range p.Identity {
+		identity[id.Table] = slices.Clone(id.Columns)
+	}
+	c.Identity = fill(c.Identity, identity)
+	c.References = fill(c.References, p.References)
+}
+
+// leaveOut adds tables to a list, but for those that the settings name to be
+// replicated.
+func (c *Config) leaveOut(list []string, more []Excluded) []string {
+	for _, e := range more {
+		for _, pattern := range e.Tables {
+			if !slices.Contains(list, pattern) && !slices.Contains(c.Tables, pattern) {
+				list = append(list, pattern)
+			}
 		}
 	}
-	c.Identity = fill(c.Identity, p.identity)
-	c.References = fill(c.References, p.references)
+	return list
 }
 
 // fill returns the settings with those of a profile that they lack.

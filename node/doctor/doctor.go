@@ -23,6 +23,9 @@ const (
 type Options struct {
 	// Schema says which tables are to be replicated.
 	Schema schema.Options
+	// Profile is the profile that Schema began with: what becomes of each table is
+	// told, with the profile's reasons. nil for none.
+	Profile *config.Profile
 	// Verbose lists every table, not only those with something to say.
 	Verbose bool
 	// MaxDrift is how far the server's clock may be from this machine's.

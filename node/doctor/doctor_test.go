@@ -55,7 +55,7 @@ func TestHealthyServer(t *testing.T) {
 	if db.Server.Flavour().IsMySQL() {
 		kind = "MySQL 9."
 	}
-	for _, want := range []string{kind, "capture is by triggers", "rows are named by uuid (uuid)", "1 table can be replicated: 1 named by uuid"} {
+	for _, want := range []string{kind, "capture is by triggers", "replicated; rows are named by uuid (uuid); id stays this", "1 table can be replicated: 1 named by uuid"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
@@ -206,14 +206,39 @@ func TestUnreachable(t *testing.T) {
 func TestOpenMRS(t *testing.T) {
 	db := mariadbtest.New(t)
 	db.LoadOpenMRS(t, "schema.sql")
-	c := config.Config{Profile: "openmrs"}
-	c.ApplyProfile()
-	r, text := examine(t, db.DSN("root"), Options{Schema: schema.Options{Exclude: c.Exclude, Identity: c.Identity, References: c.References}})
+	profile, err := config.LoadProfile("openmrs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := config.Config{}
+	c.ApplyProfile(profile)
+	r, text := examine(t, db.DSN("root"), Options{Schema: c.Schema(), Profile: profile})
 	ok := find(r, OK, "tables")
 	if len(ok) != 1 || r.Count(Problem) > 0 {
 		t.Fatalf("%s", text)
 	}
 	t.Log(text)
+	for table, want := range map[string]string{
+		"users": "replicated; rows are named by uuid (configuration): OpenMRS forgot", "shedlock": "left out: a lock of one server",
+		"concept_name_tag_map": "left out: it has no primary key; ALTER TABLE", "orders": "references without a foreign key: changed_by to users, concept_id to concept",
+		"patient": "replicated; rows are named by patient_id (reference to person)", "obs": "obs_id stays this site's own",
+	} {
+		if f := find(r, OK, table); len(f) != 1 || !strings.Contains(f[0].Text, want) {
+			t.Errorf("%s: %+v, want %q", table, f, want)
+		}
+	}
+	// Given a key, a table that had none is replicated, by the pair of its parents.
+	db.Must(t, "ALTER TABLE concept_name_tag_map ADD PRIMARY KEY (concept_name_id, concept_name_tag_id)")
+	r, text = examine(t, db.DSN("root"), Options{Schema: c.Schema(), Profile: profile})
+	if f := find(r, OK, "concept_name_tag_map"); len(f) != 1 || !strings.Contains(f[0].Text, "named by concept_name_id, concept_name_tag_id (primary key)") || r.Count(Problem) > 0 {
+		t.Errorf("with a key: %+v\n%s", f, text)
+	}
+	// A module's table follows the general rules.
+	db.Must(t, "CREATE TABLE module_a (id INT AUTO_INCREMENT PRIMARY KEY, uuid CHAR(38) NOT NULL UNIQUE)", "CREATE TABLE module_b (id INT AUTO_INCREMENT PRIMARY KEY)")
+	r, text = examine(t, db.DSN("root"), Options{Schema: c.Schema(), Profile: profile})
+	if len(find(r, OK, "module_a")) != 1 || len(find(r, Problem, "module_b")) != 1 || r.Count(Problem) != 1 {
+		t.Errorf("with a module:\n%s", text)
+	}
 }
 
 func openAs(t *testing.T, dsn string) *sql.DB {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -18,14 +19,12 @@ func (p *patient) tables(ctx context.Context) error {
 		return err
 	}
 	refused := map[string]bool{}
-	warned := map[string]bool{}
 	for _, problem := range schema.Check(m) {
 		text, remedy := split(problem.Text)
 		if problem.Refused {
 			refused[problem.Table] = true
 			p.report.add(Problem, problem.Table, "cannot be replicated: "+text, remedy)
 		} else {
-			warned[problem.Table] = true
 			p.report.add(Warning, problem.Table, text, remedy)
 		}
 	}
@@ -36,11 +35,12 @@ func (p *patient) tables(ctx context.Context) error {
 		}
 	}
 	slices.SortFunc(good, func(a, b *schema.Table) int { return cmp.Compare(a.Name, b.Name) })
-	if p.opts.Verbose {
+	if p.opts.Verbose || p.opts.Profile != nil {
 		for _, t := range good {
-			if !warned[t.Name] {
-				p.report.ok(t.Name, "rows are named by %s (%s)", strings.Join(t.Identity.Columns, ", "), t.Identity.Source)
-			}
+			p.report.ok(t.Name, "replicated; %s", p.becomes(t))
+		}
+		if err := p.leftOut(ctx, m); err != nil {
+			return err
 		}
 	}
 	switch {
@@ -77,4 +77,70 @@ func sources(tables []*schema.Table) string {
 		names[i] = fmt.Sprintf("%d named by %s", counts[name], name)
 	}
 	return strings.Join(names, ", ")
+}
+
+// becomes says how a table is replicated.
+func (p *patient) becomes(t *schema.Table) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "rows are named by %s (%s)", strings.Join(t.Identity.Columns, ", "), t.Identity.Source)
+	if t.Identity.Source == "configuration" && p.opts.Profile != nil {
+		for _, id := range p.opts.Profile.Identity {
+			if id.Table == t.Name && slices.Equal(id.Columns, t.Identity.Columns) {
+				fmt.Fprintf(&b, ": %s", id.Why)
+			}
+		}
+	}
+	if t.Identity.Local {
+		fmt.Fprintf(&b, "; %s stays this site's own", strings.Join(t.PrimaryKey, ", "))
+	}
+	var undeclared []string
+	for _, ref := range t.References {
+		if !ref.Declared {
+			undeclared = append(undeclared, ref.Column+" to "+ref.Table)
+		}
+	}
+	if len(undeclared) > 0 {
+		fmt.Fprintf(&b, "; references without a foreign key: %s", strings.Join(undeclared, ", "))
+	}
+	return b.String()
+}
+
+// leftOut tells of the tables that are not replicated, and why.
+func (p *patient) leftOut(ctx context.Context, m *schema.Model) error {
+	rows, err := p.db.QueryContext(ctx, `SELECT t.TABLE_NAME, EXISTS (SELECT 1 FROM information_schema.STATISTICS s
+			WHERE s.TABLE_SCHEMA = t.TABLE_SCHEMA AND s.TABLE_NAME = t.TABLE_NAME AND s.INDEX_NAME = 'PRIMARY')
+		FROM information_schema.TABLES t WHERE t.TABLE_SCHEMA = DATABASE() AND t.TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') ORDER BY 1`)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var name string
+		var keyed bool
+		if err := rows.Scan(&name, &keyed); err != nil {
+			return err
+		}
+		if t := m.Tables[name]; t == nil || !t.Replicated {
+			p.report.ok(name, "left out: %s", p.whyNot(name, keyed))
+		}
+	}
+	return rows.Err()
+}
+
+// whyNot says why a table is left out: by the profile, else by the settings.
+func (p *patient) whyNot(name string, keyed bool) string {
+	if p.opts.Profile != nil {
+		lists := p.opts.Profile.Exclude
+		if !keyed {
+			lists = slices.Concat(lists, p.opts.Profile.Keyless)
+		}
+		for _, e := range lists {
+			for _, pattern := range e.Tables {
+				if ok, _ := path.Match(pattern, name); ok {
+					return e.Why
+				}
+			}
+		}
+	}
+	return "the settings leave it out or do not name it"
 }
