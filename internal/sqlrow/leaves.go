@@ -58,7 +58,9 @@ func (t *Table) leaf(i int, sql string) Leaf {
 }
 
 // NameByLeaves sets the key of a row, and the references among its identity
-// columns, from the values of its Leaves. Without any it does nothing.
+// columns, from the values of its Leaves. Without any it does nothing. Of a
+// reference whose leaves are NULL, since the row that it leads to was deleted
+// before this one, it leaves what is known of it otherwise.
 func (t *Table) NameByLeaves(row *Row, leaves []crdt.Value) {
 	if len(leaves) == 0 {
 		return
@@ -67,7 +69,6 @@ func (t *Table) NameByLeaves(row *Row, leaves []crdt.Value) {
 		if ref := t.refs[i]; ref != nil {
 			var key crdt.Key
 			key, leaves = ref.fromLeaves(leaves)
-			row.Values[i] = crdt.Null
 			if key != "" {
 				row.Values[i] = crdt.Ref(key)
 			}
