@@ -26,6 +26,9 @@ type Row struct {
 	// Lost are the values that were overwritten unseen, sorted by column and
 	// stamp.
 	Lost []Loss
+
+	// own: Cells and KnownCells are this Row's, to be written in place.
+	own bool
 }
 
 // Loss is a conflict: a value that a site wrote and that was overwritten by
@@ -66,8 +69,8 @@ func (r *Row) SetValue(column string, v Value) {
 }
 
 // Apply merges one change of origin into the row. seen is the context of the
-// change's batch. The row's Columns and Values slices are replaced, never
-// written in place, where they change.
+// change's batch. The row's slices, but for Lost, are replaced where they change,
+// never written in place: they may be shared with others.
 func (r *Row) Apply(ch *Change, origin clock.SiteID, seen clock.VersionVector) {
 	at := clock.Stamp{Time: ch.Time, Site: origin}
 	switch {
@@ -98,6 +101,7 @@ func (r *Row) first(ch *Change, at clock.Stamp) {
 		r.Row = at
 		return
 	}
+	r.ownCells(len(ch.Columns))
 	for _, c := range ch.Columns {
 		r.setStamp(c, at)
 	}
@@ -229,6 +233,7 @@ func (r *Row) markKnown(prior *Stamps) {
 	for i := range r.Cells {
 		c := &r.Cells[i]
 		if c.Stamp == prior.Of(c.Column) && !slices.Contains(r.KnownCells, c.Column) {
+			r.ownCells(0)
 			r.KnownCells = append(r.KnownCells, c.Column)
 		}
 	}
@@ -335,8 +340,21 @@ func (s *Stamps) seenOf(column string, seen clock.VersionVector) clock.VersionVe
 	return seen
 }
 
+// ownCells makes the lists of cells the row's own, with room for n more.
+func (r *Row) ownCells(n int) {
+	if r.own {
+		return
+	}
+	r.own = true
+	if len(r.Cells)+n > 0 {
+		r.Cells = append(make([]CellStamp, 0, len(r.Cells)+n), r.Cells...)
+	}
+	r.KnownCells = slices.Clone(r.KnownCells)
+}
+
 // setStamp gives a column a stamp of its own.
 func (r *Row) setStamp(column string, at clock.Stamp) {
+	r.ownCells(1)
 	i, found := slices.BinarySearchFunc(r.Cells, column, func(c CellStamp, name string) int {
 		switch {
 		case c.Column < name:

@@ -403,12 +403,13 @@ func (rm *removal) removed(t *schema.Table, c *candidate) error {
 // nullify keeps a reference that the database has made NULL.
 func (pl *placing) nullify(n nulled, to RowID) error {
 	w := pl.workOn(n.child)
-	s, err := pl.states.State(n.child)
+	was, err := pl.states.State(n.child)
 	if err != nil {
 		return err
 	}
-	if s == nil {
-		s = newState(w, InDatabase, "", nil, nil)
+	s := newState(w, InDatabase, "", nil, nil)
+	if was != nil {
+		*s = *was
 	}
 	if at := find(s.Columns, n.column); at >= 0 {
 		return nil // the whole row is with the state, or the column is

@@ -81,8 +81,8 @@ func (id RowID) Compare(other RowID) int {
 
 // States is the store of row states, as one transaction sees it.
 type States interface {
-	// State returns the state of a row; nil when it has none. The caller may
-	// change what it gets.
+	// State returns the state of a row; nil when it has none. The caller must
+	// not change what it gets, which stays as it is whatever Put does.
 	State(id RowID) (*State, error)
 	// Losses returns the losses of a row.
 	Losses(id RowID) ([]crdt.Loss, error)

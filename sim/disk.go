@@ -97,19 +97,16 @@ func (d *disk) Write(b *kv.Batch, sync bool) error {
 		return before
 	}
 	if sync {
-		d.undo = nil
-	} else {
-		var undo []kv.Op
-		for _, op := range b.Ops {
-			old, err := d.Get(op.Key)
-			if err != nil {
-				return err
-			}
-			undo = append(undo, kv.Op{Key: slices.Clone(op.Key), Value: old})
+		d.undo = d.undo[:0]
+		if err := d.Mem.Write(b, sync); err != nil {
+			return err
 		}
-		d.undo = append(d.undo, undo)
+		return after
 	}
-	if err := d.Mem.Write(b, sync); err != nil {
+	n := len(d.undo) // a list that was given up is used again
+	d.undo = slices.Grow(d.undo, 1)[:n+1]
+	var err error
+	if d.undo[n], err = d.Swap(b, d.undo[n][:0]); err != nil {
 		return err
 	}
 	return after

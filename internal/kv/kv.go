@@ -60,6 +60,9 @@ func (b *Batch) add(op Op) {
 // Size returns the bytes of all keys and values.
 func (b *Batch) Size() int { return b.size }
 
+// Reset empties the batch; what it had room for is used again.
+func (b *Batch) Reset() { b.Ops, b.size = b.Ops[:0], 0 }
+
 // Empty reports whether the batch has no writes.
 func (b *Batch) Empty() bool { return len(b.Ops) == 0 }
 

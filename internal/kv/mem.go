@@ -38,10 +38,9 @@ type leaf struct {
 	items []item
 }
 
-type item struct {
-	key   string
-	value []byte
-}
+// item is a key and its value. Neither is ever written in place: snapshots, and
+// what Swap returns, share them.
+type item struct{ key, value []byte }
 
 // NewMem returns an empty store.
 func NewMem() *Mem { return &Mem{} }
@@ -87,10 +86,26 @@ func (m *Mem) Write(b *Batch, _ bool) error {
 	if m.closed {
 		return ErrClosed
 	}
-	for _, op := range b.Ops {
-		m.put(op)
+	for i := range b.Ops {
+		m.put(&b.Ops[i])
 	}
 	return nil
+}
+
+// Swap is Write, and appends to undo what takes the batch back when it is
+// written from the last operation to the first. What it appends is read only.
+func (m *Mem) Swap(b *Batch, undo []Op) ([]Op, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return undo, ErrClosed
+	}
+	for i := range b.Ops {
+		if was := m.put(&b.Ops[i]); was.Key != nil {
+			undo = append(undo, was)
+		}
+	}
+	return undo, nil
 }
 
 // Close implements Store.
@@ -132,8 +147,9 @@ func (m *Mem) unview(epoch uint64) {
 	}
 }
 
-// put applies one write.
-func (m *Mem) put(op Op) {
+// put applies one write and returns what takes it back; no key when it changed
+// nothing.
+func (m *Mem) put(op *Op) (was Op) {
 	t := &m.tree
 	at := t.find(op.Key)
 	var i int
@@ -142,21 +158,27 @@ func (m *Mem) put(op Op) {
 		i, found = t.leaves[at].find(op.Key)
 	}
 	if op.Value == nil && !found {
-		return
+		return was
 	}
 	m.own()
 	switch {
 	case op.Value == nil:
 		l := m.ownLeaf(at)
+		was = Op{l.items[i].key, l.items[i].value}
 		l.items = slices.Delete(l.items, i, i+1)
 		if len(l.items) == 0 {
 			t.leaves = slices.Delete(t.leaves, at, at+1)
 		}
 	case found:
-		m.ownLeaf(at).items[i].value = clone(op.Value)
+		it := &m.ownLeaf(at).items[i]
+		was = Op{it.key, it.value}
+		it.value = clone(op.Value)
 	default:
-		m.insert(at, i, item{string(op.Key), clone(op.Value)})
+		it := item{clone(op.Key), clone(op.Value)}
+		was = Op{Key: it.key}
+		m.insert(at, i, it)
 	}
+	return was
 }
 
 // insert puts a new key at place i of leaf at, and splits the leaf if full.
@@ -210,7 +232,7 @@ func (t *tree) find(key []byte) int {
 	lo, hi := 0, len(t.leaves)
 	for lo < hi {
 		mid := int(uint(lo+hi) >> 1)
-		if t.leaves[mid].items[0].key > string(key) {
+		if string(t.leaves[mid].items[0].key) > string(key) {
 			hi = mid
 		} else {
 			lo = mid + 1
@@ -223,13 +245,13 @@ func (l *leaf) find(key []byte) (int, bool) {
 	lo, hi := 0, len(l.items)
 	for lo < hi {
 		mid := int(uint(lo+hi) >> 1)
-		if l.items[mid].key >= string(key) {
+		if string(l.items[mid].key) >= string(key) {
 			hi = mid
 		} else {
 			lo = mid + 1
 		}
 	}
-	return lo, lo < len(l.items) && l.items[lo].key == string(key)
+	return lo, lo < len(l.items) && string(l.items[lo].key) == string(key)
 }
 
 // get returns the value itself, nil when the key is absent.
@@ -250,14 +272,12 @@ func (t *tree) scan(lower, upper []byte, each func(key, value []byte) bool) {
 	}
 	at := t.find(lower)
 	i, _ := t.leaves[at].find(lower)
-	var key []byte // one buffer for all: each may not keep it
 	for ; at < len(t.leaves); at, i = at+1, 0 {
 		for _, it := range t.leaves[at].items[i:] {
-			if upper != nil && it.key >= string(upper) {
+			if upper != nil && string(it.key) >= string(upper) {
 				return
 			}
-			key = append(key[:0], it.key...)
-			if !each(key, it.value) {
+			if !each(it.key[:len(it.key):len(it.key)], it.value) {
 				return
 			}
 		}

@@ -67,12 +67,14 @@ func (r *Replica) applyGroup(ctx context.Context, g *group) (Result, error) {
 		return Result{}, r.abandon(t, err)
 	}
 	if res.Batches == 0 && res.Local == 0 && len(t.rows) == 0 {
+		r.done(t)
 		return res, tx.Rollback()
 	}
 	if err := r.commitBoth(tx, t); err != nil {
 		return Result{}, err
 	}
 	r.adoptGroup(g, l)
+	r.done(t)
 	return res, nil
 }
 

@@ -58,7 +58,13 @@ func appendString(b []byte, s string) []byte {
 }
 
 func rowKey(kind byte, id merge.RowID) []byte {
-	b := make([]byte, 0, 4+len(id.Table)+len(id.Key))
+	return appendRowKey(make([]byte, 0, rowKeyMax(id)), kind, id)
+}
+
+// rowKeyMax bounds the length of a row's key, but for extraordinary names.
+func rowKeyMax(id merge.RowID) int { return 5 + len(id.Table) + len(id.Key) }
+
+func appendRowKey(b []byte, kind byte, id merge.RowID) []byte {
 	b = appendString(append(b, kind), id.Table)
 	return appendKey(b, id.Key)
 }

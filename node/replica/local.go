@@ -45,6 +45,7 @@ func (r *Replica) Capture(ctx context.Context) (int, error) {
 		}
 	}
 	if len(l.taken.ids) == 0 {
+		r.done(t)
 		return 0, nil
 	}
 	if err := l.finish(); err != nil {
@@ -61,6 +62,7 @@ func (r *Replica) Capture(ctx context.Context) (int, error) {
 	}
 	r.taken = l.taken
 	l.adopt()
+	r.done(t)
 	return l.changes, r.releaseTaken(ctx)
 }
 
@@ -198,8 +200,9 @@ func (l *local) deletedAgain(id merge.RowID, s *merge.State) error {
 	if err != nil {
 		return err
 	}
-	s.Place, s.Reason, s.Missing = merge.InDatabase, "", nil
-	return l.t.Put(id, s, losses)
+	next := *s
+	next.Place, next.Reason, next.Missing = merge.InDatabase, "", nil
+	return l.t.Put(id, &next, losses)
 }
 
 // settled returns the state of a deleted row that an application inserts again:

@@ -13,12 +13,13 @@ import (
 // one pass over the store in key order: one at a time, most of a step's time
 // would go into finding them. More rows than a step keeps are loaded one by one.
 func (t *txn) prefetch(ids []merge.RowID) error {
-	ask := make([]asked, 0, len(ids))
+	ask := slices.Grow(t.ask[:0], len(ids))
 	for _, id := range ids {
 		if t.rows[id] == nil {
-			ask = append(ask, asked{id: id, key: rowKey(keyState, id)})
+			ask = append(ask, asked{id: id, key: t.rowKey(keyState, id)})
 		}
 	}
+	t.ask = ask
 	if len(ask) > t.limits.stepRows/2 {
 		return nil
 	}
@@ -33,7 +34,7 @@ func (t *txn) prefetch(ids []merge.RowID) error {
 		return err
 	}
 	for i := range ask {
-		if _, err := t.loadRow(ask[i].id, ask[i].value); err != nil {
+		if _, err := t.loadRow(ask[i].id, ask[i].key, ask[i].value); err != nil {
 			return err
 		}
 	}
@@ -46,15 +47,19 @@ type asked struct {
 	key, value []byte
 }
 
+// own copies a value into the step's memory.
+func (t *txn) own(v []byte) []byte { return append(t.mem.room(len(v)), v...) }
+
 // read reads states as the step has them, except for rows it holds in memory.
 func (t *txn) read(ask []asked) error {
-	keys := make([][]byte, len(ask))
+	keys := t.values[:0]
 	for i := range ask {
-		keys[i] = ask[i].key
+		keys = append(keys, ask[i].key)
 	}
+	t.values = keys
 	err := kv.GetMany(t.store, keys, func(i int, v []byte) {
 		if v != nil {
-			ask[i].value = append([]byte{}, v...)
+			ask[i].value = t.own(v)
 		}
 	})
 	if err != nil || !t.spilled {
@@ -71,8 +76,9 @@ func (t *txn) read(ask []asked) error {
 }
 
 // loadRow takes a row's stored state into the step.
-func (t *txn) loadRow(id merge.RowID, b []byte) (*txnRow, error) {
-	r := &txnRow{}
+func (t *txn) loadRow(id merge.RowID, key, b []byte) (*txnRow, error) {
+	r := t.newRow(id)
+	r.key = key
 	if b != nil {
 		var err error
 		if r.old, err = t.names.decodeState(b); err != nil {
@@ -86,13 +92,27 @@ func (t *txn) loadRow(id merge.RowID, b []byte) (*txnRow, error) {
 			r.losses = slices.Clone(r.oldLosses)
 		}
 	}
-	t.rows[id] = r
+	t.take(r)
 	return r, nil
+}
+
+// newRow returns a row of the step; take puts it in.
+func (t *txn) newRow(id merge.RowID) *txnRow {
+	if len(t.slab) == cap(t.slab) {
+		t.slab = make([]txnRow, 0, max(8, 2*cap(t.slab)))
+	}
+	t.slab = append(t.slab, txnRow{id: id})
+	return &t.slab[len(t.slab)-1]
+}
+
+func (t *txn) take(r *txnRow) {
+	t.rows[r.id] = r
+	t.order = append(t.order, r)
 }
 
 // assumeNew tells the step that a row has no state, so that it does not look.
 func (t *txn) assumeNew(id merge.RowID) {
 	if t.rows[id] == nil && len(t.rows) < t.limits.stepRows {
-		t.rows[id] = &txnRow{}
+		t.take(t.newRow(id))
 	}
 }

@@ -79,6 +79,8 @@ type Replica struct {
 	tombs   tombs
 	// bringingUp: the site waits for its first rows (bringup.go).
 	bringingUp bool
+	// spare is the memory of a step that is done.
+	spare *txn
 	// recovering: the database was set back, and is brought up again
 	// (recover.go); since is when that was noticed.
 	recovering bool

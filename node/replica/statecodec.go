@@ -53,6 +53,10 @@ func (n *names) stamp(r *reader) clock.Stamp {
 }
 
 func (n *names) encodeState(s *merge.State) []byte {
+	return n.appendState(make([]byte, 0, stateBytes), s)
+}
+
+func (n *names) appendState(b []byte, s *merge.State) []byte {
 	flags := byte(0)
 	set := func(f byte, on bool) {
 		if on {
@@ -66,7 +70,7 @@ func (n *names) encodeState(s *merge.State) []byte {
 	set(stateHasLoss, s.HasLoss)
 	set(stateNotPlaced, s.Place != merge.InDatabase)
 	set(stateValues, len(s.Columns) > 0)
-	b := n.appendStamp(append(make([]byte, 0, stateBytes), flags), s.Row)
+	b = n.appendStamp(append(b, flags), s.Row)
 	if flags&stateDeleted != 0 {
 		b = n.appendStamp(b, s.Deleted)
 	}

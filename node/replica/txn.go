@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"bytes"
 	"encoding/binary"
 	"slices"
 
@@ -17,7 +18,17 @@ type txn struct {
 	store kv.Store
 	names *names
 	rows  map[merge.RowID]*txnRow
-	raw   map[string]rawWrite // other keys
+	order []*txnRow // rows, as they were loaded
+	raw   writeSet  // other keys
+	// mem holds keys and values of the step, slab its rows; ask and values are
+	// used again by prefetch.
+	mem    arena
+	slab   []txnRow
+	ask    []asked
+	values [][]byte
+	// staging are the batches that stage writes, and head the first one's value.
+	staging [2]kv.Batch
+	head    []byte
 	// bytes is about what rows and raw hold.
 	bytes  int
 	limits *limits
@@ -36,23 +47,55 @@ type txn struct {
 
 // txnRow is a row that the step has read; cur and losses are what it becomes.
 type txnRow struct {
+	id        merge.RowID
+	key       []byte // of its state; nil when nobody needed it yet
 	old, cur  *merge.State
 	oldLosses []crdt.Loss
 	losses    []crdt.Loss
 	dirty     bool
 }
 
-// rawWrite is a write of a key; a nil value deletes it.
-type rawWrite struct{ key, value []byte }
-
+// newTxn returns the store's side of a new step.
 func (r *Replica) newTxn() *txn {
-	return &txn{store: r.cfg.Store, names: r.names, limits: &r.limits, model: r.cfg.Model, deaths: &r.tombs.fresh, rows: map[merge.RowID]*txnRow{}, raw: map[string]rawWrite{}}
+	t := r.spare
+	r.spare = nil
+	if t == nil {
+		t = &txn{rows: map[merge.RowID]*txnRow{}}
+	}
+	t.store, t.names, t.limits, t.model, t.deaths = r.cfg.Store, r.names, &r.limits, r.cfg.Model, &r.tombs.fresh
+	return t
+}
+
+// spareRows bounds the steps whose memory is kept for the next one, in rows.
+const spareRows = 256
+
+// done gives up a step that is done, or never began: its memory serves the
+// next one. Nothing of it may be used any more.
+func (r *Replica) done(t *txn) {
+	if t.spilled || len(t.order) > spareRows || cap(t.head) > spareRows*arenaChunk {
+		return
+	}
+	clear(t.rows)
+	clear(t.order)
+	clear(t.slab)
+	clear(t.ask[:cap(t.ask)])
+	t.raw.clear()
+	t.mem.clear()
+	for i := range t.staging {
+		clear(t.staging[i].Ops)
+		t.staging[i].Reset()
+	}
+	*t = txn{
+		rows: t.rows, order: t.order[:0], raw: t.raw, mem: t.mem, slab: t.slab[:0], ask: t.ask[:0], values: t.values[:0],
+		staging: t.staging, head: t.head[:0],
+	}
+	r.spare = t
 }
 
 // get reads a key as the step has it.
 func (t *txn) get(key []byte) ([]byte, error) {
-	if w, ok := t.raw[string(key)]; ok {
-		return w.value, nil
+	if v, ok := t.raw.get(key); ok {
+		return v, nil
 	}
 	if t.spilled {
 		v, err := t.store.Get(append([]byte{keyStaged}, key...))
@@ -68,7 +111,7 @@ func (t *txn) get(key []byte) ([]byte, error) {
 
 // set writes a key. The step keeps both slices.
 func (t *txn) set(key, value []byte) {
-	t.raw[string(key)] = rawWrite{key, value}
+	t.raw.set(key, value)
 	t.bytes += len(key) + len(value)
 }
 
@@ -82,11 +125,17 @@ func (t *txn) row(id merge.RowID) (*txnRow, error) {
 			return nil, err
 		}
 	}
-	b, err := t.get(rowKey(keyState, id))
+	key := t.rowKey(keyState, id)
+	b, err := t.get(key)
 	if err != nil {
 		return nil, err
 	}
-	return t.loadRow(id, b)
+	return t.loadRow(id, key, b)
+}
+
+// rowKey is the function of that name, in the step's memory.
+func (t *txn) rowKey(kind byte, id merge.RowID) []byte {
+	return t.mem.used(appendRowKey(t.mem.room(rowKeyMax(id)), kind, id))
 }
 
 // loadLosses reads a row's losses. Only a spilled step can have staged ones,
@@ -128,9 +177,7 @@ func (t *txn) State(id merge.RowID) (*merge.State, error) {
 	if err != nil || r.cur == nil {
 		return nil, err
 	}
-	s := *r.cur
-	s.Cells, s.KnownCells = slices.Clone(s.Cells), slices.Clone(s.KnownCells)
-	return &s, nil
+	return r.cur, nil
 }
 
 // Losses implements merge.States.
@@ -165,7 +212,7 @@ func (t *txn) indexPlace(id merge.RowID, before, after *merge.State) {
 			t.set(waitingKey(m, id), nil)
 		}
 		if indexed(before.Place) {
-			t.set(rowKey(keyAside, id), nil)
+			t.set(t.rowKey(keyAside, id), nil)
 		}
 	}
 	if before != nil && before.Dead() {
@@ -185,7 +232,7 @@ func (t *txn) indexPlace(id merge.RowID, before, after *merge.State) {
 		t.set(waitingKey(m, id), []byte{byte(after.Place)})
 	}
 	if indexed(after.Place) {
-		t.set(rowKey(keyAside, id), []byte{byte(after.Place)})
+		t.set(t.rowKey(keyAside, id), []byte{byte(after.Place)})
 	}
 }
 
@@ -213,12 +260,13 @@ func (t *txn) WaitingFor(id merge.RowID) ([]merge.RowID, error) {
 	if !t.waiting {
 		return nil, nil
 	}
-	return t.list(rowKey(keyWaiting, id), 1, 0)
+	return t.list(t.rowKey(keyWaiting, id), 1, 0)
 }
 
 // NotPlaced implements merge.States.
 func (t *txn) NotPlaced(table string, limit int) ([]merge.RowID, error) {
-	return t.list(appendString([]byte{keyAside}, table), 0, limit)
+	prefix := append(t.mem.room(3+len(table)), keyAside)
+	return t.list(t.mem.used(appendString(prefix, table)), 0, limit)
 }
 
 // list returns the row ids at the given place of the keys with a prefix: those
@@ -227,7 +275,7 @@ func (t *txn) NotPlaced(table string, limit int) ([]merge.RowID, error) {
 func (t *txn) list(prefix []byte, place, limit int) ([]merge.RowID, error) {
 	var keys []string
 	err := t.store.Scan(prefix, kv.After(prefix), func(k, _ []byte) bool {
-		if w, ok := t.raw[string(k)]; !ok || w.value != nil {
+		if !t.raw.deletes(k) {
 			keys = append(keys, string(k))
 		}
 		return limit == 0 || len(keys) < limit
@@ -240,9 +288,9 @@ func (t *txn) list(prefix []byte, place, limit int) ([]merge.RowID, error) {
 	}
 	kind := prefix[0]
 	if kind == keyWaiting || kind == keyAside {
-		for k, w := range t.raw {
-			if w.value != nil && len(k) >= len(prefix) && k[:len(prefix)] == string(prefix) {
-				keys = append(keys, k)
+		for i := range t.raw.list {
+			if w := &t.raw.list[i]; w.value != nil && bytes.HasPrefix(w.key, prefix) {
+				keys = append(keys, string(w.key))
 			}
 		}
 	}
@@ -267,7 +315,7 @@ func (t *txn) listStaged(prefix []byte, keys *[]string) error {
 	err := t.store.Scan(staged, kv.After(staged), func(k, v []byte) bool {
 		if stagedValue(v) == nil {
 			gone[string(k[1:])] = true
-		} else if w, ok := t.raw[string(k[1:])]; !ok || w.value != nil {
+		} else if !t.raw.deletes(k[1:]) {
 			*keys = append(*keys, string(k[1:]))
 		}
 		return true
@@ -279,24 +327,21 @@ func (t *txn) listStaged(prefix []byte, keys *[]string) error {
 // writes calls each for every write of the step that is still in memory, in
 // key order, so that the same step writes the same batch.
 func (t *txn) writes(each func(key, value []byte)) {
-	for id, r := range t.rows {
+	for _, r := range t.order {
 		if r.dirty {
-			t.rowWrites(id, r)
+			t.rowWrites(r.id, r)
 		}
 	}
-	keys := make([]string, 0, len(t.raw))
-	for k := range t.raw {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	for _, k := range keys {
-		w := t.raw[k]
+	for _, w := range t.raw.sorted() {
 		each(w.key, w.value)
 	}
 }
 
 // rowWrites moves a dirty row to raw.
 func (t *txn) rowWrites(id merge.RowID, r *txnRow) {
+	if r.key == nil {
+		r.key = t.rowKey(keyState, id)
+	}
 	for i := range r.oldLosses {
 		t.set(t.names.lossKey(id, &r.oldLosses[i]), nil)
 	}
@@ -305,9 +350,9 @@ func (t *txn) rowWrites(id merge.RowID, r *txnRow) {
 	}
 	switch {
 	case r.cur == nil && r.old != nil:
-		t.set(rowKey(keyState, id), nil)
+		t.set(r.key, nil)
 	case r.cur != nil:
-		t.set(rowKey(keyState, id), t.names.encodeState(r.cur))
+		t.set(r.key, t.mem.used(t.names.appendState(t.mem.room(stateBytes), r.cur)))
 	}
 	r.dirty = false
 }
@@ -315,7 +360,8 @@ func (t *txn) rowWrites(id merge.RowID, r *txnRow) {
 // spill moves what is in memory to the staging area, not synced.
 func (t *txn) spill() error {
 	b := t.stagedBatch()
-	t.rows, t.raw, t.bytes = map[merge.RowID]*txnRow{}, map[string]rawWrite{}, 0
+	t.rows, t.raw, t.bytes = map[merge.RowID]*txnRow{}, writeSet{}, 0
+	t.order, t.slab, t.mem = nil, nil, arena{}
 	t.spilled, t.tried = true, true
 	return t.store.Write(b, false)
 }
@@ -334,15 +380,15 @@ func (t *txn) stagedBatch() *kv.Batch {
 // the step.
 func (t *txn) stage(number uint64) (finish func() error, err error) {
 	t.tried = true
-	head := binary.BigEndian.AppendUint64(nil, number)
+	head := binary.BigEndian.AppendUint64(t.head[:0], number)
 	if t.spilled {
 		b := t.stagedBatch()
 		b.Set(metaStaged, head)
 		return func() error { return finishStaged(t.store) }, t.store.Write(b, true)
 	}
-	final := t.batch()
-	b := &kv.Batch{}
-	b.Set(metaStaged, appendOps(head, final))
+	final, b := t.batch(), &t.staging[1]
+	t.head = appendOps(head, final)
+	b.Set(metaStaged, t.head)
 	t.names.flush(b)
 	final.Delete(metaStaged)
 	return func() error { return t.store.Write(final, false) }, t.store.Write(b, true)
@@ -350,7 +396,7 @@ func (t *txn) stage(number uint64) (finish func() error, err error) {
 
 // batch is the writes of a step that fits into memory.
 func (t *txn) batch() *kv.Batch {
-	b := &kv.Batch{Ops: make([]kv.Op, 0, len(t.raw)+len(t.rows)+1)}
+	b := &t.staging[0]
 	t.writes(func(k, v []byte) {
 		if v == nil {
 			b.Delete(k)
