@@ -66,6 +66,13 @@ func (v *VersionVector) Set(e Entry) {
 	*v = slices.Insert(*v, i, e)
 }
 
+// With returns a copy in which e is the entry of its site.
+func (v VersionVector) With(e Entry) VersionVector {
+	next := append(make(VersionVector, 0, len(v)+1), v...)
+	next.Set(e)
+	return next
+}
+
 // seek returns the place of a site, which is at from or after it. Whoever goes
 // through two vectors side by side finds most places at once: they mostly name
 // the same sites.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/vmihailenco/msgpack/v5"
@@ -55,15 +54,17 @@ func (b *BringUp) Finish(ctx context.Context, scan merge.Scan, alive func(table 
 	if err != nil {
 		return r.abandon(t, fmt.Errorf("write local changes: %w", err))
 	}
-	contexts := map[clock.SiteID]clock.VersionVector{}
-	maps.Copy(contexts, b.header.Contexts)
-	maps.Copy(contexts, a.contexts())
-	maps.Copy(contexts, seen.contexts())
-	content := map[clock.SiteID]uint64{}
-	for _, e := range seen.applied {
-		content[e.Site] = e.Seq // as far as anyone can tell
+	var g gains
+	for site, v := range b.header.Contexts {
+		x := g.of(site)
+		x.context, x.hasContext = v, true
 	}
-	r.saveVectors(t, seen.applied, content, contexts, seen.clock.Last())
+	a.gain(&g)
+	seen.gain(&g)
+	for _, e := range seen.applied {
+		g.of(e.Site).content = e.Seq // as far as anyone can tell
+	}
+	r.saveVectors(t, seen.applied, g, seen.clock.Last())
 	t.set(metaTaken, a.taken.encode())
 	t.set(metaBringUp, nil)
 	t.set(metaRecover, nil)
@@ -75,9 +76,9 @@ func (b *BringUp) Finish(ctx context.Context, scan merge.Scan, alive func(table 
 	}
 	r.bringingUp, r.recovering = false, false
 	r.taken = a.taken
-	r.applied, r.contexts = seen.applied.Clone(), contexts
+	r.applied, r.contexts = seen.applied, map[clock.SiteID]clock.VersionVector{}
 	seen.adopt()
-	maps.Copy(r.content, content)
+	r.gained(g)
 	if err := r.loadPublished(); err != nil {
 		return fmt.Errorf("complete the bring-up: %w", err)
 	}
@@ -410,7 +411,7 @@ func (a *adoption) seen() (*local, error) {
 	l.first, l.seq, l.clock = a.seq+1, a.seq, a.clock
 	l.wake, l.taken = a.wake, a.taken
 	l.context = a.bringUp.header.Vector
-	l.applied = a.applied
+	l.applied = a.applied.Clone()
 	l.applied.Merge(a.bringUp.header.Vector)
 	for n := range a.kept {
 		b, err := a.t.get(keptKey(n))

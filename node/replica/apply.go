@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 
 	"baraza/clock"
 	"baraza/crdt"
@@ -100,14 +99,8 @@ func (r *Replica) commitBoth(tx merge.Tx, t *txn) error {
 
 // adoptGroup makes the group's outcome the replica's.
 func (r *Replica) adoptGroup(g *group, l *local) {
-	for _, e := range g.applied {
-		if e.Site != r.cfg.Self {
-			r.applied.Set(e)
-		}
-	}
-	maps.Copy(r.contexts, g.contexts)
-	maps.Copy(r.published, g.published)
-	maps.Copy(r.content, g.content)
+	r.applied = g.applied
+	r.gained(g.gains)
 	r.clock.Observe(g.observed)
 	r.wake = r.wake[g.woken:]
 	l.adopt()
@@ -164,13 +157,11 @@ func (r *Replica) fill(ctx context.Context, g *group, tx merge.Tx, t *txn, l *lo
 	if err := l.finish(); err != nil {
 		return res, err
 	}
-	contexts, content := maps.Clone(g.contexts), maps.Clone(g.content)
 	if l.changes > 0 {
-		maps.Copy(contexts, l.contexts())
-		maps.Copy(content, l.contents())
+		l.gain(&g.gains)
 		g.applied.Set(l.applied.Get(r.cfg.Self))
 	}
-	r.saveVectors(t, g.applied, content, contexts, max(g.observed, l.clock.Last()))
+	r.saveVectors(t, g.applied, g.gains, max(g.observed, l.clock.Last()))
 	return res, tx.SetMark(ctx, r.mark, r.mark.Next())
 }
 
@@ -235,14 +226,10 @@ func (r *Replica) takePending(ctx context.Context, tx merge.Tx, l *local) error 
 type group struct {
 	batches  []pending
 	applied  clock.VersionVector
-	contexts map[clock.SiteID]clock.VersionVector
-	// published and content are what the batches bring of Replica.published and
-	// Replica.content.
-	published map[clock.SiteID]*published
-	content   map[clock.SiteID]uint64
-	observed  clock.Timestamp
+	gains    gains
+	observed clock.Timestamp
 	// rows are those that the batches change, in so many changes and bytes of
-	// entries.
+	// entries; nil as long as there are fewer changes than rows may be.
 	rows           map[merge.RowID]bool
 	changes, bytes int
 	// large: the single batch is read entry by entry.
@@ -254,20 +241,17 @@ type group struct {
 }
 
 func (r *Replica) newGroup() *group {
-	return &group{
-		applied: r.applied.Clone(), contexts: map[clock.SiteID]clock.VersionVector{}, observed: r.clock.Last(),
-		published: map[clock.SiteID]*published{}, content: map[clock.SiteID]uint64{}, rows: map[merge.RowID]bool{},
-	}
+	return &group{applied: r.applied.Clone(), observed: r.clock.Last()}
 }
 
 // settledOf returns what an origin had said is settled when it wrote a batch
 // that says what said says.
 func (g *group) settledOf(r *Replica, origin clock.SiteID, said *published) clock.VersionVector {
-	switch {
-	case said != nil:
+	if said == nil {
+		said = g.gains.said(origin)
+	}
+	if said != nil {
 		return said.settled
-	case g.published[origin] != nil:
-		return g.published[origin].settled
 	}
 	return r.settledOf(origin)
 }

@@ -36,16 +36,17 @@ func (r *Replica) nextGroup(limit int) (*group, error) {
 func (g *group) add(b *due) {
 	g.batches = append(g.batches, b.pending)
 	g.applied.Set(clock.Entry{Site: b.origin, Seq: b.last, Through: b.through})
-	g.contexts[b.origin] = b.after
+	x := g.gains.of(b.origin)
+	x.context, x.hasContext = b.after, true
 	if b.said != nil {
-		g.published[b.origin] = b.said
+		x.said = b.said
 	}
 	if b.content {
-		g.content[b.origin] = b.last
+		x.content = b.last
 	}
 	g.observed = max(g.observed, b.through)
-	for i := range b.changes {
-		g.rows[merge.RowID{Table: b.changes[i].Table, Key: b.changes[i].Key}] = true
+	if g.rows != nil {
+		g.count(b.changes)
 	}
 	g.changes += len(b.changes)
 	g.bytes += b.bytes
@@ -56,7 +57,29 @@ func (g *group) add(b *due) {
 // rows that it locks and writes: many changes of one row are one write. But
 // merging takes time too, while the locks are held.
 func (g *group) room(limit int) bool {
-	return len(g.rows) < limit && g.changes < limit*foldMax
+	return g.distinct(limit) < limit && g.changes < limit*foldMax
+}
+
+// count notes which rows some changes are of.
+func (g *group) count(changes []crdt.Change) {
+	for i := range changes {
+		g.rows[merge.RowID{Table: changes[i].Table, Key: changes[i].Key}] = true
+	}
+}
+
+// distinct returns how many rows the batches change, or, while that is below the
+// limit in any case, how many changes they have.
+func (g *group) distinct(limit int) int {
+	if g.rows == nil && g.changes >= limit {
+		g.rows = map[merge.RowID]bool{}
+		for i := range g.batches {
+			g.count(g.batches[i].changes)
+		}
+	}
+	if g.rows == nil {
+		return g.changes
+	}
+	return len(g.rows)
 }
 
 // foldMax is how many changes per row of its limit a group may have.
@@ -67,7 +90,10 @@ func (g *group) fits(b *due, limit int) bool {
 	if g.changes+len(b.changes) > limit*foldMax {
 		return false
 	}
-	rows := len(g.rows)
+	if g.rows == nil && g.changes+len(b.changes) <= limit {
+		return true
+	}
+	rows := g.distinct(0)
 	for i := 0; i < len(b.changes) && rows+len(b.changes) > limit; i++ {
 		if !g.rows[merge.RowID{Table: b.changes[i].Table, Key: b.changes[i].Key}] {
 			rows++
@@ -189,7 +215,7 @@ func (r *Replica) batchEnd(origin clock.SiteID, first, have uint64) (last uint64
 // contextOf returns the batch's whole context: what the origin had applied,
 // and its own earlier batches.
 func (r *Replica) contextOf(g *group, origin clock.SiteID, delta clock.VersionVector) clock.VersionVector {
-	before, ok := g.contexts[origin]
+	before, ok := g.gains.context(origin)
 	if !ok {
 		before = r.contexts[origin]
 	}

@@ -52,6 +52,11 @@ func siteKey(prefix []byte, site clock.SiteID) []byte {
 	return append(append(make([]byte, 0, len(prefix)+len(site)), prefix...), site[:]...)
 }
 
+// siteKey is the function of that name, in the step's memory.
+func (t *txn) siteKey(prefix []byte, site clock.SiteID) []byte {
+	return append(append(t.mem.room(len(prefix)+len(site)), prefix...), site[:]...)
+}
+
 func appendString(b []byte, s string) []byte {
 	b = binary.AppendUvarint(b, uint64(len(s)))
 	return append(b, s...)

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 
 	"baraza/capture"
@@ -51,7 +50,7 @@ func (r *Replica) Capture(ctx context.Context) (int, error) {
 	if err := l.finish(); err != nil {
 		return 0, r.abandon(t, err)
 	}
-	r.saveVectors(t, l.applied, l.contents(), l.contexts(), l.clock.Last())
+	r.saveVectors(t, l.applied, l.gains(), l.clock.Last())
 	t.set(metaTaken, l.taken.encode())
 	// What was read is news only if this is still the database that we left.
 	if err := r.check(ctx); err != nil {
@@ -96,9 +95,11 @@ func (r *Replica) abandon(t *txn, err error) error {
 
 // local turns captured rows into one batch of this site, inside a step.
 type local struct {
-	r       *Replica
-	t       *txn
-	clock   *clock.Clock
+	r        *Replica
+	t        *txn
+	clock    *clock.Clock
+	ownClock clock.Clock // behind clock, as a rule
+	// applied is replaced, never written in place.
 	applied clock.VersionVector
 	context clock.VersionVector
 	taken   history // the log rows that are in the batch
@@ -125,12 +126,10 @@ type local struct {
 }
 
 func (r *Replica) newLocal(t *txn) *local {
-	seq := r.log.Vector().Seq(r.cfg.Self)
-	return &local{
-		r: r, t: t, clock: clock.NewClock(r.clock.Last()),
-		applied: r.applied.Clone(), context: r.applied.Clone(), first: seq + 1, seq: seq,
-		revived: map[merge.RowID]clock.Stamp{},
-	}
+	seq := r.log.seq(r.cfg.Self)
+	l := &local{r: r, t: t, ownClock: *r.clock, applied: r.applied, context: r.applied, first: seq + 1, seq: seq}
+	l.clock = &l.ownClock
+	return l
 }
 
 // add stamps the rows of a part, updates their states and writes full entries.
@@ -239,6 +238,9 @@ func (l *local) priorOf(id merge.RowID, s *merge.State, ch *crdt.Change) crdt.St
 		return crdt.Stamps{}
 	case s.Dead():
 		if !ch.Whole {
+			if l.revived == nil {
+				l.revived = map[merge.RowID]clock.Stamp{}
+			}
 			l.revived[id] = s.Deleted
 		}
 		return crdt.Stamps{Deleted: s.Deleted}
@@ -381,38 +383,40 @@ func (l *local) finish() error {
 	}
 	l.write(true)
 	self := l.r.cfg.Self
-	l.applied.Set(clock.Entry{Site: self, Seq: l.seq, Through: l.clock.Last()})
-	l.t.set(siteKey(metaHave, self), binary.BigEndian.AppendUint64(nil, l.seq))
+	l.applied = l.applied.With(clock.Entry{Site: self, Seq: l.seq, Through: l.clock.Last()})
+	l.t.set(l.t.siteKey(metaHave, self), binary.BigEndian.AppendUint64(l.t.mem.room(8), l.seq))
 	l.record()
 	return nil
 }
 
-// contexts returns what to store as the context of this site's last batch;
-// nothing when there is no batch.
-func (l *local) contexts() map[clock.SiteID]clock.VersionVector {
+// gain adds what the batch brings: the context of this site's last batch, and
+// whether its log has content there; nothing when there is no batch.
+func (l *local) gain(g *gains) {
 	if l.seq < l.first {
-		return nil
+		return
 	}
-	return map[clock.SiteID]clock.VersionVector{l.r.cfg.Self: l.delivered()}
+	x := g.of(l.r.cfg.Self)
+	x.context, x.hasContext = l.delivered(), true
+	if l.content {
+		x.content = l.seq
+	}
 }
 
-// contents returns where this site's log now has content, if the batch changed
-// that.
-func (l *local) contents() map[clock.SiteID]uint64 {
-	if !l.content {
-		return nil
-	}
-	return map[clock.SiteID]uint64{l.r.cfg.Self: l.seq}
+// gains returns what gain adds, and nothing else.
+func (l *local) gains() (g gains) {
+	l.gain(&g)
+	return g
 }
 
 // adopt makes the step's outcome the replica's, after the store has it.
 func (l *local) adopt() {
 	r := l.r
 	self := r.cfg.Self
-	maps.Copy(r.contexts, l.contexts())
-	r.applied.Set(l.applied.Get(self))
+	r.gained(l.gains())
+	if e := l.applied.Get(self); r.applied.Get(self) != e {
+		r.applied = r.applied.With(e)
+	}
 	r.clock.Observe(l.clock.Last())
 	r.log.advanceSelf(l.seq)
-	maps.Copy(r.content, l.contents())
 	r.wake = append(r.wake, l.wake...)
 }

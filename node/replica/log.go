@@ -45,6 +45,13 @@ func (l *Log) Vector() clock.VersionVector {
 	return l.have.Clone()
 }
 
+// seq returns how far the log has an origin.
+func (l *Log) seq(origin clock.SiteID) uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.have.Seq(origin)
+}
+
 // beyond reports whether the log has more of some other origin than v.
 func (l *Log) beyond(v clock.VersionVector) bool {
 	l.mu.Lock()

@@ -123,7 +123,7 @@ func (r *Replica) fillPublished(ctx context.Context, table string, keys []crdt.K
 	if err := l.finish(); err != nil {
 		return err
 	}
-	r.saveVectors(t, l.applied, l.contents(), l.contexts(), l.clock.Last())
+	r.saveVectors(t, l.applied, l.gains(), l.clock.Last())
 	return tx.SetMark(ctx, r.mark, r.mark.Next())
 }
 

@@ -77,7 +77,7 @@ func (l *left) judge(db merge.Mark) found {
 
 // setMark notes in a step which mark the database has after it.
 func (t *txn) setMark(m merge.Mark) {
-	t.set(metaMark, encodeMark(m))
+	t.set(metaMark, appendMark(t.mem.room(markBytes), m))
 	t.set(metaRenewed, nil)
 }
 
@@ -268,14 +268,19 @@ func (r *Replica) checkNow(ctx context.Context) error {
 	return r.check(ctx)
 }
 
-func encodeMark(m merge.Mark) []byte {
-	b := binary.BigEndian.AppendUint64(nil, m.Number)
+// markBytes is what a mark takes in the store, in bytes.
+const markBytes = 24
+
+func encodeMark(m merge.Mark) []byte { return appendMark(nil, m) }
+
+func appendMark(b []byte, m merge.Mark) []byte {
+	b = binary.BigEndian.AppendUint64(b, m.Number)
 	b = binary.BigEndian.AppendUint64(b, m.Boot)
 	return binary.BigEndian.AppendUint64(b, m.Nonce)
 }
 
 func decodeMark(b []byte) merge.Mark {
-	if len(b) != 24 {
+	if len(b) != markBytes {
 		return merge.Mark{}
 	}
 	return merge.Mark{

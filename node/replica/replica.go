@@ -44,7 +44,7 @@ type Replica struct {
 	shipped map[string]int // columns shipped, by table
 
 	// applied is what is merged into the database; its own entry is what
-	// Capture logged.
+	// Capture logged. It is replaced, never written in place.
 	applied clock.VersionVector
 	// contexts holds per origin the context of its last applied batch.
 	contexts map[clock.SiteID]clock.VersionVector
@@ -264,25 +264,26 @@ func (r *Replica) Log() *Log { return r.log }
 // Applied returns what is merged into the database.
 func (r *Replica) Applied() clock.VersionVector { return r.applied.Clone() }
 
-// saveVectors writes what the step changed of the vectors and the clock;
-// content has the origins whose content it changed.
-func (r *Replica) saveVectors(t *txn, applied clock.VersionVector, content map[clock.SiteID]uint64, contexts map[clock.SiteID]clock.VersionVector, last clock.Timestamp) {
-	for _, e := range applied {
-		if r.applied.Get(e.Site) == e {
+// saveVectors writes what the step changed of the vectors and the clock.
+func (r *Replica) saveVectors(t *txn, applied clock.VersionVector, g gains, last clock.Timestamp) {
+	for i, e := range applied {
+		if i < len(r.applied) && r.applied[i] == e || r.applied.Get(e.Site) == e {
 			continue
 		}
-		seq, ok := content[e.Site]
-		if !ok {
+		seq := g.content(e.Site)
+		if seq == 0 {
 			seq = r.content[e.Site]
 		}
-		b := binary.BigEndian.AppendUint64(nil, e.Seq)
+		b := binary.BigEndian.AppendUint64(t.mem.room(24), e.Seq)
 		b = binary.BigEndian.AppendUint64(b, uint64(e.Through))
-		t.set(siteKey(metaApplied, e.Site), binary.BigEndian.AppendUint64(b, seq))
+		t.set(t.siteKey(metaApplied, e.Site), binary.BigEndian.AppendUint64(b, seq))
 	}
-	for site, v := range contexts {
-		t.set(siteKey(metaContext, site), encodeVector(v))
+	for i := range g {
+		if x := &g[i]; x.hasContext {
+			t.set(t.siteKey(metaContext, x.site), appendVector(t.mem.room(vectorEntry*len(x.context)), x.context))
+		}
 	}
-	t.set(metaClock, binary.BigEndian.AppendUint64(nil, uint64(last)))
+	t.set(metaClock, binary.BigEndian.AppendUint64(t.mem.room(8), uint64(last)))
 	t.setMark(r.mark)
 	t.set(metaTaken, r.taken.encode())
 }

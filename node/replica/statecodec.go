@@ -201,8 +201,14 @@ func (n *names) decodeLoss(b []byte) (crdt.Loss, error) {
 	return l, nil
 }
 
+// vectorEntry is what an entry of a vector takes in the store, in bytes.
+const vectorEntry = 32
+
 func encodeVector(v clock.VersionVector) []byte {
-	b := make([]byte, 0, 32*len(v))
+	return appendVector(make([]byte, 0, vectorEntry*len(v)), v)
+}
+
+func appendVector(b []byte, v clock.VersionVector) []byte {
 	for _, e := range v {
 		b = append(b, e.Site[:]...)
 		b = binary.BigEndian.AppendUint64(b, e.Seq)
@@ -212,8 +218,8 @@ func encodeVector(v clock.VersionVector) []byte {
 }
 
 func decodeVector(b []byte) clock.VersionVector {
-	v := make(clock.VersionVector, 0, len(b)/32)
-	for ; len(b) >= 32; b = b[32:] {
+	v := make(clock.VersionVector, 0, len(b)/vectorEntry)
+	for ; len(b) >= vectorEntry; b = b[vectorEntry:] {
 		e := clock.Entry{Seq: binary.BigEndian.Uint64(b[16:]), Through: clock.Timestamp(binary.BigEndian.Uint64(b[24:]))}
 		copy(e.Site[:], b)
 		v.Set(e)

@@ -24,7 +24,7 @@ func (r *Replica) WriteSystem(ctx context.Context, rows []capture.Row) error {
 	if err := l.finish(); err != nil {
 		return r.abandon(t, err)
 	}
-	r.saveVectors(t, l.applied, l.contents(), l.contexts(), l.clock.Last())
+	r.saveVectors(t, l.applied, l.gains(), l.clock.Last())
 	if err := t.commit(); err != nil {
 		return r.abandon(t, fmt.Errorf("write %s: %w", rows[0].Table, err))
 	}

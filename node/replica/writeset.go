@@ -92,7 +92,7 @@ func (a *arena) room(n int) []byte {
 	}
 	at := len(a.chunk)
 	a.chunk = a.chunk[:at+n]
-	return a.chunk[at:at:at+n]
+	return a.chunk[at : at : at+n]
 }
 
 // used makes room of what was not used of the slice that room gave last.
