@@ -43,7 +43,13 @@ var (
 )
 
 func logKey(origin clock.SiteID, seq uint64) []byte {
-	b := make([]byte, 0, 1+len(origin)+8)
+	return appendLogKey(make([]byte, 0, logKeyBytes), origin, seq)
+}
+
+// logKeyBytes is the length of an entry's key.
+const logKeyBytes = 1 + len(clock.SiteID{}) + 8
+
+func appendLogKey(b []byte, origin clock.SiteID, seq uint64) []byte {
 	b = append(append(b, keyLog), origin[:]...)
 	return binary.BigEndian.AppendUint64(b, seq)
 }

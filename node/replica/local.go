@@ -120,6 +120,7 @@ type local struct {
 	size     int
 	first    uint64
 	seq      uint64 // the last entry written
+	last     []byte // that entry, if it was written here
 	at       clock.Timestamp
 	atMillis int64
 	atDelete bool
@@ -348,7 +349,8 @@ func (l *local) write(last bool) {
 		e.Through = l.clock.Last()
 	}
 	l.seq++
-	l.t.set(logKey(l.r.cfg.Self, l.seq), e.Encode())
+	l.last = e.Encode()
+	l.t.set(appendLogKey(l.t.mem.room(logKeyBytes), l.r.cfg.Self, l.seq), l.last)
 	l.pending, l.size = nil, 0
 }
 
@@ -417,6 +419,6 @@ func (l *local) adopt() {
 		r.applied = r.applied.With(e)
 	}
 	r.clock.Observe(l.clock.Last())
-	r.log.advanceSelf(l.seq)
+	r.log.advanceSelf(l.seq, l.last)
 	r.wake = append(r.wake, l.wake...)
 }

@@ -22,12 +22,20 @@ type Log struct {
 	// first is the first entry held of each origin of which entries were
 	// dropped, or never came as entries; of the others it is 1.
 	first clock.VersionVector
+	// lent: have was given out, and is copied before it is written.
+	lent   bool
+	recent recent
+	// batch and mem serve one Append after the other.
+	batch kv.Batch
+	mem   arena
 }
 
 // load reads how far the log goes, with appends held off.
 func (l *Log) load() (err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.recent.clear()
+	l.lent = false
 	if l.have, err = loadVector(l.store, metaHave); err != nil {
 		return err
 	}
@@ -38,11 +46,22 @@ func (l *Log) load() (err error) {
 	return err
 }
 
-// Vector returns how far the log has each origin.
+// Vector returns how far the log has each origin. The caller must not change
+// it.
 func (l *Log) Vector() clock.VersionVector {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.have.Clone()
+	l.lent = true
+	return l.have
+}
+
+// setHave changes how far the log has an origin. The caller holds mu.
+func (l *Log) setHave(e clock.Entry) {
+	if l.lent {
+		l.have, l.lent = l.have.With(e), false
+		return
+	}
+	l.have.Set(e)
 }
 
 // seq returns how far the log has an origin.
@@ -82,19 +101,22 @@ func (l *Log) Append(origin clock.SiteID, first uint64, entries [][]byte) error 
 	if len(entries) == 0 {
 		return nil
 	}
-	b := &kv.Batch{}
+	b := &l.batch
+	defer func() { clear(b.Ops); b.Reset(); l.mem.clear() }()
 	for i, e := range entries {
 		if len(e) < 2 {
 			return fmt.Errorf("entry %d of site %s is empty", have+1+uint64(i), origin.Short())
 		}
-		b.Set(logKey(origin, have+1+uint64(i)), e)
+		b.Set(appendLogKey(l.mem.room(logKeyBytes), origin, have+1+uint64(i)), e)
 	}
 	last := have + uint64(len(entries))
-	b.Set(siteKey(metaHave, origin), binary.BigEndian.AppendUint64(nil, last))
+	key := append(append(l.mem.room(len(metaHave)+len(origin)), metaHave...), origin[:]...)
+	b.Set(key, binary.BigEndian.AppendUint64(l.mem.room(8), last))
 	if err := l.store.Write(b, true); err != nil {
 		return fmt.Errorf("append to the log: %w", err)
 	}
-	l.have.Set(clock.Entry{Site: origin, Seq: last})
+	l.recent.keep(origin, have+1, entries)
+	l.setHave(clock.Entry{Site: origin, Seq: last})
 	l.hold(origin)
 	return nil
 }
@@ -107,13 +129,20 @@ func (l *Log) hold(origin clock.SiteID) {
 }
 
 // Read returns entries of an origin after a number, at least one if there is
-// one, and about maxBytes at most. Where the log does not hold the next one any
+// one, and about maxBytes at most; they are read only. Where the log does not hold the next one any
 // more, or never did because the site was brought up by state, first is the
 // first entry that it does hold, and there are none.
 func (l *Log) Read(origin clock.SiteID, after uint64, maxBytes int) (first uint64, entries [][]byte, err error) {
 	l.mu.Lock()
 	have, held := l.have.Seq(origin), l.first.Seq(origin)
+	var last []byte
+	if after+1 == have && held <= have {
+		last = l.recent.find(origin, have)
+	}
 	l.mu.Unlock()
+	if last != nil {
+		return have, [][]byte{last}, nil
+	}
 	if after >= have {
 		return after + 1, nil, nil
 	}
@@ -179,18 +208,24 @@ func (l *Log) jump(v clock.VersionVector, t *txn) error {
 	if err := t.commit(); err != nil {
 		return err
 	}
-	l.have, l.first = have, first
+	l.have, l.first, l.lent = have, first, false
+	l.recent.clear()
 	return nil
 }
 
-// advanceSelf tells the log of own entries that the engine committed.
-func (l *Log) advanceSelf(seq uint64) {
+// advanceSelf tells the log of own entries that the engine committed, up to seq.
+// Entry seq is last, if that is not nil.
+func (l *Log) advanceSelf(seq uint64, last []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if seq > 0 {
-		l.have.Set(clock.Entry{Site: l.self, Seq: seq})
-		l.hold(l.self)
+	if seq == 0 || l.have.Seq(l.self) == seq {
+		return
 	}
+	if last != nil {
+		l.recent.keep(l.self, seq, [][]byte{last})
+	}
+	l.setHave(clock.Entry{Site: l.self, Seq: seq})
+	l.hold(l.self)
 }
 
 // loadVector reads a per-site meta value into a vector.

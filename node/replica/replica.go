@@ -261,8 +261,9 @@ func (r *Replica) load() error {
 // Log returns the site's log.
 func (r *Replica) Log() *Log { return r.log }
 
-// Applied returns what is merged into the database.
-func (r *Replica) Applied() clock.VersionVector { return r.applied.Clone() }
+// Applied returns what is merged into the database. The caller must not change
+// it.
+func (r *Replica) Applied() clock.VersionVector { return r.applied }
 
 // saveVectors writes what the step changed of the vectors and the clock.
 func (r *Replica) saveVectors(t *txn, applied clock.VersionVector, g gains, last clock.Timestamp) {

@@ -52,7 +52,7 @@ func (s *site) readMembers() error {
 
 // wholeLog is the log's vector without what a forgotten site left half.
 func (s *site) wholeLog() clock.VersionVector {
-	v := s.r.Log().Vector()
+	v := s.r.Log().Vector().Clone()
 	if f := s.w.forgotten; f != nil {
 		v.Set(s.r.Applied().Get(f.id))
 	}
