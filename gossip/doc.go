@@ -33,6 +33,8 @@
 //     When storing failed, call StoreFailed for the origin.
 //  4. Tick, and look at Outgoing again, at the time that Wake names.
 //
+// bundle.go says the same in a file, for peers that no connection leads to.
+//
 // Nothing here is safe for concurrent use; the caller owns the lock. Time is
 // passed in as an Instant.
 package gossip

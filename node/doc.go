@@ -9,6 +9,7 @@
 //     the peers that are dialled for ever.
 //   - membership.go: admissions and expulsions, and contact.go: where sites are
 //     reached, which spread as data.
+//   - bundle.go: export and import, for sites without a line.
 //   - bringup.go: how a joining site gets its first rows.
 //   - service.go: what the command line and the console can ask.
 //

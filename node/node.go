@@ -74,6 +74,9 @@ type Node struct {
 	unbelieved  []clock.SiteID
 	publishedAt time.Time
 
+	// bundles guards what the store remembers of bundles.
+	bundles sync.Mutex
+
 	phaseText   atomic.Pointer[string]
 	lastFigures atomic.Pointer[figures]
 	stopOnce    sync.Once

@@ -1,15 +1,18 @@
 package admin_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"baraza/node/admin"
@@ -56,6 +59,12 @@ func TestEveryMethodOverTheSocket(t *testing.T) {
 	same("conflicts", conflicts, &f.TheConflicts, err)
 	conflict, err := c.Conflict(ctx, admin.ConflictRequest{ID: "c0ffee02"})
 	same("conflict", conflict, &f.TheConflicts.Conflicts[1], err)
+	var bundle strings.Builder
+	exported, err := c.Export(ctx, admin.ExportRequest{Site: "Nairobi", MaxBytes: 7}, &bundle)
+	same("export", exported, &f.TheExport, err)
+	same("bundle", bundle.String(), f.Bundle, nil)
+	imported, err := c.Import(ctx, strings.NewReader("from a stick"))
+	same("import", imported, &f.TheImport, err)
 	same("stop", nil, nil, c.Stop(ctx))
 	want := []any{
 		"status",
@@ -67,9 +76,39 @@ func TestEveryMethodOverTheSocket(t *testing.T) {
 		admin.TablesRequest{Patterns: []string{"b"}},
 		admin.ConflictsRequest{Table: "t", Limit: 3},
 		admin.ConflictRequest{ID: "c0ffee02"},
+		admin.ExportRequest{Site: "Nairobi", MaxBytes: 7},
+		"import from a stick",
 		"stop",
 	}
 	same("asked", f.Asked(), want, nil)
+}
+
+// Seen to fail when the client does not read the trailer.
+func TestExportThatFailsLate(t *testing.T) {
+	f := admintest.Example()
+	f.Bundle, f.Late = strings.Repeat("b", 1<<20), admin.Nof("the log ended")
+	c, _ := serve(t, f)
+	_, err := c.Export(context.Background(), admin.ExportRequest{}, io.Discard)
+	if admin.KindOf(err) != admin.No || err.Error() != "the log ended" {
+		t.Error(err)
+	}
+	f.Err = admin.Nof("no member")
+	_, err = c.Export(context.Background(), admin.ExportRequest{}, io.Discard)
+	if admin.KindOf(err) != admin.No || err.Error() != "no member" {
+		t.Error(err)
+	}
+	// A large file that is refused at once: the answer comes all the same.
+	f.Err = admin.Nof("not a bundle")
+	for range 20 {
+		if _, err = c.Import(context.Background(), bytes.NewReader(make([]byte, 8<<20))); err == nil || err.Error() != "not a bundle" {
+			t.Fatal(err)
+		}
+	}
+	f.Err = nil
+	_, err = c.Import(context.Background(), io.MultiReader(strings.NewReader("b"), iotest.ErrReader(errors.New("the stick was pulled"))))
+	if err == nil || !strings.Contains(err.Error(), "the stick was pulled") {
+		t.Error(err)
+	}
 }
 
 func TestKindsSurviveTheSocket(t *testing.T) {

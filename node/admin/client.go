@@ -42,7 +42,17 @@ func ask[Resp any](ctx context.Context, c *Client, path string, request any) (*R
 	if err != nil {
 		return nil, Cannotf("asking the running site: %v", err)
 	}
-	q, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://baraza/v1/"+path, bytes.NewReader(body))
+	r, err := c.post(ctx, path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	defer r.Body.Close()
+	return answerOf[Resp](r.Body)
+}
+
+// post sends a request. An answer that is an error is returned as one.
+func (c *Client) post(ctx context.Context, path string, body io.Reader) (*http.Response, error) {
+	q, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://baraza/v1/"+path, body)
 	if err != nil {
 		return nil, Cannotf("asking the running site: %v", err)
 	}
@@ -50,17 +60,26 @@ func ask[Resp any](ctx context.Context, c *Client, path string, request any) (*R
 	if err != nil {
 		return nil, c.unreachable(err)
 	}
+	if r.StatusCode == http.StatusOK {
+		return r, nil
+	}
 	defer r.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(r.Body, answerBytesMax))
 	if err != nil {
 		return nil, Cannotf("reading the running site's answer: %v", err)
 	}
-	if r.StatusCode != http.StatusOK {
-		var e wireError
-		if json.Unmarshal(text, &e) != nil || e.Error == "" {
-			return nil, Cannotf("the running site answered %s: read its log", r.Status)
-		}
-		return nil, &Error{e.Kind, oneLine(e.Error)}
+	var e wireError
+	if json.Unmarshal(text, &e) != nil || e.Error == "" {
+		return nil, Cannotf("the running site answered %s: read its log", r.Status)
+	}
+	return nil, &Error{e.Kind, oneLine(e.Error)}
+}
+
+// answerOf reads an answer.
+func answerOf[Resp any](r io.Reader) (*Resp, error) {
+	text, err := io.ReadAll(io.LimitReader(r, answerBytesMax))
+	if err != nil {
+		return nil, Cannotf("reading the running site's answer: %v", err)
 	}
 	answer := new(Resp)
 	if err := json.Unmarshal(text, answer); err != nil {

@@ -38,6 +38,7 @@ func Handler(s Service) http.Handler {
 	route(mux, "tables/remove", s.RemoveTables)
 	route(mux, "conflicts", s.Conflicts)
 	route(mux, "conflicts/show", s.Conflict)
+	streams(mux, s)
 	route(mux, "stop", func(ctx context.Context, _ none) (*none, error) { return &none{}, s.Stop(ctx) })
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		fail(w, Cannotf("the running site has no %s %s: use the same version of baraza for the command and the site", r.Method, r.URL.Path))

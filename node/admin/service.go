@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"io"
 	"time"
 )
 
@@ -27,6 +28,12 @@ type Service interface {
 	Conflicts(ctx context.Context, req ConflictsRequest) (*ConflictList, error)
 	// Conflict returns one. No when there is none of that id.
 	Conflict(ctx context.Context, req ConflictRequest) (*Conflict, error)
+	// Export writes a bundle for a peer. No when the site is no peer, or when the
+	// log does not hold what the peer lacks; then nothing is written.
+	Export(ctx context.Context, req ExportRequest, w io.Writer) (*Exported, error)
+	// Import reads a bundle and stores what is in it. No when it is not one that
+	// this site may take.
+	Import(ctx context.Context, r io.Reader) (*Imported, error)
 	// Stop asks the site to stop cleanly; it returns at once.
 	Stop(ctx context.Context) error
 }
@@ -143,6 +150,44 @@ type Invitation struct {
 // ForgetRequest names a site by its name or id.
 type ForgetRequest struct {
 	Site string `json:"site"`
+}
+
+// ExportRequest says what bundle to write.
+type ExportRequest struct {
+	// Site is the reader's name or id.
+	Site string `json:"site"`
+	// All: everything that the log holds, whatever the reader is known to have.
+	All bool `json:"all,omitempty"`
+	// Bare: no changes, only the word on what this site has.
+	Bare bool `json:"bare,omitempty"`
+	// MaxBytes bounds the bundle; 0 for no bound.
+	MaxBytes int64 `json:"max_bytes,omitempty"`
+}
+
+// Exported is what was written.
+type Exported struct {
+	// From and Site are the names of the writer and the reader.
+	From string `json:"from"`
+	Site string `json:"site"`
+	// Entries are in the bundle; Left had no room in it.
+	Entries uint64 `json:"entries"`
+	Left    uint64 `json:"left,omitempty"`
+	// Warnings are what the administrator should know, one line each.
+	Warnings []string `json:"warnings,omitempty"`
+}
+
+// Imported is what was read.
+type Imported struct {
+	// From is the name of the writer, and FromID its id.
+	From   string `json:"from"`
+	FromID string `json:"from_id"`
+	// Entries were in the bundle; New of them were not here before.
+	Entries uint64 `json:"entries"`
+	New     uint64 `json:"new"`
+	// Reply: a bundle back to the writer would tell it something.
+	Reply bool `json:"reply"`
+	// Missing says what could not be taken, one line each.
+	Missing []string `json:"missing,omitempty"`
 }
 
 // Table is one table.

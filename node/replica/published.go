@@ -41,6 +41,16 @@ const appliedMax = 4096
 
 var errApplied = errors.New("what a site says it has applied is damaged")
 
+// Published returns what a site last said it has applied, and when by its own
+// clock, in milliseconds; nil when it has said nothing yet.
+func (r *Replica) Published(site clock.SiteID) (applied clock.VersionVector, atMillis int64) {
+	p := r.published[site]
+	if p == nil {
+		return nil, 0
+	}
+	return p.applied.Clone(), p.at.Millis()
+}
+
 // encode writes a row's value: per origin its id, how far it is applied, and
 // how much less of it is settled.
 func (p *published) encode() crdt.Value {

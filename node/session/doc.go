@@ -16,5 +16,8 @@
 //     TCP carries that back to the sender. So a slow peer costs a bounded amount of
 //     memory and delays no other.
 //
+// A bundle (bundle.go) is what a session would send one way, in a file; what is
+// read of it goes the way of what a session brings.
+//
 // The package dialer beneath keeps the connections up.
 package session

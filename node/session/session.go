@@ -26,10 +26,7 @@ type Session struct {
 	once sync.Once
 	err  error // why it ended; set before done is closed
 
-	mu     sync.Mutex
-	stored sync.Cond
-	waits  int // bytes of entries that were read and are not stored yet
-	ended  bool
+	intake intake
 }
 
 func newSession(h *Hub, conn net.Conn, peer clock.SiteID, dialled bool, count *traffic) (*Session, error) {
@@ -40,7 +37,6 @@ func newSession(h *Hub, conn net.Conn, peer clock.SiteID, dialled bool, count *t
 		hub: h, peer: peer, dialled: dialled, since: time.Now(), conn: conn,
 		wake: make(chan struct{}, 1), done: make(chan struct{}),
 	}
-	s.stored.L = &s.mu
 	line := watched{Conn: conn, deadAfter: h.cfg.DeadAfter, count: count}
 	var err error
 	if s.out, err = newWriter(line, count); err != nil {
@@ -81,10 +77,7 @@ func (s *Session) end(why error) {
 	s.once.Do(func() {
 		s.err = why
 		_ = s.conn.Close()
-		s.mu.Lock()
-		s.ended = true
-		s.stored.Broadcast()
-		s.mu.Unlock()
+		s.intake.end(why)
 		close(s.done)
 	})
 }
@@ -164,25 +157,7 @@ func (s *Session) read() error {
 
 // take hands entries over to be stored, and waits while too many wait.
 func (s *Session) take(e gossip.Entries, size int) error {
-	s.mu.Lock()
-	s.waits += size
-	s.mu.Unlock()
-	s.hub.store(arrival{s, e, size})
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for s.waits > ReceiveBudget && !s.ended {
-		s.stored.Wait()
-	}
-	if s.ended {
-		return s.err
-	}
-	return nil
-}
-
-// release tells that bytes of this session were stored.
-func (s *Session) release(size int) {
-	s.mu.Lock()
-	s.waits -= size
-	s.stored.Signal()
-	s.mu.Unlock()
+	s.intake.add(size)
+	s.hub.store(arrival{from: s.peer, refused: s.end, intake: &s.intake, Entries: e, size: size})
+	return s.intake.wait(ReceiveBudget)
 }

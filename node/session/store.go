@@ -3,14 +3,67 @@ package session
 import (
 	"sync"
 
+	"baraza/clock"
 	"baraza/gossip"
 )
 
-// arrival is a message of entries that waits to be stored.
+// arrival is a message of entries that waits to be stored. It came in a session
+// or in a bundle, which is told when it was refused.
 type arrival struct {
-	from *Session
 	gossip.Entries
-	size int
+	from    clock.SiteID
+	size    int
+	intake  *intake
+	refused func(why error)
+}
+
+// intake counts the bytes of one source that were read and are not stored yet.
+type intake struct {
+	mu    sync.Mutex
+	wake  sync.Cond
+	waits int
+	ended bool
+	why   error
+}
+
+func (n *intake) add(size int) {
+	n.mu.Lock()
+	n.waits += size
+	n.mu.Unlock()
+}
+
+// wait waits until no more than most wait to be stored, or the source has ended.
+func (n *intake) wait(most int) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.wake.L == nil {
+		n.wake.L = &n.mu
+	}
+	for n.waits > most && !n.ended {
+		n.wake.Wait()
+	}
+	if n.ended {
+		return n.why
+	}
+	return nil
+}
+
+// stored tells that bytes of this source were stored.
+func (n *intake) stored(size int) {
+	n.mu.Lock()
+	n.waits -= size
+	n.wake.Broadcast()
+	n.mu.Unlock()
+}
+
+// end wakes who waits, for good.
+func (n *intake) end(why error) {
+	n.mu.Lock()
+	if !n.ended {
+		n.ended, n.why = true, why
+	}
+	n.wake.Broadcast()
+	n.mu.Unlock()
 }
 
 // storer gathers arrivals. What a peer may add to it is bounded by
@@ -60,7 +113,7 @@ func (h *Hub) storeAll() {
 		for group := h.storer.take(); len(group) > 0; group = h.storer.take() {
 			h.storeGroup(group)
 			for _, a := range group {
-				a.from.release(a.size)
+				a.intake.stored(a.size)
 			}
 		}
 	}
@@ -103,12 +156,12 @@ func (h *Hub) accept(group []arrival) []gossip.Entries {
 	defer h.mu.Unlock()
 	var runs []gossip.Entries
 	for _, a := range group {
-		if h.forgotten[a.from.peer] {
+		if h.forgotten[a.from] {
 			continue
 		}
-		e, err := h.protocol.Handle(a.from.peer, a.Entries, h.now())
+		e, err := h.protocol.Handle(a.from, a.Entries, h.now())
 		if err != nil {
-			go a.from.end(err)
+			go a.refused(err) // closing may wait for the line
 			continue
 		}
 		if len(e.Payloads) == 0 {

@@ -68,8 +68,8 @@ func (w watched) explain(err error) error {
 }
 
 // writer writes messages to a connection. A message is its length as an
-// unsigned varint, then its bytes; the stream of them is one zstd frame that
-// never ends.
+// unsigned varint, then its bytes; the stream of them is one zstd frame, which
+// on a connection never ends.
 type writer struct {
 	zip   *zstd.Encoder
 	out   *bufio.Writer
@@ -116,6 +116,14 @@ func (w *writer) flush() error {
 	}
 	w.dirty = false
 	if err := w.zip.Flush(); err != nil {
+		return err
+	}
+	return w.out.Flush()
+}
+
+// close ends the stream, where it has an end: in a file.
+func (w *writer) close() error {
+	if err := w.zip.Close(); err != nil {
 		return err
 	}
 	return w.out.Flush()

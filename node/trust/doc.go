@@ -21,6 +21,9 @@
 // the handshake. The listener reads the dialler's chain as the first frame
 // (Identify) and sends not one byte before the chain is good.
 //
+// A file that travels by hand (seal.go) is encrypted to its reader's key and
+// signed by its writer's, chunk by chunk.
+//
 // Everything read from the wire has a size limit and a time limit, and lists
 // are decoded item by item, so a declared length costs no memory.
 package trust

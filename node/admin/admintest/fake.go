@@ -2,6 +2,8 @@ package admintest
 
 import (
 	"context"
+	"errors"
+	"io"
 	"sync"
 	"time"
 
@@ -15,6 +17,11 @@ type Fake struct {
 	ThePeers     admin.PeerList
 	TheTables    admin.TableList
 	TheConflicts admin.ConflictList
+	TheExport    admin.Exported
+	TheImport    admin.Imported
+	// Bundle is what Export writes, and Late what it returns after it.
+	Bundle string
+	Late   error
 	// Err is what every method returns, if set.
 	Err error
 
@@ -96,6 +103,26 @@ func (f *Fake) Conflict(_ context.Context, q admin.ConflictRequest) (*admin.Conf
 	return nil, admin.Nof("there is no conflict %s: see baraza conflicts list", q.ID)
 }
 
+// Export implements admin.Service.
+func (f *Fake) Export(_ context.Context, q admin.ExportRequest, w io.Writer) (*admin.Exported, error) {
+	f.note(q)
+	if f.Err != nil {
+		return nil, f.Err
+	}
+	_, err := io.WriteString(w, f.Bundle)
+	return &f.TheExport, errors.Join(err, f.Late)
+}
+
+// Import implements admin.Service.
+func (f *Fake) Import(_ context.Context, r io.Reader) (*admin.Imported, error) {
+	if f.Err != nil {
+		return nil, f.Err
+	}
+	b, err := io.ReadAll(r)
+	f.note("import " + string(b))
+	return &f.TheImport, err
+}
+
 // Stop implements admin.Service.
 func (f *Fake) Stop(context.Context) error {
 	f.note("stop")
@@ -120,6 +147,9 @@ func Example() *Fake {
 		},
 		Invitation: admin.Invitation{Token: "baraza1.AAAA", Expires: seen},
 		ThePeers:   admin.PeerList{Peers: peers},
+		TheExport:  admin.Exported{From: "Kisumu", Site: "Nairobi", Entries: 12},
+		TheImport:  admin.Imported{From: "Nairobi", FromID: peers[0].ID, Entries: 12, New: 7, Reply: true},
+		Bundle:     "a bundle",
 		TheTables: admin.TableList{Patterns: []string{"*"}, Tables: []admin.Table{
 			{Name: "person", Identity: "uuid (uuid)"},
 			{Name: "hl7_in_archive_of_everything_that_ever_came", Identity: "", Refused: "it has no primary key; add one, or exclude it"},
