@@ -3,7 +3,9 @@ package schema
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -57,6 +59,17 @@ func (l *loader) database() error {
 		return ErrNoDatabase
 	}
 	return nil
+}
+
+// zone reads how far the server's local time is ahead of UTC now. Summer time of
+// other seasons is not known: such dates are an hour off.
+func (l *loader) zone() (err error) {
+	e := l.each("SELECT TIMESTAMPDIFF(SECOND, UTC_TIMESTAMP(), CONVERT_TZ(UTC_TIMESTAMP(), '+00:00', @@global.time_zone))", func(f []string) {
+		if f[0] != "" { // NULL: the server does not know its own zone's name
+			l.m.ZoneSeconds, err = strconv.Atoi(f[0])
+		}
+	})
+	return errors.Join(e, err)
 }
 
 func (l *loader) tables() error {

@@ -25,6 +25,9 @@ type Options struct {
 	// References are references without a foreign key, as in
 	// "orders.concept_id": "concept.concept_id".
 	References map[string]string
+	// FirstStamps are columns that tell in any table that has them when a row was
+	// written: see Table.Dates.
+	FirstStamps []string
 }
 
 // Queryer is a database, a connection or a transaction.
@@ -39,7 +42,7 @@ const ownTriggers = "baraza_"
 // replicated is in the model too: see Check.
 func Load(ctx context.Context, q Queryer, opts Options) (*Model, error) {
 	l := loader{ctx: ctx, q: q, m: &Model{Tables: make(map[string]*Table)}}
-	for _, step := range []func() error{l.database, l.tables, l.columns, l.documents, l.indexes, l.foreignKeys, l.triggers} {
+	for _, step := range []func() error{l.database, l.tables, l.columns, l.documents, l.indexes, l.foreignKeys, l.triggers, l.zone} {
 		if err := step(); err != nil {
 			return nil, fmt.Errorf("read the schema: %w", err)
 		}
@@ -59,6 +62,7 @@ func finish(m *Model, opts Options) error {
 		return err
 	}
 	inherit(m)
+	date(m, opts.FirstStamps)
 	if err := identify(m, opts.Identity); err != nil {
 		return err
 	}
@@ -120,6 +124,17 @@ func declare(m *Model, references map[string]string) error {
 		})
 	}
 	return nil
+}
+
+// date notes the columns that tell when a row was written.
+func date(m *Model, columns []string) {
+	for _, t := range m.Tables {
+		for _, name := range columns {
+			if c := t.Column(name); c != nil && !c.Generated && slices.Contains([]string{"date", "datetime", "timestamp"}, c.Base) {
+				t.Dates = append(t.Dates, name)
+			}
+		}
+	}
 }
 
 // inherit makes a column of a composite foreign key a reference where the

@@ -5,6 +5,8 @@ package schema
 type Model struct {
 	Database string
 	Tables   map[string]*Table
+	// ZoneSeconds is how far the server's local time is ahead of UTC.
+	ZoneSeconds int
 }
 
 // Table is one table.
@@ -25,6 +27,9 @@ type Table struct {
 	Composite []ForeignKey
 	Unique    []Index
 	Engine    string
+	// Dates are columns that tell when a row was written: the greatest of them is
+	// the first stamp of a row that was there before replication began.
+	Dates []string
 	// Triggers are those of the administrator, not of baraza.
 	Triggers []string
 }

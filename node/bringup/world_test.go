@@ -16,6 +16,7 @@ import (
 	"baraza/merge/memdb"
 	"baraza/node/bringup"
 	"baraza/node/replica"
+	"baraza/schema"
 )
 
 // site is one replica on a model database.
@@ -25,6 +26,7 @@ type site struct {
 	db    *memdb.DB
 	store kv.Store
 	r     *replica.Replica
+	model *schema.Model
 	// fault, when set, is asked at every step of the database.
 	fault func(memdb.Step) error
 }
@@ -33,9 +35,14 @@ var now int64 = 1_700_000_000_000_000
 
 func newSite(t *testing.T, n byte) *site {
 	t.Helper()
-	s := &site{t: t, id: clock.SiteID{n}, store: kv.NewMem()}
+	return newSiteOf(t, n, dbtest.Model())
+}
+
+func newSiteOf(t *testing.T, n byte, model *schema.Model) *site {
+	t.Helper()
+	s := &site{t: t, id: clock.SiteID{n}, store: kv.NewMem(), model: model}
 	s.db = memdb.New(memdb.Config{
-		Model: dbtest.Model(), First: int64(n) * 1000,
+		Model: model, First: int64(n) * 1000,
 		Now: func() int64 { now += 1000; return now },
 		Fault: func(step memdb.Step) error {
 			if s.fault != nil {
@@ -87,7 +94,7 @@ func (s *site) tryRestart() (err error) {
 	s.db.Disconnect()
 	nonces++
 	s.r, err = replica.Open(context.Background(), replica.Config{
-		Self: s.id, Store: s.store, Database: s.db, Source: s.db, Model: dbtest.Model(),
+		Self: s.id, Store: s.store, Database: s.db, Source: s.db, Model: s.model,
 		NowMillis: func() int64 { return now / 1000 }, Nonce: nonces,
 	})
 	return err

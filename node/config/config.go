@@ -51,6 +51,9 @@ type Config struct {
 	// References are references without a foreign key, "table.column" to
 	// "table.column".
 	References map[string]string `yaml:"references,omitempty"`
+	// FirstStamps are columns that tell when a row was written, for rows that were
+	// there before.
+	FirstStamps []string `yaml:"first_stamps,omitempty"`
 	// Capture is how local changes are found: "auto" or "trigger".
 	Capture string `yaml:"capture"`
 	// MaxDrift is how far clocks may be apart before stamps are held back.

@@ -58,21 +58,22 @@ func (w *words) explain(path string, text []byte, err error) error {
 
 // settingsWords is how the errors of a site's settings speak of them.
 var settingsWords = words{keys: keysOf(Config{}), kinds: map[string]string{
-	"name":       "a text, in quotes if it is a number",
-	"dsn":        "a text in quotes, as in \"user:password@tcp(127.0.0.1:3306)/openmrs\"",
-	"listen":     "HOST:PORT",
-	"advertise":  "a list, as in [clinic7.example.org:7946]",
-	"web":        "nothing: this version has no web console",
-	"profile":    "a text, as in openmrs",
-	"tables":     "a list, as in [person, obs_*]",
-	"exclude":    "a list, as in [person, obs_*]",
-	"identity":   "tables with lists of columns, as in {users: [uuid]}",
-	"keyless":    "a list, as in [tag_map]",
-	"references": "columns with columns, as in {orders.concept_id: concept.concept_id}",
-	"capture":    "auto or trigger",
-	"max_drift":  "a length of time, as in 1m",
-	"app":        "{url: …, user: …, password: …}",
-	"hooks":      "a list of hooks, as docs/hooks.md describes them",
+	"name":         "a text, in quotes if it is a number",
+	"dsn":          "a text in quotes, as in \"user:password@tcp(127.0.0.1:3306)/openmrs\"",
+	"listen":       "HOST:PORT",
+	"advertise":    "a list, as in [clinic7.example.org:7946]",
+	"web":          "nothing: this version has no web console",
+	"profile":      "a text, as in openmrs",
+	"tables":       "a list, as in [person, obs_*]",
+	"exclude":      "a list, as in [person, obs_*]",
+	"identity":     "tables with lists of columns, as in {users: [uuid]}",
+	"keyless":      "a list, as in [tag_map]",
+	"references":   "columns with columns, as in {orders.concept_id: concept.concept_id}",
+	"first_stamps": "a list of columns, as in [date_created, date_changed]",
+	"capture":      "auto or trigger",
+	"max_drift":    "a length of time, as in 1m",
+	"app":          "{url: …, user: …, password: …}",
+	"hooks":        "a list of hooks, as docs/hooks.md describes them",
 }}
 
 // keysOf returns the names of all settings, in the order of the file.

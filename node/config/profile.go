@@ -30,6 +30,8 @@ type Profile struct {
 	// References are references without a foreign key, "table.column" to
 	// "table.column".
 	References map[string]string `yaml:"references"`
+	// FirstStamps are columns that tell when a row was written.
+	FirstStamps []string `yaml:"first_stamps"`
 }
 
 // Excluded are tables that are left out, and why.
@@ -107,6 +109,9 @@ func (c *Config) ApplyProfile(p *Profile) {
 	}
 	c.Identity = fill(c.Identity, identity)
 	c.References = fill(c.References, p.References)
+	if len(c.FirstStamps) == 0 {
+		c.FirstStamps = slices.Clone(p.FirstStamps)
+	}
 }
 
 // leaveOut adds tables to a list, but for those that the settings name to be

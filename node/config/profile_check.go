@@ -17,12 +17,13 @@ const profileNameChars = "abcdefghijklmnopqrstuvwxyz0123456789-_"
 var profileWords = words{
 	keys: keysOf(Profile{}),
 	kinds: map[string]string{
-		"name":        "a word, as in openmrs",
-		"description": "a text",
-		"exclude":     "a list, as in - {tables: [audit_*], why: state of one server}",
-		"keyless":     "a list, as in - {tables: [tag_map], why: it has no primary key}",
-		"identity":    "a list, as in - {table: users, columns: [uuid], why: it has no unique index}",
-		"references":  "columns with columns, as in orders.concept_id: concept.concept_id",
+		"name":         "a word, as in openmrs",
+		"description":  "a text",
+		"exclude":      "a list, as in - {tables: [audit_*], why: state of one server}",
+		"keyless":      "a list, as in - {tables: [tag_map], why: it has no primary key}",
+		"identity":     "a list, as in - {table: users, columns: [uuid], why: it has no unique index}",
+		"references":   "columns with columns, as in orders.concept_id: concept.concept_id",
+		"first_stamps": "a list of columns, as in [date_created, date_changed]",
 	},
 	inner: map[string][]string{
 		"exclude": {"tables", "why"}, "keyless": {"tables", "why"}, "identity": {"table", "columns", "why"},
@@ -97,6 +98,11 @@ func (p *Profile) checkReferences() (at string, err error) {
 		if to := p.References[from]; strings.Count(from, ".") != 1 || strings.Count(to, ".") != 1 {
 			return "$.references.'" + from + "'",
 				fmt.Errorf("references: %q to %q: write both as table.column, as in orders.concept_id: concept.concept_id", from, to)
+		}
+	}
+	for i, column := range p.FirstStamps {
+		if column == "" || strings.Contains(column, ".") {
+			return fmt.Sprintf("$.first_stamps[%d]", i), fmt.Errorf("first_stamps: %q is not the name of a column: write it without its table, as in date_changed", column)
 		}
 	}
 	return "", nil

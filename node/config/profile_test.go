@@ -85,6 +85,7 @@ func TestProfileErrors(t *testing.T) {
 		"identity two":  {head + "identity:\n  - {table: a, columns: [b], why: x}\n  - {table: a, columns: [b], why: x}\n", "p.yaml:4: identity: a is there twice"},
 		"identity out":  {head + "exclude:\n  - {tables: [a], why: x}\nidentity:\n  - {table: a, columns: [b], why: x}\n", "p.yaml:5: identity: a is left out by exclude"},
 		"reference":     {head + "references:\n  a.b: c.d\n  e: f\n", `p.yaml:4: references: "e" to "f"`},
+		"dates":         {head + "first_stamps: [a, b.c]\n", `p.yaml:2: first_stamps: "b.c" is not the name of a column`},
 		"no yaml":       {head + "exclude: [\n", "p.yaml:2: this is not YAML"},
 	} {
 		_, err := ParseProfile("p.yaml", []byte(c.text))

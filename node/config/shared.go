@@ -10,28 +10,29 @@ import (
 // Shared is the part of the settings that all sites have in common. A joining
 // site gets it from its inviter.
 type Shared struct {
-	Profile    string              `json:"profile,omitempty"`
-	Tables     []string            `json:"tables,omitempty"`
-	Exclude    []string            `json:"exclude,omitempty"`
-	Keyless    []string            `json:"keyless,omitempty"`
-	Identity   map[string][]string `json:"identity,omitempty"`
-	References map[string]string   `json:"references,omitempty"`
+	Profile     string              `json:"profile,omitempty"`
+	Tables      []string            `json:"tables,omitempty"`
+	Exclude     []string            `json:"exclude,omitempty"`
+	Keyless     []string            `json:"keyless,omitempty"`
+	Identity    map[string][]string `json:"identity,omitempty"`
+	References  map[string]string   `json:"references,omitempty"`
+	FirstStamps []string            `json:"first_stamps,omitempty"`
 }
 
 // Shared returns the common part of the settings.
 func (c *Config) Shared() Shared {
-	return Shared{c.Profile, c.Tables, c.Exclude, c.Keyless, c.Identity, c.References}
+	return Shared{c.Profile, c.Tables, c.Exclude, c.Keyless, c.Identity, c.References, c.FirstStamps}
 }
 
 // Adopt takes the common part over.
 func (c *Config) Adopt(s Shared) {
 	c.Profile, c.Tables, c.Exclude, c.Keyless = s.Profile, s.Tables, s.Exclude, s.Keyless
-	c.Identity, c.References = s.Identity, s.References
+	c.Identity, c.References, c.FirstStamps = s.Identity, s.References, s.FirstStamps
 }
 
 // Schema returns what the settings say of the tables.
 func (c *Config) Schema() schema.Options {
-	return schema.Options{Tables: c.Tables, Exclude: c.Exclude, Keyless: c.Keyless, Identity: c.Identity, References: c.References}
+	return schema.Options{Tables: c.Tables, Exclude: c.Exclude, Keyless: c.Keyless, Identity: c.Identity, References: c.References, FirstStamps: c.FirstStamps}
 }
 
 // Marshal returns the form that travels.

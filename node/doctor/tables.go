@@ -102,6 +102,9 @@ func (p *patient) becomes(t *schema.Table) string {
 	if len(undeclared) > 0 {
 		fmt.Fprintf(&b, "; references without a foreign key: %s", strings.Join(undeclared, ", "))
 	}
+	if len(t.Dates) > 0 {
+		fmt.Fprintf(&b, "; first stamps by %s", strings.Join(t.Dates, ", "))
+	}
 	return b.String()
 }
 

@@ -44,6 +44,7 @@ func (b *BringUp) Finish(ctx context.Context, scan merge.Scan, alive func(table 
 		a.context = r.contexts[r.cfg.Self].Clone()
 	}
 	a.clock.Observe(b.header.Clock) // what was written here stands in the tables
+	a.clock.Observe(b.dating.latest)
 	if err := a.fill(ctx, scan, alive); err != nil {
 		return r.abandon(t, fmt.Errorf("write the adoption batch: %w", err))
 	}
@@ -167,12 +168,13 @@ func (a *adoption) onlyRow(id merge.RowID, row *merge.Row) error {
 	if err != nil || k != nil {
 		return err
 	}
-	s := &merge.State{Stamps: crdt.Stamps{Row: clock.Stamp{Time: ownTime, Site: a.r.cfg.Self}}}
+	at := a.bringUp.dating.of(id.Table, row.Columns, row.Values, a.r.cfg.Model.ZoneSeconds)
+	s := &merge.State{Stamps: crdt.Stamps{Row: clock.Stamp{Time: at, Site: a.r.cfg.Self}}}
 	if err := a.t.Put(id, s, nil); err != nil {
 		return err
 	}
 	a.append(crdt.Change{
-		Table: id.Table, Key: id.Key, Whole: true, Time: ownTime, Columns: row.Columns, Values: row.Values,
+		Table: id.Table, Key: id.Key, Whole: true, Time: at, Columns: row.Columns, Values: row.Values,
 	})
 	return a.bound()
 }

@@ -80,6 +80,8 @@ type Header struct {
 	Settled clock.VersionVector
 	// Clock is the greatest timestamp that the site had given or seen.
 	Clock clock.Timestamp
+	// ZoneSeconds is how far the site's database's local time is ahead of UTC.
+	ZoneSeconds int
 	// Tables are the replicated tables, parents before children.
 	Tables []string
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"baraza/clock"
 	"baraza/crdt"
 	"baraza/internal/kv"
 	"baraza/merge"
@@ -16,9 +17,10 @@ const publishTries = 20
 
 // Publish makes the rows that a table has already known to all sites, when the
 // table begins to be replicated at a site that is up. Each site that adds the
-// table does so with its own rows. They get the lowest stamp (ownTime), so that
-// whatever was written since wins; of two rows of one key that differ, the site
-// with the greater id wins and the other value becomes a conflict. Rows that
+// table does so with its own rows. They get the time that they tell themselves,
+// else the lowest stamp, so that whatever was written since wins; of two rows of
+// one key that differ, the later wins, between equals the site with the greater
+// id, and the other value becomes a conflict. Rows that
 // came from other sites before the table was here are placed. scan is a view
 // that was opened after the triggers were installed.
 func (r *Replica) Publish(ctx context.Context, scan merge.Scan, table string) error {
@@ -100,6 +102,7 @@ func (r *Replica) fillPublished(ctx context.Context, table string, keys []crdt.K
 	if err := r.takePending(ctx, tx, l); err != nil {
 		return err
 	}
+	dates := dating{model: r.cfg.Model, latest: clock.At(r.cfg.NowMillis(), 0)}
 	var changes []crdt.Change
 	for i := range rows {
 		s, err := t.State(merge.RowID{Table: table, Key: rows[i].Key})
@@ -107,6 +110,8 @@ func (r *Replica) fillPublished(ctx context.Context, table string, keys []crdt.K
 			return err
 		}
 		if ch := unsaid(table, &rows[i], s); ch != nil {
+			ch.Time = dates.of(table, rows[i].Columns, rows[i].Values, r.cfg.Model.ZoneSeconds)
+			l.clock.Observe(ch.Time)
 			changes = append(changes, *ch)
 		}
 	}
@@ -130,7 +135,7 @@ func (r *Replica) fillPublished(ctx context.Context, table string, keys []crdt.K
 // unsaid returns the change that says what no change has said of a row yet;
 // nil when all of it was.
 func unsaid(table string, row *merge.Row, s *merge.State) *crdt.Change {
-	ch := &crdt.Change{Table: table, Key: row.Key, Time: ownTime, Columns: row.Columns, Values: row.Values, Whole: true}
+	ch := &crdt.Change{Table: table, Key: row.Key, Columns: row.Columns, Values: row.Values, Whole: true}
 	if s == nil || s.Place != merge.InDatabase {
 		return ch
 	}

@@ -15,15 +15,6 @@ import (
 	"baraza/merge"
 )
 
-// The stamps of what a joining site had of its own: lower than any that a
-// clock gives, higher than the baseline. A value that loses to one of the
-// baseline's is written first, and then the other over it, so that by R1 every
-// site sees the same value beat it.
-const (
-	ownTime    clock.Timestamp = 1
-	winnerTime clock.Timestamp = 2
-)
-
 // BringUp takes a member's rows over. It is used by the engine's goroutine.
 // When anything fails it is started anew with another view.
 type BringUp struct {
@@ -36,7 +27,8 @@ type BringUp struct {
 	bare, empty, remembered map[string]bool
 	// again: the site had its rows, and lost changes when its database was set
 	// back (recover_bringup.go).
-	again bool
+	again  bool
+	dating dating
 }
 
 // StartBringUp begins to take over what a view has. States that an attempt
@@ -67,6 +59,7 @@ func (r *Replica) StartBringUp(ctx context.Context, h *Header) (*BringUp, error)
 	b := &BringUp{
 		r: r, header: h, different: map[string]Different{},
 		bare: map[string]bool{}, empty: map[string]bool{}, remembered: map[string]bool{},
+		dating: dating{model: r.cfg.Model, latest: clock.At(r.cfg.NowMillis(), 0)},
 	}
 	return b, b.loadBare()
 }
@@ -346,13 +339,14 @@ func (b *BringUp) row(t *txn, id merge.RowID, it *Item, mine *merge.Row, pending
 		row = &crdt.Row{Lost: row.Lost} // a row of this site's own
 	}
 	var own merge.Row // none is news after a restore
+	at := ownTime
 	if !b.again {
-		if own, err = ownValues(row, mine, pending, before, it.Settled); err != nil {
+		if own, at, err = b.ownValues(row, mine, pending, before, it.Settled, id.Table); err != nil {
 			return nil, err
 		}
 	}
 	k := &takeover{}
-	if changes := ownChanges(id, row, own); len(changes) > 0 {
+	if changes := b.ownChanges(id, row, own, at); len(changes) > 0 {
 		changes[0].Whole = it.Settled && pending == nil
 		for i := range changes {
 			row.Apply(&changes[i], b.r.cfg.Self, nil)
@@ -379,18 +373,18 @@ func (b *BringUp) row(t *txn, id merge.RowID, it *Item, mine *merge.Row, pending
 // anything and that are not the member's. Of a column that an application
 // wrote since, that value is gone. A row that an earlier attempt took over
 // holds that attempt's values; what was here before is remembered. all: the
-// member has no row to compare with.
-func ownValues(row *crdt.Row, mine *merge.Row, pending *localWrites, before *takeover, all bool) (own merge.Row, err error) {
+// member has no row to compare with. at is when they were written.
+func (b *BringUp) ownValues(row *crdt.Row, mine *merge.Row, pending *localWrites, before *takeover, all bool, table string) (own merge.Row, at clock.Timestamp, err error) {
 	var had merge.Row
 	switch {
 	case before != nil:
 		changes, err := before.own()
 		if err != nil || len(changes) == 0 {
-			return own, err
+			return own, at, err
 		}
-		had = merge.Row{Columns: changes[0].Columns, Values: changes[0].Values}
+		had, at = merge.Row{Columns: changes[0].Columns, Values: changes[0].Values}, changes[0].Time
 	case mine != nil:
-		had = *mine
+		had, at = *mine, b.dating.of(table, mine.Columns, mine.Values, b.r.cfg.Model.ZoneSeconds)
 	}
 	for i, c := range had.Columns {
 		v, _ := row.Value(c)
@@ -399,21 +393,28 @@ func ownValues(row *crdt.Row, mine *merge.Row, pending *localWrites, before *tak
 		}
 		own.Columns, own.Values = append(own.Columns, c), append(own.Values, had.Values[i])
 	}
-	return own, nil
+	return own, at, nil
 }
 
 // ownChanges are the changes by which every site learns of the values that
-// this site had. Where they would win over the member's, the member's are
-// written again over them. Whoever wrote them had seen nothing of another site.
-func ownChanges(id merge.RowID, row *crdt.Row, own merge.Row) []crdt.Change {
+// this site had, written at a time, and of the member's where those are the
+// baseline's, which no stamp speaks of: they are written again with the time
+// that the member's row tells, so that every site sees the same value win and
+// the same one lose. Between equals the member's win. Whoever wrote them had seen
+// nothing of another site.
+func (b *BringUp) ownChanges(id merge.RowID, row *crdt.Row, own merge.Row, at clock.Timestamp) []crdt.Change {
 	if len(own.Columns) == 0 {
 		return nil
 	}
-	first := crdt.Change{Table: id.Table, Key: id.Key, Time: ownTime, Columns: own.Columns, Values: own.Values}
-	second := crdt.Change{Table: id.Table, Key: id.Key, Time: winnerTime}
+	theirs := b.dating.of(id.Table, row.Columns, row.Values, b.header.ZoneSeconds)
+	if theirs == at {
+		theirs++
+	}
+	first := crdt.Change{Table: id.Table, Key: id.Key, Time: at, Columns: own.Columns, Values: own.Values}
+	second := crdt.Change{Table: id.Table, Key: id.Key, Time: theirs}
 	for _, c := range own.Columns {
-		if row.Of(c).Time > ownTime {
-			continue // it beats the value by its own stamp
+		if stamp := row.Of(c); !stamp.IsZero() && (stamp.Time > ownTime || at > ownTime) {
+			continue // its own stamp decides
 		}
 		if v, ok := row.Value(c); ok && row.Exists {
 			second.Columns, second.Values = append(second.Columns, c), append(second.Values, v)

@@ -85,6 +85,7 @@ func (r *Replica) View(scan merge.Scan) (*View, error) {
 	v.header = Header{
 		Site: r.cfg.Self, Vector: r.applied.Clone(), Contexts: maps.Clone(r.contexts),
 		Settled: r.settledOf(r.cfg.Self).Clone(), Clock: r.clock.Last(), Tables: r.merger.Order,
+		ZoneSeconds: r.cfg.Model.ZoneSeconds,
 	}
 	var err error
 	if v.names, err = loadNames(v.snap); err != nil {
