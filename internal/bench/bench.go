@@ -21,6 +21,7 @@ var sections = []section{
 	{"catchup", measureCatchup},
 	{"wire", measureWire},
 	{"memory", measureMemory},
+	{"large", measureMetadata},
 	{"join", measureJoin},
 	{"simulator", measureSimulator},
 }

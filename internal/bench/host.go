@@ -47,9 +47,9 @@ func (h host) markdown(o *Options) string {
 	row("MariaDB", h.mariadb)
 	row("baraza", fmt.Sprintf("%s, commit %s, %s", h.baraza, h.commit, h.golang))
 	row("command", "`"+o.Command+"`")
-	row("sizes", fmt.Sprintf("%d repetitions; write %s rows; lag %d s, %d/s paced; catch-up %s changes, %s hot rows; wire %s; memory %s; join %s; simulator %d s",
+	row("sizes", fmt.Sprintf("%d repetitions; write %s rows; lag %d s, %d/s paced; catch-up %s changes, %s hot rows; wire %s; memory %s; large table %s; join %s; simulator %d s",
 		o.Reps, grouped(float64(o.WriteRows)), o.LagSeconds, o.LagRate, grouped(float64(o.CatchupRows)), grouped(float64(o.HotRows)),
-		grouped(float64(o.WireRows)), grouped(float64(o.MemoryRows)), grouped(float64(o.JoinRows)), o.SimSeconds))
+		grouped(float64(o.WireRows)), grouped(float64(o.MemoryRows)), grouped(float64(o.LargeRows)), grouped(float64(o.JoinRows)), o.SimSeconds))
 	row("servers", "`"+strings.Join(serverArgs, " ")+"`, otherwise the defaults; sources of MariaDB's replication also `--log-bin --binlog-format=ROW`")
 	row("clients", "Go clients in one process on the same machine, text protocol; what they use of the processors is in all figures")
 	return b.String()

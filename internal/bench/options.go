@@ -37,6 +37,8 @@ type Options struct {
 	WireRows int
 	// MemoryRows is the backlog whose memory is measured.
 	MemoryRows int
+	// LargeRows is the size of the large table.
+	LargeRows int
 	// JoinRows is the size of a database that is joined.
 	JoinRows int
 	// SimSeconds is how much virtual time of 5 sites is simulated, in seconds;
@@ -60,7 +62,7 @@ func Full() Options {
 	return Options{
 		Bin: "bin/baraza", Reps: 3,
 		WriteRows: 40_000, LagSeconds: 10, LagRate: 100, CatchupRows: 40_000, HotRows: 1_000,
-		WireRows: 10_000, MemoryRows: 1_000_000, JoinRows: 1_000_000, SimSeconds: 1200, ProfileSeconds: 5,
+		WireRows: 10_000, MemoryRows: 1_000_000, LargeRows: 1_000_000, JoinRows: 1_000_000, SimSeconds: 1200, ProfileSeconds: 5,
 	}
 }
 
@@ -69,7 +71,7 @@ func Full() Options {
 func Quick() Options {
 	o := Full()
 	o.Reps, o.WriteRows, o.LagSeconds, o.CatchupRows, o.HotRows = 1, 2_000, 2, 2_000, 100
-	o.WireRows, o.MemoryRows, o.JoinRows, o.SimSeconds = 500, 5_000, 5_000, 60
+	o.WireRows, o.MemoryRows, o.LargeRows, o.JoinRows, o.SimSeconds = 500, 5_000, 5_000, 5_000, 60
 	return o
 }
 
@@ -82,7 +84,7 @@ func (o *Options) check() error {
 	for name, n := range map[string]int{
 		"-reps": o.Reps, "-write-rows": o.WriteRows, "-lag-seconds": o.LagSeconds, "-lag-rate": o.LagRate,
 		"-catchup-rows": o.CatchupRows, "-hot-rows": o.HotRows, "-wire-rows": o.WireRows, "-memory-rows": o.MemoryRows,
-		"-join-rows": o.JoinRows, "-sim-seconds": o.SimSeconds, "-profile-seconds": o.ProfileSeconds,
+		"-large-rows": o.LargeRows, "-join-rows": o.JoinRows, "-sim-seconds": o.SimSeconds, "-profile-seconds": o.ProfileSeconds,
 	} {
 		if n < 1 {
 			return fmt.Errorf("%s %d: give a number of 1 or more", name, n)

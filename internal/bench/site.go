@@ -47,6 +47,11 @@ type status struct {
 	PendingCapture uint64            `json:"pending_capture"`
 	PendingApply   uint64            `json:"pending_apply"`
 	Alarms         []string          `json:"alarms"`
+	Log            struct {
+		Entries    uint64 `json:"entries"`
+		Unstable   uint64 `json:"unstable"`
+		Tombstones int    `json:"tombstones"`
+	} `json:"log"`
 }
 
 // site makes one; it is not set up yet.

@@ -56,6 +56,7 @@ func run(ctx context.Context, args []string) (int, error) {
 		{"hot-rows", "over how many rows the updates of a cut are spread", &o.HotRows},
 		{"wire-rows", "changes of one repetition of the bytes on the wire", &o.WireRows},
 		{"memory-rows", "the backlog whose memory is measured", &o.MemoryRows},
+		{"large-rows", "rows of the large table", &o.LargeRows},
 		{"join-rows", "rows of a database that is joined", &o.JoinRows},
 		{"sim-seconds", "virtual time of 5 simulated sites", &o.SimSeconds},
 		{"profile-seconds", "length of a profile", &o.ProfileSeconds},
