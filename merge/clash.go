@@ -17,8 +17,9 @@ import (
 // R5: of two rows with the same value in a unique index, the one that has had it
 // for longest keeps it: the one with the lesser stamp on the index's columns,
 // between equals the one with the lesser key. What the other shows instead hangs
-// on the index's columns alone (displacement), so that every site shows the
-// same; its true value stays with its state, and is tried again whenever rows of
+// on the index's columns and the table's setting alone (displacement), so that
+// every site shows the same. Where it can show nothing, or is not to, it is held
+// outside the table; but a row to which others may refer stays where it is. Its true value stays with its state, and is tried again whenever rows of
 // the table change.
 
 // clashMax bounds how often one row's clashes are settled in one transaction.
@@ -77,21 +78,33 @@ func (pl *placing) settle(ctx context.Context) ([]RowID, error) {
 // decide settles the clashes of one row. When a row that is not locked must give
 // its value up, this one is held and left for a piece of its own (lockHolders).
 func (pl *placing) decide(t *schema.Table, w *work, holders []Holder) (again []RowID, err error) {
-	wait := false
-	for _, h := range holders {
-		index := &t.Unique[h.Index]
-		other, locked, err := pl.holder(RowID{t.Name, h.Key})
-		if err != nil {
+	others := make([]*work, len(holders))
+	locked := make([]bool, len(holders))
+	blocked := false
+	for i, h := range holders {
+		if others[i], locked[i], err = pl.holder(RowID{t.Name, h.Key}); err != nil {
 			return nil, err
 		}
+		index := &t.Unique[h.Index]
+		if pl.m.holds(t, index) && !others[i].moves(index) && !pl.before(t, w, others[i], index) {
+			pl.settling.displace(w.id, index, h.Key)
+			blocked = true
+		}
+	}
+	if blocked { // it is held: nobody need give way to it
+		return []RowID{w.id}, nil
+	}
+	wait := false
+	for i, h := range holders {
+		index, other := &t.Unique[h.Index], others[i]
 		switch {
-		case !locked && h.Key != "" && w.before(other, index):
+		case !locked[i] && h.Key != "" && pl.before(t, w, other, index):
 			wait = true
 		case other.moves(index):
 			pl.settling.displace(other.id, index, w.id.Key)
 			pl.settling.passing[other.id] = true
 			again = append(again, other.id)
-		case w.before(other, index) && displacement(t, other, index) != nil:
+		case pl.before(t, w, other, index) && (pl.m.holds(t, index) || displacement(t, other, index, pl.m.way(t)) != nil):
 			pl.settling.displace(other.id, index, w.id.Key)
 			again = append(again, other.id)
 		default:
@@ -153,17 +166,28 @@ func (pl *placing) holder(id RowID) (w *work, locked bool, err error) {
 	return w, false, err
 }
 
-// before reports whether w has had its value in the index for longer.
-func (w *work) before(other *work, index *schema.Index) bool {
-	a, b := w.since(index), other.since(index)
+// before reports whether w has had its value in the index for longer. Rows that
+// are held outside their table leave all their values to others; so they have
+// one order for all indexes that hold, or it could depend on who came first.
+func (pl *placing) before(t *schema.Table, w, other *work, index *schema.Index) bool {
+	columns := index.Columns
+	if pl.m.holds(t, index) {
+		columns = nil
+		for i := range t.Unique {
+			if pl.m.holds(t, &t.Unique[i]) && !slices.Equal(t.Unique[i].Columns, t.Identity.Columns) {
+				columns = append(columns, t.Unique[i].Columns...)
+			}
+		}
+	}
+	a, b := w.since(columns), other.since(columns)
 	if a == b {
 		return w.id.Key < other.id.Key
 	}
 	return a.Less(b)
 }
 
-func (w *work) since(index *schema.Index) (at clock.Stamp) {
-	for _, c := range index.Columns {
+func (w *work) since(columns []string) (at clock.Stamp) {
+	for _, c := range columns {
 		if s := w.row.Of(c); at.Less(s) {
 			at = s
 		}
@@ -192,21 +216,38 @@ type shown struct {
 	value  crdt.Value
 }
 
-// displacement is what a row shows that does not have its value in the index:
-// NULL in the first column that may be, else a text that is marked by its key;
-// nil where neither can be.
-func displacement(t *schema.Table, w *work, index *schema.Index) *shown {
+// displacement is what a row shows that does not have its value in the index;
+// nil where it is to be held, or can show nothing.
+func displacement(t *schema.Table, w *work, index *schema.Index, way Way) *shown {
+	null, mark := asNull(t, index), marked(t, w, index)
+	switch {
+	case way == WayHold:
+		return nil
+	case mark == nil, null != nil && way == WayNull:
+		return null
+	}
+	return mark
+}
+
+// asNull shows NULL in the first column of an index that may be NULL.
+func asNull(t *schema.Table, index *schema.Index) *shown {
 	for _, name := range index.Columns {
-		if c := t.Column(name); c != nil && c.Nullable && !slices.Contains(t.Identity.Columns, name) && !slices.Contains(t.PrimaryKey, name) {
+		if mayNull(t, name) {
 			return &shown{name, crdt.Null}
 		}
 	}
+	return nil
+}
+
+// marked shows the first text of an index that has room for it with the row's
+// mark.
+func marked(t *schema.Table, w *work, index *schema.Index) *shown {
 	for _, name := range index.Columns {
-		c := t.Column(name)
 		v, ok := w.row.Value(name)
-		if c == nil || !ok || c.Charset == "" || t.Reference(name) != nil || v.Tag() != crdt.TagText || slices.Contains(t.Identity.Columns, name) {
+		if !ok || !mayMark(t, name) || v.Tag() != crdt.TagText {
 			continue
 		}
+		c := t.Column(name)
 		if text := v.Payload() + "~" + Suffix(w.id.Key); c.MaxChars == 0 || int64(utf8.RuneCountInString(text)) <= c.MaxChars {
 			return &shown{name, crdt.Text(text)}
 		}
@@ -229,6 +270,10 @@ func (pl *placing) displacedOf(t *schema.Table, w *work) (values map[string]crdt
 	if len(indexes) == 0 {
 		return nil, "", true
 	}
+	way := pl.m.way(t)
+	if pl.settling.passing[w.id] {
+		way = WayNull // only until the others have moved
+	}
 	values = map[string]crdt.Value{}
 	for i := range t.Unique {
 		why, is := indexes[t.Unique[i].Name]
@@ -236,7 +281,7 @@ func (pl *placing) displacedOf(t *schema.Table, w *work) (values map[string]crdt
 			continue
 		}
 		reason = why
-		s := displacement(t, w, &t.Unique[i])
+		s := displacement(t, w, &t.Unique[i], way)
 		if s == nil {
 			return nil, reason, false
 		}
@@ -260,6 +305,39 @@ func (pl *placing) unmoved(t *schema.Table, w *work) map[string]crdt.Value {
 		}
 	}
 	return values
+}
+
+// evict takes rows out of their table that are held from now on. Where the
+// database refuses that, as with a table that refers to it and is not
+// replicated, a row stays with what it has.
+func (pl *placing) evict(ctx context.Context, tp *tablePiece, rows []*work, found resolved, out *batch) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	keys := make([]crdt.Key, len(rows))
+	for i, w := range rows {
+		keys[i] = w.id.Key
+	}
+	refused, err := pl.tx.Delete(ctx, tp.t, keys)
+	if err != nil {
+		return fmt.Errorf("take held rows out of table %s: %w", tp.name, err)
+	}
+	pl.freed[tp.name] = pl.freed[tp.name] || len(refused) < len(rows)
+	bad := byKey(refused)
+	for _, w := range rows {
+		_, why, _ := pl.displacedOf(tp.t, w)
+		if _, stays := bad[w.id.Key]; stays {
+			err = pl.planColumns(tp, w, found, out, pl.unmoved(tp.t, w), why)
+		} else {
+			pl.releases(tp.t, w, w.inTable.Columns)
+			w.inTable = nil
+			err = pl.keepWhole(w, Held, why, nil)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // hold keeps a value that is not shown.

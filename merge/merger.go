@@ -25,6 +25,7 @@ type Incoming struct {
 // state between calls.
 type Merger struct {
 	Model *schema.Model
+	Rules Rules
 	// Order lists the replicated tables, parents before children.
 	Order []string
 	// referrers are what refers to each table.

@@ -80,6 +80,7 @@ func (pl *placing) writeTable(ctx context.Context, tp *tablePiece) error {
 		return err
 	}
 	inserts, updates, rooms := &batch{}, &batch{}, &batch{}
+	var evicted []*work
 	for _, w := range tp.order {
 		switch {
 		case !w.row.Exists && !w.revive:
@@ -92,11 +93,18 @@ func (pl *placing) writeTable(ctx context.Context, tp *tablePiece) error {
 			to := updates
 			if len(pl.settling.displaced[w.id]) > 0 {
 				to = rooms // makes room for others
+				if _, _, ok := pl.displacedOf(tp.t, w); !ok && pl.m.leaf(tp.t) {
+					evicted = append(evicted, w)
+					continue
+				}
 			}
 			if err := pl.planUpdate(tp, w, found, to); err != nil {
 				return err
 			}
 		}
+	}
+	if err := pl.evict(ctx, tp, evicted, found, rooms); err != nil {
+		return err
 	}
 	if err := pl.update(ctx, tp, rooms); err != nil {
 		return err
@@ -253,14 +261,20 @@ func (pl *placing) references(tp *tablePiece, w *work, found resolved) (in inser
 
 // planUpdate decides which columns of a row that is in the table to write.
 func (pl *placing) planUpdate(tp *tablePiece, w *work, found resolved, out *batch) error {
-	var kept keptColumns
-	var columns []string
-	var values []crdt.Value
-	r := w.row
 	instead, why, ok := pl.displacedOf(tp.t, w)
 	if !ok {
 		instead = pl.unmoved(tp.t, w)
 	}
+	return pl.planColumns(tp, w, found, out, instead, why)
+}
+
+// planColumns is planUpdate for a row that shows other values instead of some of
+// its own.
+func (pl *placing) planColumns(tp *tablePiece, w *work, found resolved, out *batch, instead map[string]crdt.Value, why string) error {
+	var kept keptColumns
+	var columns []string
+	var values []crdt.Value
+	r := w.row
 	for i, name := range r.Columns {
 		j := i
 		if j >= len(w.inTable.Columns) || w.inTable.Columns[j] != name {

@@ -139,7 +139,7 @@ func (s *Site) checkConflicts() error {
 		}
 	}
 	if placed {
-		for _, c := range s.oracle.view().Conflicts() {
+		for _, c := range s.oracle.view(s.r.Rules()).Conflicts() {
 			want = append(want, showConflict((*replica.Conflict)(&c)))
 		}
 	}

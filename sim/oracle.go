@@ -41,8 +41,8 @@ func (o *oracle) apply(origin clock.SiteID, ch *crdt.Change, seen clock.VersionV
 }
 
 // view is what R4 and R5 make of all rows.
-func (o *oracle) view() *rules.View {
-	return rules.Show(clinic, func(yield func(*rules.Row) bool) {
+func (o *oracle) view(settings merge.Rules) *rules.View {
+	return rules.Show(clinic, settings, func(yield func(*rules.Row) bool) {
 		for _, r := range o.rows {
 			if !yield(&r.Row) {
 				return

@@ -83,7 +83,7 @@ func (s *Site) checkRules(now bool) error {
 		return nil
 	}
 	s.placing.steps = 0
-	v := s.oracle.view()
+	v := s.oracle.view(s.r.Rules())
 	var bad []string
 	for id := range s.oracle.rows {
 		r, there := s.watch.rows[id]

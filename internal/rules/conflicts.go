@@ -20,10 +20,12 @@ func (v *View) Conflicts() (all []Conflict) {
 		switch {
 		case !n.Live() && n.visible:
 			all = append(all, Conflict{n.ID, crdt.Loss{Stamp: n.Deleted}, merge.Kept})
+		case n.held:
+			all = append(all, Conflict{n.ID, crdt.Loss{Stamp: n.greatest()}, merge.Held})
 		case n.Live() && !n.visible:
 			all = append(all, Conflict{n.ID, crdt.Loss{Stamp: n.greatest(), Winner: n.tookIt(), WinnerDelete: true}, merge.Gone})
 		}
-		if n.visible {
+		if n.visible && !n.held {
 			all = append(all, n.notShown()...)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 // View is what there is to be shown of some rows by all rules.
 type View struct {
 	model *schema.Model
+	rules merge.Rules
 	rows  map[merge.RowID]*node
 }
 
@@ -20,6 +21,8 @@ type node struct {
 	table   *schema.Table
 	refs    []reference
 	visible bool
+	// held: R5 keeps it outside its table.
+	held bool
 	// instead is what R5 lets it show, by column.
 	instead map[string]crdt.Value
 }
@@ -31,9 +34,9 @@ type reference struct {
 	action schema.Action
 }
 
-// Show works out what is shown of rows.
-func Show(m *schema.Model, rows iter.Seq[*Row]) *View {
-	v := &View{model: m, rows: map[merge.RowID]*node{}}
+// Show works out what is shown of rows, by the settings of tables.
+func Show(m *schema.Model, settings merge.Rules, rows iter.Seq[*Row]) *View {
+	v := &View{model: m, rules: settings, rows: map[merge.RowID]*node{}}
 	for r := range rows {
 		v.rows[r.ID] = &node{Row: r, table: m.Tables[r.ID.Table]}
 	}
@@ -111,7 +114,9 @@ func (n *node) own(column string) crdt.Value {
 }
 
 // Visible reports whether a row is in its table.
-func (v *View) Visible(id merge.RowID) bool { return v.rows[id] != nil && v.rows[id].visible }
+func (v *View) Visible(id merge.RowID) bool {
+	return v.rows[id] != nil && v.rows[id].visible && !v.rows[id].held
+}
 
 // Value is what a visible row shows in a column.
 func (v *View) Value(id merge.RowID, column string) crdt.Value {

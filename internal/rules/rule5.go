@@ -8,13 +8,15 @@ import (
 
 	"baraza/clock"
 	"baraza/crdt"
+	"baraza/merge"
 	"baraza/schema"
 )
 
 // rule5 lets the row that has had a unique value for longest keep it. The others
-// show NULL in the index's first column that may be NULL, else their text with
-// a mark.
+// are held, or show NULL in the index's first column that may be NULL, or their
+// text with a mark, by the setting of their table.
 func (v *View) rule5() {
+	v.hold()
 	first := map[string]*node{}
 	v.eachPlace(func(n *node, index *schema.Index, place string) {
 		other := first[place]
@@ -29,9 +31,71 @@ func (v *View) rule5() {
 		if n.instead == nil {
 			n.instead = map[string]crdt.Value{}
 		}
-		column, value := n.displaced(index)
+		column, value := n.displaced(index, v.rules.Unique[n.ID.Table])
 		n.instead[column] = value
 	})
+}
+
+// hold finds the rows that are held outside their tables. Those that have had
+// their values for longest come first; each is in its table unless one before
+// it, which is, has a value that it wants.
+func (v *View) hold() {
+	var rows []*node
+	since := map[*node]clock.Stamp{}
+	for _, n := range v.rows {
+		indexes := v.holding(n.table)
+		if !n.visible || len(indexes) == 0 {
+			continue
+		}
+		rows = append(rows, n)
+		for _, index := range indexes {
+			if at := n.since(index); since[n].Less(at) {
+				since[n] = at
+			}
+		}
+	}
+	slices.SortFunc(rows, func(a, b *node) int {
+		if c := since[a].Compare(since[b]); c != 0 {
+			return c
+		}
+		return strings.Compare(string(a.ID.Key), string(b.ID.Key))
+	})
+	taken := map[string]bool{}
+	for _, n := range rows {
+		var places []string
+		for _, index := range v.holding(n.table) {
+			if place := n.place(index); place != "" {
+				places = append(places, place)
+				n.held = n.held || taken[place]
+			}
+		}
+		for _, place := range places {
+			taken[place] = taken[place] || !n.held
+		}
+	}
+}
+
+// holding lists the indexes of a table whose clashes hold a row. There are none
+// in a table that is referred to.
+func (v *View) holding(t *schema.Table) (all []*schema.Index) {
+	for _, other := range v.model.Tables {
+		for _, ref := range other.References {
+			if ref.Table == t.Name {
+				return nil
+			}
+		}
+	}
+	for i := range t.Unique {
+		index := &t.Unique[i]
+		if slices.Equal(index.Columns, t.Identity.Columns) {
+			continue
+		}
+		shows := slices.ContainsFunc(index.Columns, func(c string) bool { return t.Column(c).Nullable || t.Column(c).Charset != "" })
+		if !shows || v.rules.Unique[t.Name] == merge.WayHold {
+			all = append(all, index)
+		}
+	}
+	return all
 }
 
 // eachPlace calls each for the places in unique indexes that visible rows want.
@@ -42,7 +106,7 @@ func (v *View) eachPlace(each func(n *node, index *schema.Index, place string)) 
 			if slices.Equal(index.Columns, n.table.Identity.Columns) {
 				continue // it is the key
 			}
-			if place := n.place(index); n.visible && place != "" {
+			if place := n.place(index); n.visible && !n.held && place != "" {
 				each(n, index, place)
 			}
 		}
@@ -83,16 +147,15 @@ func (n *node) since(index *schema.Index) (at clock.Stamp) {
 
 // displaced is what a row shows whose place in an index another has. One of the
 // columns must be text, or may be NULL.
-func (n *node) displaced(index *schema.Index) (column string, v crdt.Value) {
-	for _, c := range index.Columns {
-		if n.table.Column(c).Nullable {
-			return c, crdt.Null
-		}
-	}
-	for _, c := range index.Columns {
-		if n.Value(c).Tag() == crdt.TagText {
-			return c, crdt.Text(n.Value(c).Payload() + "~" + mark(n.ID.Key))
-		}
+func (n *node) displaced(index *schema.Index, way merge.Way) (column string, v crdt.Value) {
+	null := slices.IndexFunc(index.Columns, func(c string) bool { return n.table.Column(c).Nullable })
+	text := slices.IndexFunc(index.Columns, func(c string) bool { return n.Value(c).Tag() == crdt.TagText })
+	switch {
+	case text >= 0 && (null < 0 || way == merge.WayMark):
+		c := index.Columns[text]
+		return c, crdt.Text(n.Value(c).Payload() + "~" + mark(n.ID.Key))
+	case null >= 0:
+		return index.Columns[null], crdt.Null
 	}
 	panic("package rules does not know what " + n.ID.Table + " shows when another row has its " + index.Name)
 }

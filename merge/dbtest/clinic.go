@@ -14,7 +14,8 @@ import (
 // the own table that may (obs) and may not (users, node) be NULL, each
 // ON DELETE action, cascades of several levels and of a table to itself (visit),
 // a reference without a foreign key (obs.concept_id), unique values that may and
-// may not be NULL, alone and together (badge), and a natural key (setting).
+// may not be NULL, alone and together (badge), one that can show nothing else
+// (locker), numbers to count with (stock), and a natural key (setting).
 var DDL = []string{
 	`CREATE TABLE concept (
 		concept_id INT AUTO_INCREMENT PRIMARY KEY,
@@ -95,6 +96,16 @@ var DDL = []string{
 		note VARCHAR(50),
 		UNIQUE KEY place (person_id, slot),
 		CONSTRAINT badge_person FOREIGN KEY (person_id) REFERENCES person (person_id))`,
+	`CREATE TABLE locker (
+		locker_id INT AUTO_INCREMENT PRIMARY KEY,
+		uuid CHAR(38) NOT NULL UNIQUE,
+		number INT NOT NULL UNIQUE,
+		note VARCHAR(50))`,
+	`CREATE TABLE stock (
+		item VARCHAR(40) PRIMARY KEY,
+		quantity INT NOT NULL,
+		price DECIMAL(10,2) NOT NULL,
+		note VARCHAR(50))`,
 	`CREATE TABLE setting (
 		property VARCHAR(40) PRIMARY KEY,
 		value VARCHAR(100))`,
@@ -155,6 +166,10 @@ func Model() *schema.Model {
 	badge := local("badge", "badge_id", text("number", 20, false), integer("person_id", true), text("slot", 20, true), text("note", 50, true))
 	badge.Unique = append(badge.Unique, schema.Index{Name: "number", Columns: []string{"number"}}, schema.Index{Name: "place", Columns: []string{"person_id", "slot"}})
 	badge.References = []schema.Reference{refer("person_id", "person", "person_id", "")}
+	locker := local("locker", "locker_id", integer("number", false), text("note", 50, true))
+	locker.Unique = append(locker.Unique, schema.Index{Name: "number", Columns: []string{"number"}})
+	price := schema.Column{Name: "price", Type: "decimal(10,2)", Base: "decimal"}
+	natural("stock", []string{"item"}, text("item", 40, false), integer("quantity", false), price, text("note", 50, true))
 	natural("setting", []string{"property"}, text("property", 40, false), text("value", 100, true))
 	return m
 }

@@ -3,6 +3,7 @@ package replica
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -80,7 +81,7 @@ func (b *BringUp) Finish(ctx context.Context, scan merge.Scan, alive func(table 
 	r.applied, r.contexts = seen.applied, map[clock.SiteID]clock.VersionVector{}
 	seen.adopt()
 	r.gained(g)
-	if err := r.loadPublished(); err != nil {
+	if err := errors.Join(r.loadPublished(), r.loadRules()); err != nil {
 		return fmt.Errorf("complete the bring-up: %w", err)
 	}
 	if err := dropKeys(r.cfg.Store, keyTaken); err != nil {

@@ -74,6 +74,9 @@ func (r *Replica) applyGroup(ctx context.Context, g *group) (Result, error) {
 	}
 	r.adoptGroup(g, l)
 	r.done(t)
+	if res.System {
+		return res, r.loadRules()
+	}
 	return res, nil
 }
 

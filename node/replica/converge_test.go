@@ -42,6 +42,9 @@ func newHistory(seed uint64, m mode) history {
 	if seed%3 > 0 {
 		kinds = append(kinds, opCrash, opFault, opFault, opSkew)
 	}
+	if m == clashes && seed%2 == 0 {
+		kinds = append(kinds, opRule)
+	}
 	for range 10 + int(min(seed, 400)) {
 		h.ops = append(h.ops, op{kinds[rnd.IntN(len(kinds))], rnd.IntN(h.sites), rnd.Uint64()})
 	}

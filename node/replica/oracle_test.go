@@ -11,7 +11,7 @@ import (
 )
 
 // oracle works the tables out of the logs by package rules alone.
-func oracle(logs map[clock.SiteID][]crdt.Batch) []string {
+func oracle(logs map[clock.SiteID][]crdt.Batch, settings merge.Rules) []string {
 	rows := map[merge.RowID]*rules.Row{}
 	for origin, batches := range logs {
 		for _, b := range batches {
@@ -28,7 +28,7 @@ func oracle(logs map[clock.SiteID][]crdt.Batch) []string {
 			}
 		}
 	}
-	view := rules.Show(clinic, maps.Values(rows))
+	view := rules.Show(clinic, settings, maps.Values(rows))
 	var lines []string
 	for id := range rows {
 		if !view.Visible(id) {

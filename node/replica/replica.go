@@ -114,7 +114,11 @@ func Open(ctx context.Context, cfg Config) (*Replica, error) {
 // SetModel tells the replica that the tables changed.
 func (r *Replica) SetModel(m *schema.Model) {
 	r.cfg.Model = m
+	before := r.merger
 	r.merger = merge.NewMerger(m)
+	if before != nil {
+		r.merger.Rules = before.Rules
+	}
 	r.shipped = map[string]int{}
 	for name, t := range m.Tables {
 		r.shipped[name] = len(t.Shipped())
@@ -251,6 +255,9 @@ func (r *Replica) load() error {
 		return err
 	}
 	r.stable = decodeVector(stable)
+	if err := r.loadRules(); err != nil {
+		return err
+	}
 	r.tombs = tombs{fresh: true}
 	if r.log == nil {
 		r.log = &Log{store: s, self: r.cfg.Self}

@@ -168,6 +168,7 @@ const (
 	opPublish
 	opTruncate
 	opForget
+	opRule
 )
 
 // run does one step. An error is a broken promise.
@@ -193,6 +194,11 @@ func (w *world) run(o op) error {
 		return s.after(err, rnd)
 	case opPublish, opTruncate, opForget:
 		return s.tend(o.kind, rnd)
+	case opRule:
+		table, way := []string{"badge", "badge", "badge", "users", "locker"}[rnd.IntN(5)], merge.Way(min(rnd.IntN(6), 2))
+		err := s.r.SetUnique(context.Background(), table, way)
+		w.note("site %d sets %s to %s: %v", s.n, table, way, err)
+		return s.after(err, rnd)
 	case opRetry:
 		err := s.r.Retry(context.Background())
 		w.note("site %d retries: %v", s.n, err)
@@ -424,6 +430,13 @@ func (s *site) row(rnd *rand.Rand) (table string, n int, r merge.Row) {
 		set("remark_id", s.maybe(rnd, refTo(s.parent(rnd))))
 		set("note", s.fresh())
 	case 10:
+		if s.w.mode == clashes && rnd.IntN(2) == 0 {
+			table = "locker"
+			set("uuid", crdt.Text(uuid(n)))
+			set("number", crdt.Int(int64(rnd.IntN(4))))
+			set("note", s.fresh())
+			break
+		}
 		table = "badge"
 		number, slot := n, n
 		if s.w.mode == clashes {
