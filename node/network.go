@@ -82,6 +82,7 @@ func (w *network) start(ctx context.Context) error {
 		return err
 	}
 	w.work.Go(func() { n.announce(ctx) })
+	w.work.Go(func() { n.announceRules(ctx) })
 	w.work.Go(func() { w.accept(ctx) })
 	return nil
 }

@@ -331,5 +331,8 @@ func (n *Node) applied(res replica.Result) {
 		if err := n.readMembership(); err != nil {
 			n.log.Error("read the members", "error", err)
 		}
+		if err := n.mirrorRules(); err != nil {
+			n.log.Error("write the settings of tables to baraza.yaml", "error", err)
+		}
 	}
 }

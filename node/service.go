@@ -244,6 +244,9 @@ func (s service) Tables(ctx context.Context) (*admin.TableList, error) {
 			})
 		}
 	}
+	if err := s.rules(ctx, m, list); err != nil {
+		return nil, err
+	}
 	slices.SortFunc(list.Tables, func(a, b admin.Table) int { return strings.Compare(a.Name, b.Name) })
 	return list, nil
 }

@@ -16,13 +16,13 @@ import (
 func newTables() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "tables",
-		Short: "List, add or remove replicated tables",
+		Short: "List, add or remove replicated tables, or set how one is merged",
 		Example: `  baraza tables list --data /var/lib/baraza
   baraza tables add --data /var/lib/baraza 'lab_*'
   baraza tables remove --data /var/lib/baraza lab_scratch`,
 	}
 	asGroup(cmd)
-	cmd.AddCommand(newTablesList(), newTablesAdd(), newTablesRemove())
+	cmd.AddCommand(newTablesList(), newTablesAdd(), newTablesRemove(), newTablesSet())
 	return cmd
 }
 
@@ -57,7 +57,7 @@ func newTablesList() *cobra.Command {
 }
 
 func printTables(w io.Writer, list *admin.TableList) {
-	g := grid{head: []string{"TABLE", "STATE", "ROWS ARE NAMED BY"}}
+	g := grid{head: []string{"TABLE", "STATE", "ROWS ARE NAMED BY", "MERGED WITH"}}
 	var notes []string
 	for _, t := range list.Tables {
 		state := "replicated"
@@ -68,7 +68,7 @@ func printTables(w io.Writer, list *admin.TableList) {
 		for _, warning := range t.Warnings {
 			notes = append(notes, fmt.Sprintf("%s: warning: %s", t.Name, warning))
 		}
-		g.add(t.Name, state, t.Identity)
+		g.add(t.Name, state, t.Identity, settingsOf(&t))
 	}
 	if len(list.Tables) == 0 {
 		fmt.Fprintln(w, "no tables: baraza tables add PATTERN adds some")

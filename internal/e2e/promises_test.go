@@ -30,6 +30,8 @@ func TestPromises(t *testing.T) {
 		{"one bad row stops nothing", testBadRow},
 		{"one missing table stops nothing", testBadTable},
 		{"a taken unique value holds one row", testUnique},
+		{"what shows of it is set for all sites", testUniqueWays},
+		{"a number that is taken is held everywhere", testHeldNumber},
 		{"relaying: two sites that never meet", testRelay},
 		{"a site that moves is found", testMoves},
 		{"a cut heals by itself", testCutHeals},

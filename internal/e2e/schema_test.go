@@ -20,6 +20,9 @@ CREATE TABLE visit (
 CREATE TABLE badge (
   badge_id INT AUTO_INCREMENT PRIMARY KEY, uuid CHAR(36) NOT NULL UNIQUE, number VARCHAR(20) UNIQUE
 ) ENGINE=InnoDB;
+CREATE TABLE locker (
+  locker_id INT AUTO_INCREMENT PRIMARY KEY, uuid CHAR(36) NOT NULL UNIQUE, number INT NOT NULL UNIQUE
+) ENGINE=InnoDB;
 CREATE TABLE account (
   account_id INT AUTO_INCREMENT PRIMARY KEY, uuid CHAR(36) NOT NULL UNIQUE, owner VARCHAR(40)
 ) ENGINE=InnoDB;
@@ -47,6 +50,7 @@ var testViews = []string{
 	`SELECT v.uuid, p.uuid, up.uuid, v.half, v.at, v.note FROM visit v JOIN person p ON p.person_id = v.patient_id
 		LEFT JOIN visit up ON up.visit_id = v.parent_id ORDER BY 1`,
 	"SELECT uuid, number FROM badge ORDER BY uuid",
+	"SELECT uuid, number FROM locker ORDER BY uuid",
 	"SELECT uuid, owner FROM account ORDER BY uuid",
 	"SELECT b.uuid, a.uuid, b.amount FROM bill b LEFT JOIN account a USING (account_id) ORDER BY 1",
 	"SELECT b.uuid, i.line, i.what FROM item i LEFT JOIN bill b USING (bill_id) ORDER BY 1, 2",

@@ -55,6 +55,8 @@ func TestEveryMethodOverTheSocket(t *testing.T) {
 	same("add", tables, &f.TheTables, err)
 	tables, err = c.RemoveTables(ctx, admin.TablesRequest{Patterns: []string{"b"}})
 	same("remove", tables, &f.TheTables, err)
+	tables, err = c.SetTable(ctx, admin.SetTableRequest{Table: "t", Unique: "mark"})
+	same("set", tables, &f.TheTables, err)
 	conflicts, err := c.Conflicts(ctx, admin.ConflictsRequest{Table: "t", Limit: 3})
 	same("conflicts", conflicts, &f.TheConflicts, err)
 	conflict, err := c.Conflict(ctx, admin.ConflictRequest{ID: "c0ffee02"})
@@ -74,6 +76,7 @@ func TestEveryMethodOverTheSocket(t *testing.T) {
 		"tables",
 		admin.TablesRequest{Patterns: []string{"a"}},
 		admin.TablesRequest{Patterns: []string{"b"}},
+		admin.SetTableRequest{Table: "t", Unique: "mark"},
 		admin.ConflictsRequest{Table: "t", Limit: 3},
 		admin.ConflictRequest{ID: "c0ffee02"},
 		admin.ExportRequest{Site: "Nairobi", MaxBytes: 7},

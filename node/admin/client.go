@@ -146,6 +146,11 @@ func (c *Client) RemoveTables(ctx context.Context, req TablesRequest) (*TableLis
 	return ask[TableList](ctx, c, "tables/remove", req)
 }
 
+// SetTable implements Service.
+func (c *Client) SetTable(ctx context.Context, req SetTableRequest) (*TableList, error) {
+	return ask[TableList](ctx, c, "tables/set", req)
+}
+
 // Conflicts implements Service.
 func (c *Client) Conflicts(ctx context.Context, req ConflictsRequest) (*ConflictList, error) {
 	return ask[ConflictList](ctx, c, "conflicts", req)

@@ -36,6 +36,7 @@ func Handler(s Service) http.Handler {
 	route(mux, "tables", func(ctx context.Context, _ none) (*TableList, error) { return s.Tables(ctx) })
 	route(mux, "tables/add", s.AddTables)
 	route(mux, "tables/remove", s.RemoveTables)
+	route(mux, "tables/set", s.SetTable)
 	route(mux, "conflicts", s.Conflicts)
 	route(mux, "conflicts/show", s.Conflict)
 	streams(mux, s)

@@ -24,6 +24,8 @@ type Service interface {
 	AddTables(ctx context.Context, req TablesRequest) (*TableList, error)
 	// RemoveTables removes patterns or excludes tables. No when there is none.
 	RemoveTables(ctx context.Context, req TablesRequest) (*TableList, error)
+	// SetTable sets for all sites how a table is merged. No when it cannot be so.
+	SetTable(ctx context.Context, req SetTableRequest) (*TableList, error)
 	// Conflicts lists conflicts, newest first.
 	Conflicts(ctx context.Context, req ConflictsRequest) (*ConflictList, error)
 	// Conflict returns one. No when there is none of that id.
@@ -196,6 +198,9 @@ type Table struct {
 	// Identity is the columns that name a row everywhere, and where they come
 	// from.
 	Identity string `json:"identity"`
+	// Unique is what rows show whose unique value another row has: "null", "mark"
+	// or "hold".
+	Unique string `json:"unique,omitempty"`
 	// Refused says why the table is not replicated; "" when it is.
 	Refused string `json:"refused,omitempty"`
 	// Warnings are what its administrator should know.
@@ -212,6 +217,12 @@ type TableList struct {
 // TablesRequest names tables or patterns.
 type TablesRequest struct {
 	Patterns []string `json:"patterns"`
+}
+
+// SetTableRequest says how a table is merged; what it leaves out stays.
+type SetTableRequest struct {
+	Table  string `json:"table"`
+	Unique string `json:"unique,omitempty"`
 }
 
 // ConflictsRequest chooses conflicts. Zero fields choose all.

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"path"
 	"slices"
@@ -53,6 +54,7 @@ func (c *Config) check() (key string, err error) {
 		{"keyless", func() error { return checkPatterns("keyless", c.Keyless) }},
 		{"identity", c.checkIdentity},
 		{"references", c.checkReferences},
+		{"unique", func() error { return checkUnique(c.Unique) }},
 		{"capture", func() error {
 			if c.Capture == "binlog" {
 				return errors.New("capture: this version has no binlog capture: use auto or trigger")
@@ -113,6 +115,20 @@ func checkPatterns(key string, patterns []string) error {
 	for _, p := range patterns {
 		if _, err := path.Match(p, ""); err != nil || strings.TrimSpace(p) != p || p == "" {
 			return fmt.Errorf("%s: %q is not a table name or pattern: write it as in person or obs_*", key, p)
+		}
+	}
+	return nil
+}
+
+// UniqueWays are the values of Unique.
+var UniqueWays = []string{"null", "mark", "hold"}
+
+// checkUnique takes no value for null, which is what YAML makes of that word
+// without quotes.
+func checkUnique(unique map[string]string) error {
+	for _, table := range slices.Sorted(maps.Keys(unique)) {
+		if way := unique[table]; way != "" && !slices.Contains(UniqueWays, way) {
+			return fmt.Errorf("unique: %s has %q: use %s, as in %s: mark", table, way, strings.Join(UniqueWays, ", "), table)
 		}
 	}
 	return nil

@@ -54,6 +54,10 @@ type Config struct {
 	// FirstStamps are columns that tell when a row was written, for rows that were
 	// there before.
 	FirstStamps []string `yaml:"first_stamps,omitempty"`
+	// Unique is what the rows of a table show whose unique value another row has:
+	// "null", "mark" or "hold"; "null" where nothing is said. What the network has
+	// set goes before it.
+	Unique map[string]string `yaml:"unique,omitempty"`
 	// Capture is how local changes are found: "auto" or "trigger".
 	Capture string `yaml:"capture"`
 	// MaxDrift is how far clocks may be apart before stamps are held back.

@@ -70,6 +70,7 @@ var settingsWords = words{keys: keysOf(Config{}), kinds: map[string]string{
 	"keyless":      "a list, as in [tag_map]",
 	"references":   "columns with columns, as in {orders.concept_id: concept.concept_id}",
 	"first_stamps": "a list of columns, as in [date_created, date_changed]",
+	"unique":       "tables with what they do, as in {person_name: mark}",
 	"capture":      "auto or trigger",
 	"max_drift":    "a length of time, as in 1m",
 	"app":          "{url: …, user: …, password: …}",

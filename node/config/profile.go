@@ -32,6 +32,8 @@ type Profile struct {
 	References map[string]string `yaml:"references"`
 	// FirstStamps are columns that tell when a row was written.
 	FirstStamps []string `yaml:"first_stamps"`
+	// Unique is what rows show whose unique value another row has, by table.
+	Unique map[string]string `yaml:"unique"`
 }
 
 // Excluded are tables that are left out, and why.
@@ -112,6 +114,7 @@ func (c *Config) ApplyProfile(p *Profile) {
 	if len(c.FirstStamps) == 0 {
 		c.FirstStamps = slices.Clone(p.FirstStamps)
 	}
+	c.Unique = fill(c.Unique, p.Unique)
 }
 
 // leaveOut adds tables to a list, but for those that the settings name to be

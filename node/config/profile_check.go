@@ -22,6 +22,7 @@ var profileWords = words{
 		"exclude":      "a list, as in - {tables: [audit_*], why: state of one server}",
 		"keyless":      "a list, as in - {tables: [tag_map], why: it has no primary key}",
 		"identity":     "a list, as in - {table: users, columns: [uuid], why: it has no unique index}",
+		"unique":       "tables with what they do, as in person_name: mark",
 		"references":   "columns with columns, as in orders.concept_id: concept.concept_id",
 		"first_stamps": "a list of columns, as in [date_created, date_changed]",
 	},
@@ -35,6 +36,9 @@ var profileWords = words{
 func (p *Profile) check() (at string, err error) {
 	if p.Name == "" || strings.Trim(p.Name, profileNameChars) != "" {
 		return "$.name", fmt.Errorf("name: %q is not a name: use lower-case letters, digits, - and _, as in name: openmrs", p.Name)
+	}
+	if err := checkUnique(p.Unique); err != nil {
+		return "$.unique", err
 	}
 	left := map[string]string{}
 	if at, err := leftOut("exclude", p.Exclude, left); err != nil {

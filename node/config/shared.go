@@ -17,17 +17,19 @@ type Shared struct {
 	Identity    map[string][]string `json:"identity,omitempty"`
 	References  map[string]string   `json:"references,omitempty"`
 	FirstStamps []string            `json:"first_stamps,omitempty"`
+	Unique      map[string]string   `json:"unique,omitempty"`
 }
 
 // Shared returns the common part of the settings.
 func (c *Config) Shared() Shared {
-	return Shared{c.Profile, c.Tables, c.Exclude, c.Keyless, c.Identity, c.References, c.FirstStamps}
+	return Shared{c.Profile, c.Tables, c.Exclude, c.Keyless, c.Identity, c.References, c.FirstStamps, c.Unique}
 }
 
 // Adopt takes the common part over.
 func (c *Config) Adopt(s Shared) {
 	c.Profile, c.Tables, c.Exclude, c.Keyless = s.Profile, s.Tables, s.Exclude, s.Keyless
 	c.Identity, c.References, c.FirstStamps = s.Identity, s.References, s.FirstStamps
+	c.Unique = s.Unique
 }
 
 // Schema returns what the settings say of the tables.

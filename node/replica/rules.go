@@ -15,7 +15,8 @@ import (
 const (
 	rulesTable  = merge.SystemPrefix + "rules"
 	rulesColumn = "value"
-	ruleUnique  = "unique"
+	// RuleUnique is what a row shows whose unique value another row has.
+	RuleUnique = "unique"
 )
 
 // Rules returns the settings in force.
@@ -24,11 +25,21 @@ func (r *Replica) Rules() merge.Rules { return r.merger.Rules }
 // SetUnique sets, for all sites, what a table's rows show whose unique value
 // another row has. A setting that is in force is not written again.
 func (r *Replica) SetUnique(ctx context.Context, table string, way merge.Way) error {
-	said, err := r.ruleOf(table, ruleUnique)
+	said, err := r.ruleOf(table, RuleUnique)
 	if err != nil || said == way.String() {
 		return err
 	}
-	return r.setRule(ctx, table, ruleUnique, way.String())
+	return r.setRule(ctx, table, RuleUnique, way.String())
+}
+
+// EachRule calls each for what was set, by table and what is set.
+func (r *Replica) EachRule(each func(table, what, value string)) error {
+	return r.SystemRows(rulesTable, func(row merge.Row) error {
+		if key := row.Key.Values(); len(key) == 2 && len(row.Values) == 1 {
+			each(key[0].Payload(), key[1].Payload(), row.Values[0].Payload())
+		}
+		return nil
+	})
 }
 
 // HasRule reports whether any site has set something of a table.
@@ -62,16 +73,10 @@ func (r *Replica) setRule(ctx context.Context, table, what, value string) error 
 // those that changed. What a newer version has set is passed over.
 func (r *Replica) loadRules() error {
 	next := merge.Rules{Unique: map[string]merge.Way{}}
-	err := r.SystemRows(rulesTable, func(row merge.Row) error {
-		key := row.Key.Values()
-		if len(key) != 2 || len(row.Values) != 1 {
-			return nil
-		}
-		table, what := key[0].Payload(), key[1].Payload()
-		if way, ok := merge.WayNamed(row.Values[0].Payload()); ok && what == ruleUnique && way != merge.WayNull {
+	err := r.EachRule(func(table, what, value string) {
+		if way, ok := merge.WayNamed(value); ok && what == RuleUnique && way != merge.WayNull {
 			next.Unique[table] = way
 		}
-		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("read the settings of tables: %w", err)

@@ -195,10 +195,7 @@ func (w *world) run(o op) error {
 	case opPublish, opTruncate, opForget:
 		return s.tend(o.kind, rnd)
 	case opRule:
-		table, way := []string{"badge", "badge", "badge", "users", "locker"}[rnd.IntN(5)], merge.Way(min(rnd.IntN(6), 2))
-		err := s.r.SetUnique(context.Background(), table, way)
-		w.note("site %d sets %s to %s: %v", s.n, table, way, err)
-		return s.after(err, rnd)
+		return s.setRule(rnd)
 	case opRetry:
 		err := s.r.Retry(context.Background())
 		w.note("site %d retries: %v", s.n, err)

@@ -86,6 +86,12 @@ func (f *Fake) RemoveTables(_ context.Context, q admin.TablesRequest) (*admin.Ta
 	return &f.TheTables, f.Err
 }
 
+// SetTable implements admin.Service.
+func (f *Fake) SetTable(_ context.Context, q admin.SetTableRequest) (*admin.TableList, error) {
+	f.note(q)
+	return &f.TheTables, f.Err
+}
+
 // Conflicts implements admin.Service.
 func (f *Fake) Conflicts(_ context.Context, q admin.ConflictsRequest) (*admin.ConflictList, error) {
 	f.note(q)
