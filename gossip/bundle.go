@@ -12,6 +12,49 @@ import (
 // from a bundle that comes back. So a bundle always starts where the reader is
 // known to be: one that is lost, read twice or read late does no harm.
 
+// Heard is what a peer said in its last bundle.
+type Heard struct {
+	// Number is the bundle's; 0 when there was none. It grows from one bundle of
+	// a site to the next, and is about the time in milliseconds.
+	Number uint64
+	Vector clock.VersionVector
+}
+
+// Base returns what a peer has as far as is known, nil for nothing. The word of
+// the last connection, or of a bundle that came since, counts; the peer may have
+// published since that it applied more, at the time atMillis. A bundle's word is
+// not merged with an older one: the peer may have been set back in between.
+func (p *Protocol) Base(peer clock.SiteID, last Heard, applied clock.VersionVector, atMillis int64) clock.VersionVector {
+	known := p.Known(peer).Clone()
+	if known == nil {
+		known = last.Vector.Clone()
+	}
+	if uint64(max(atMillis, 0)) > last.Number {
+		known.Merge(applied)
+	}
+	return known
+}
+
+// Begin returns where a bundle begins for a peer that has base, by the first
+// entries that the log holds. Where nothing is known of the peer, that is where
+// the log begins; else gap is the first origin of which the log does not hold what
+// the peer lacks.
+func (p *Protocol) Begin(peer clock.SiteID, base clock.VersionVector, first func(clock.SiteID) uint64) (_ clock.VersionVector, gap *Missing) {
+	unknown := len(base) == 0
+	base = base.Clone()
+	for _, e := range p.have {
+		held, has := first(e.Site), base.Seq(e.Site)
+		switch {
+		case has+1 >= held || e.Site == peer:
+		case unknown:
+			base.Set(clock.Entry{Site: e.Site, Seq: held - 1})
+		default:
+			return nil, &Missing{Origin: e.Site, Have: has, First: held}
+		}
+	}
+	return base, nil
+}
+
 // Pack is a bundle that is being written.
 type Pack struct {
 	hello Hello

@@ -31,33 +31,27 @@ var (
 // application does not keep it from beginning.
 const captureRoundsMax = 100
 
-// carried is what the last bundle of a peer said.
-type carried struct {
-	number uint64 // 0: there was none
-	vector clock.VersionVector
-}
-
 var errCarried = errors.New("what a bundle said before is damaged in the store")
 
 // carriedBy reads what the last bundle of a peer said.
-func (n *Node) carriedBy(peer clock.SiteID) (c carried, err error) {
+func (n *Node) carriedBy(peer clock.SiteID) (last gossip.Heard, err error) {
 	b, err := n.store.Get(append(slices.Clone(carriedPrefix), peer[:]...))
 	if err != nil || b == nil {
-		return c, err
+		return last, err
 	}
 	if len(b) < 8 {
-		return c, errCarried
+		return last, errCarried
 	}
 	m, err := gossip.DecodeMessage(slices.Clone(b[8:]))
 	have, ok := m.(gossip.Have)
 	if err != nil || !ok {
-		return c, errCarried
+		return last, errCarried
 	}
-	return carried{number: binary.BigEndian.Uint64(b), vector: have.Changed}, nil
+	return gossip.Heard{Number: binary.BigEndian.Uint64(b), Vector: have.Changed}, nil
 }
 
-func (n *Node) setCarried(peer clock.SiteID, c carried) error {
-	b := gossip.AppendMessage(binary.BigEndian.AppendUint64(nil, c.number), gossip.Have{Changed: c.vector})
+func (n *Node) setCarried(peer clock.SiteID, last gossip.Heard) error {
+	b := gossip.AppendMessage(binary.BigEndian.AppendUint64(nil, last.Number), gossip.Have{Changed: last.Vector})
 	return setKey(n.store, append(slices.Clone(carriedPrefix), peer[:]...), b)
 }
 
@@ -77,70 +71,68 @@ func (n *Node) nextBundle() (uint64, error) {
 	return number, setKey(n.store, bundleNumberKey, binary.BigEndian.AppendUint64(nil, number))
 }
 
-// knownOf returns what a peer has as far as this site knows; nil when it knows
-// nothing. Of the last session, or of a bundle that came since, the word counts;
-// what the peer has published since may be more. A bundle's word is not merged
-// with an older one: the peer may have been set back in between.
-func (n *Node) knownOf(ctx context.Context, peer clock.SiteID) (clock.VersionVector, error) {
-	last, err := n.carriedBy(peer)
-	if err != nil {
-		return nil, err
-	}
-	known := n.hub().Known(peer)
-	if known == nil {
-		known = last.vector
-	}
-	err = n.engine.do(ctx, func() error {
-		if applied, at := n.replica.Published(peer); uint64(max(at, 0)) > last.number {
-			known.Merge(applied)
-		}
+// engineView is what only the engine knows, for a bundle.
+type engineView struct {
+	applied clock.VersionVector // as the reader published it
+	at      int64
+	capture error // why not all is captured
+}
+
+// bundlePatience is how long an export waits for the engine, which may be busy
+// with a large transaction.
+const bundlePatience = 10 * time.Second
+
+// lookForBundle takes what applications have committed, so that a bundle has it,
+// and asks what the reader has published. It is an error when the engine does not
+// come to it.
+func (n *Node) lookForBundle(ctx context.Context, peer clock.SiteID) (engineView, error) {
+	waiting, cancel := context.WithTimeout(ctx, bundlePatience)
+	defer cancel()
+	seen := make(chan engineView, 1) // the engine may come to it after we left
+	err := n.engine.do(waiting, func() error {
+		var v engineView
+		v.capture = n.captureAll(ctx)
+		v.applied, v.at = n.replica.Published(peer)
+		seen <- v
 		return nil
 	})
-	return known, err
+	if err != nil {
+		return engineView{}, err
+	}
+	n.grown()
+	return <-seen, nil
+}
+
+// captureAll runs on the engine's goroutine.
+func (n *Node) captureAll(ctx context.Context) error {
+	if _, yes := n.replica.Recovering(); yes {
+		return errors.New("the database was restored and is being brought up again")
+	}
+	for range captureRoundsMax {
+		if count, err := n.replica.Capture(ctx); err != nil || count == 0 {
+			return err
+		}
+	}
+	return nil
 }
 
 // baseFor returns from where on a bundle for a peer is written. It is No when
 // the log does not hold what the peer lacks.
-func (n *Node) baseFor(ctx context.Context, peer clock.SiteID, all bool) (clock.VersionVector, error) {
-	var known clock.VersionVector
+func (n *Node) baseFor(peer clock.SiteID, seen *engineView, all bool) (clock.VersionVector, error) {
+	var base clock.VersionVector
 	if !all {
-		var err error
-		if known, err = n.knownOf(ctx, peer); err != nil {
+		last, err := n.carriedBy(peer)
+		if err != nil {
 			return nil, err
 		}
+		base = n.hub().Base(peer, last, seen.applied, seen.at)
 	}
-	unknown := len(known) == 0
-	base := known.Clone()
-	log := n.replica.Log()
-	for _, e := range log.Vector() {
-		first := log.First(e.Site)
-		if base.Seq(e.Site)+1 >= first || e.Site == peer {
-			continue
-		}
-		if !unknown {
-			return nil, admin.Nof("%s lacks entries of the log of %s from %d on, as far as is known here, and this site holds them from %d on only: export at a site that has been a member for longer, or connect the two sites once; --all exports what there is",
-				n.name(peer), n.name(e.Site), base.Seq(e.Site)+1, first)
-		}
-		base.Set(clock.Entry{Site: e.Site, Seq: first - 1})
+	base, gap := n.hub().Begin(peer, base, n.replica.Log().First)
+	if gap != nil {
+		return nil, admin.Nof("%s lacks entries of the log of %s from %d on, as far as is known here, and this site holds them from %d on only: export at a site that has been a member for longer, or connect the two sites once; --all exports what there is",
+			n.name(peer), n.name(gap.Origin), gap.Have+1, gap.First)
 	}
 	return base, nil
-}
-
-// captureAll takes what applications have committed, so that a bundle has it.
-func (n *Node) captureAll(ctx context.Context) error {
-	err := n.engine.do(ctx, func() error {
-		if _, yes := n.replica.Recovering(); yes {
-			return errors.New("the database was restored and is being brought up again")
-		}
-		for range captureRoundsMax {
-			if count, err := n.replica.Capture(ctx); err != nil || count == 0 {
-				return err
-			}
-		}
-		return nil
-	})
-	n.grown()
-	return err
 }
 
 // Export implements admin.Service.
@@ -157,15 +149,19 @@ func (s service) Export(ctx context.Context, req admin.ExportRequest, w io.Write
 		return nil, admin.Nof("a bundle for this site itself would carry nothing: name another site with --to")
 	}
 	done := &admin.Exported{From: n.cfg.Name, Site: n.name(peer)}
-	if err := n.captureAll(ctx); err != nil {
-		if ctx.Err() != nil {
-			return nil, err
-		}
-		done.Warnings = append(done.Warnings, fmt.Sprintf("what applications wrote last may be missing in it: %v", err))
-	}
 	packing := session.PackOptions{Bare: req.Bare, MaxBytes: req.MaxBytes}
 	if !req.Bare {
-		if packing.Base, err = n.baseFor(ctx, peer, req.All); err != nil {
+		seen, err := n.lookForBundle(ctx, peer)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err != nil {
+			err = errors.New("the site is busy with a large transaction, or its database does not answer")
+		}
+		if err = errors.Join(err, seen.capture); err != nil {
+			done.Warnings = append(done.Warnings, fmt.Sprintf("what applications wrote last may be missing in it: %v", err))
+		}
+		if packing.Base, err = n.baseFor(peer, &seen, req.All); err != nil {
 			return nil, err
 		}
 	}
@@ -249,11 +245,11 @@ func (n *Node) greetedBy(h *trust.Sealed, said *gossip.Hello) error {
 	n.bundles.Lock()
 	defer n.bundles.Unlock()
 	last, err := n.carriedBy(h.From)
-	if err != nil || h.Number <= last.number {
+	if err != nil || h.Number <= last.Number {
 		return err
 	}
 	if err := n.hub().Carried(h.From, said.Vector); err != nil {
 		return err
 	}
-	return n.setCarried(h.From, carried{number: h.Number, vector: said.Vector})
+	return n.setCarried(h.From, gossip.Heard{Number: h.Number, Vector: said.Vector})
 }

@@ -36,7 +36,7 @@ func (s *Site) checkBounds() error {
 		}
 	}
 	bounds := []bound{
-		{"bytes that arrived and are not stored", arrived, len(s.links) * lineBytesMax},
+		{"bytes that arrived and are not stored", arrived, (len(s.links) + s.couriers) * lineBytesMax},
 		{"store writes that are not synced", len(s.disk.undo), unsyncedMax},
 		{"contexts of origins", held.Contexts, sites},
 		{"origins searched for the end of a batch", held.Scans, sites},
@@ -44,7 +44,7 @@ func (s *Site) checkBounds() error {
 		{"ranges of captured rows that are not released", held.Taken, s.db.Pending()},
 		{"interned names", held.Names, sites + columnCount + systemColumns},
 		{"origins in the protocol", gossip.Origins, sites},
-		{"peers in the protocol", gossip.Peers, len(s.links)},
+		{"peers in the protocol", gossip.Peers, len(s.links) + s.couriers},
 		{"subscriptions", gossip.Subscriptions, sites * len(s.links)},
 		{"commands to be sent", gossip.Commands, sites * len(s.links)},
 	}

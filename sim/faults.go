@@ -58,6 +58,9 @@ func (w *World) CutOne(rnd *rand.Rand) func() {
 
 // CutLine cuts one line, both ways.
 func (w *World) CutLine(rnd *rand.Rand) func() {
+	if len(w.Links) == 0 {
+		return func() {} // there are couriers only
+	}
 	l := w.Links[rnd.IntN(len(w.Links))]
 	a, b := l.ends[0].n-1, l.ends[1].n-1
 	return w.Cut("one line", func(from, to int) bool { return from == a && to == b || from == b && to == a })

@@ -111,7 +111,7 @@ func (w *World) wire() {
 			if o.Wire != nil {
 				line, joined = o.Wire(i, j)
 			}
-			if joined {
+			if joined && !o.carried(i, j) {
 				w.connect(a, w.Sites[j], line)
 				w.slow = w.slow || line.slow()
 			}

@@ -68,6 +68,7 @@ func NewPlan(seed uint64, least, most int) Plan {
 		},
 		Rows: []int{2, 4, 6, 12, 40}[rnd.IntN(5)], Mix: Mix{Rules: rulesOf(seed)},
 	}}
+	p.carry()
 	if rnd.IntN(2) == 0 {
 		p.BreakEvery = time.Duration(5+rnd.IntN(120)) * time.Second
 	}
@@ -85,6 +86,30 @@ func NewPlan(seed uint64, least, most int) Plan {
 	slices.SortStableFunc(p.Ops, func(a, b Op) int { return int(a.At - b.At) })
 	slices.SortStableFunc(p.Faults, func(a, b Fault) int { return int(a.At - b.At) })
 	return p
+}
+
+// carry gives one in eight plans couriers, so that some sites have no line to
+// the others.
+func (p *Plan) carry() {
+	rnd := rand.New(rand.NewPCG(p.Seed, 12))
+	if rnd.IntN(8) != 0 {
+		return
+	}
+	p.Topology = []Topology{Chain, Star}[rnd.IntN(2)]
+	for range 1 + rnd.IntN(2) {
+		j := 1 + rnd.IntN(p.Sites-1)
+		i := j - 1
+		if p.Topology == Star {
+			i = 0
+		}
+		if p.carried(i, j) {
+			continue
+		}
+		every := time.Duration(15+rnd.IntN(60)) * time.Second
+		p.Couriers = append(p.Couriers, Courier{
+			A: i, B: j, Every: every, Trip: time.Duration(rnd.Int64N(int64(every))).Round(time.Millisecond), Loss: float64(rnd.IntN(6)) / 10,
+		})
+	}
 }
 
 // rulesOf draws what the applications of a plan write: two thirds are plain.

@@ -29,7 +29,9 @@ type Site struct {
 	links []*Link
 	// linkTo finds the link to a peer.
 	linkTo map[clock.SiteID]*Link
-	rnd    *rand.Rand // of its disk and its processor
+	// couriers counts those who come here.
+	couriers int
+	rnd      *rand.Rand // of its disk and its processor
 
 	// These survive a crash.
 	db      *memdb.DB
@@ -37,6 +39,7 @@ type Site struct {
 	breaker breaker
 	clock   wallClock
 	waiting []uint64 // seeds of transactions, see Op.AtBegin
+	bundles bundles
 
 	// These do not.
 	up     bool
@@ -67,6 +70,7 @@ type Site struct {
 func newSite(w *World, n int) *Site {
 	s := &Site{w: w, n: n, id: clock.SiteID{byte(n >> 8), byte(n)}, rnd: w.random("site", n), oracle: newOracle(), linkTo: map[clock.SiteID]*Link{}}
 	s.watch = newWatch(s)
+	s.bundles.heard = map[clock.SiteID]gossip.Heard{}
 	s.clock.reading = epochMicros
 	if c := w.opts.Clock; c != nil {
 		start := c(n - 1)

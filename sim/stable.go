@@ -83,7 +83,7 @@ func (w *World) tidy() error {
 	if w.opts.Publish == 0 {
 		return nil
 	}
-	if err := w.Run(w.now + tidyRounds*(w.opts.Publish+replica.RetryInterval)); err != nil {
+	if err := w.Run(w.now + tidyRounds*(w.opts.Publish+replica.RetryInterval+w.courierRound())); err != nil {
 		return err
 	}
 	for _, s := range w.Sites {

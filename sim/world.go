@@ -28,6 +28,8 @@ type Options struct {
 	// Wire, when set, says which sites have a line, counted from 0, and what it
 	// is like, in place of Topology, Latency, BytesPerSecond and BreakEvery.
 	Wire func(a, b int) (Line, bool)
+	// Couriers carry bundles between sites, which then have no line.
+	Couriers []Courier
 	// Clock, when set, says how a site's clock is when the run begins.
 	Clock func(site int) ClockStart
 	// MaxDrift is how far ahead of a site's clock a stamp may be before the
@@ -81,6 +83,7 @@ func New(o Options) (*World, error) {
 		}
 	}
 	w.wire()
+	w.depart()
 	w.soon.wrongClocks = o.Clock != nil
 	w.watchSoon()
 	return w, nil

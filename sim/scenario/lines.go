@@ -147,3 +147,36 @@ func (l *loader) between(ends *[]map[int]bool) func(ast.Node) {
 		}
 	}
 }
+
+// courier reads who carries bundles between two sites, or between one and some.
+func (l *loader) courier(n ast.Node) {
+	c, r := sim.Courier{Every: 24 * time.Hour, Trip: 2 * time.Hour}, &l.reader
+	var ends []map[int]bool
+	before := len(l.problems)
+	l.mapping(n, "couriers",
+		field{"between", l.between(&ends)},
+		field{"at", scalar(r, "at", "9h", parseLength, &c.At)},
+		field{"every", scalar(r, "every", "1d", parseLength, &c.Every)},
+		field{"trip", scalar(r, "trip", "2h", parseLength, &c.Trip)},
+		field{"loss", scalar(r, "loss", "5%", parsePart, &c.Loss)})
+	switch {
+	case len(l.problems) > before:
+		return
+	case len(ends) != 2:
+		l.bad(n, "couriers: it does not say from where to where: add between: [hub, clinic-*]")
+		return
+	case c.Every < time.Second:
+		l.bad(n, "couriers: every: less than a second: make it longer")
+		return
+	}
+	for _, a := range numbers(ends[0]) {
+		for _, b := range numbers(ends[1]) {
+			if a == b {
+				l.bad(n, "couriers: from a site to itself: name two sites in between")
+				return
+			}
+			c.A, c.B = a, b
+			l.s.Couriers = append(l.s.Couriers, c)
+		}
+	}
+}

@@ -99,6 +99,7 @@ func (l *loader) scenario(root ast.Node) {
 		field{"topology", l.topology},
 		field{"line", func(n ast.Node) { l.line(n, "line", &s.Line) }},
 		field{"lines", l.after(func(n ast.Node) { l.list(n, l.rule) })},
+		field{"couriers", l.after(func(n ast.Node) { l.list(n, l.courier) })},
 		field{"workload", l.after(l.workload)},
 		field{"transactions", l.after(func(n ast.Node) { l.list(n, l.transaction) })},
 		field{"faults", l.after(func(n ast.Node) { l.list(n, l.fault) })},

@@ -44,6 +44,8 @@ type Scenario struct {
 	// follows the last rule that names it.
 	Line  sim.Line
 	Rules []Rule
+	// Couriers carry bundles where there is no line.
+	Couriers []sim.Courier
 
 	Rows         int
 	Mix          sim.Mix

@@ -65,6 +65,8 @@ func TestMistakes(t *testing.T) {
 		head + "line: {latency: {file: no.csv}}\n":                    `test.yaml:3: file: no.csv: file does not exist: give the path`,
 		head + "lines:\n- {latency: 1s}\n":                            `test.yaml:4: lines: it does not say which: add between: [hub, clinic-*]`,
 		head + "lines:\n- {between: [hub, x*]}\n":                     `test.yaml:4: site: "x*" names no site: there are hub, clinic-1`,
+		head + "couriers:\n- {every: 1d}\n":                           `test.yaml:4: couriers: it does not say from where to where: add between`,
+		head + "couriers:\n- {between: [hub, '*']}\n":                 `test.yaml:4: couriers: from a site to itself`,
 		head + "topology: {kind: blob}\n":                             `test.yaml:3: topology: "blob" is not known: write it as in mesh, ring`,
 		head + "workload: {rate: 5}\n":                                `test.yaml:3: rate: "5" is not a rate: write it as in 2/s`,
 		head + "workload: {tables: [drug]}\n":                         `test.yaml:3: tables: there is no table "drug": write it as in [`,
@@ -108,7 +110,7 @@ func TestMistakesTogether(t *testing.T) {
 // to scenario files too, or a failure that hangs on it cannot be kept.
 func TestWriteKnowsOptions(t *testing.T) {
 	known := []string{ // what Write writes, and what a plan does not have
-		"Seed", "Sites", "Topology", "Latency", "BytesPerSecond", "BreakEvery", "Rows", "Publish",
+		"Seed", "Sites", "Topology", "Latency", "BytesPerSecond", "BreakEvery", "Rows", "Publish", "Couriers",
 		"Mix", "Wire", "Clock", "MaxDrift", "Observer", "Checks", "Trace",
 	}
 	for field := range reflect.TypeFor[sim.Options]().Fields() {

@@ -42,6 +42,7 @@ func TestDocumented(t *testing.T) {
 var shortened = map[string]time.Duration{
 	"bad-day.yaml":           6 * time.Minute,
 	"broadcast.yaml":         7 * time.Second,
+	"courier.yaml":           25 * time.Hour,
 	"dead-battery.yaml":      65 * time.Minute,
 	"hub-dies.yaml":          11 * time.Minute,
 	"month-apart.yaml":       25 * time.Hour,

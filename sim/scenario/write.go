@@ -40,6 +40,12 @@ func Write(name, about string, p *sim.Plan) string {
 	if p.BreakEvery > 0 {
 		line("  breaks_every: %v", p.BreakEvery)
 	}
+	if len(p.Couriers) > 0 {
+		line("couriers:")
+	}
+	for _, c := range p.Couriers {
+		line("  - {between: [s%d, s%d], every: %v, trip: %v, loss: %v}", c.A+1, c.B+1, c.Every, c.Trip, c.Loss)
+	}
 	if p.Mix.Rules == sim.Plain {
 		line("workload: {rows: %d}", p.Rows)
 	} else {
