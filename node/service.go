@@ -85,7 +85,7 @@ func (s service) Status(ctx context.Context) (*admin.Status, error) {
 // alarm; one failure is no more than the application's restart.
 func (n *Node) hookStates(st *admin.Status) {
 	for _, h := range n.hooks.States() {
-		shown := admin.Hook{Name: h.Name, PendingRows: h.Rows, PendingAll: h.All, Failures: h.Failures, Error: h.Error}
+		shown := admin.Hook{Name: h.Name, Off: h.Off, PendingRows: h.Rows, PendingAll: h.All, Failures: h.Failures, Error: h.Error}
 		if !h.Told.IsZero() {
 			at := h.Told.UTC()
 			shown.ToldAt = &at

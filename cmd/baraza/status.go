@@ -64,6 +64,9 @@ func printStatus(w io.Writer, s *admin.Status, now time.Time) {
 }
 
 func hookText(h *admin.Hook, now time.Time) string {
+	if h.Off {
+		return h.Name + ": off until app: {url: …} is set in baraza.yaml"
+	}
 	told := "nothing told yet"
 	if h.ToldAt != nil {
 		told = "told " + ago(h.ToldAt, now)

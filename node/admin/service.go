@@ -73,6 +73,8 @@ type Status struct {
 // Hook is how telling the application of changed rows goes.
 type Hook struct {
 	Name string `json:"name"`
+	// Off: the settings do not say where the application is.
+	Off bool `json:"off"`
 	// PendingRows wait to be told of; PendingAll: and more than can be counted.
 	PendingRows int  `json:"pending_rows"`
 	PendingAll  bool `json:"pending_all"`

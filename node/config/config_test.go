@@ -91,7 +91,6 @@ func TestErrorsAreOneLineWithThePlace(t *testing.T) {
 		"a hook's length": {base + "hooks: [{name: a, url: 'http://a/b', after: soon}]\n", `baraza.yaml:3: hooks: "soon" is not a length of time`},
 		"a hook's url":    {base + "hooks: [{name: a, url: a/b}]\n", "baraza.yaml:3: hooks: a: url: the url is not one"},
 		"a hook's user":   {base + "hooks: [{name: a, url: 'http://u:p@a/b'}]\n", "baraza.yaml:3: hooks: a: url: the url has a user in it"},
-		"no application":  {base + "hooks: [{name: a, url: /b}]\n", "baraza.yaml:3: hooks: a: its url begins with /, below the application's"},
 		"two hooks":       {base + "hooks: [{name: a, url: 'http://a/b'}, {name: a, command: [b]}]\n", "baraza.yaml:3: hooks: number 2 has no name of its own"},
 		"url and command": {base + "hooks: [{name: a, url: 'http://a/b', command: [b]}]\n", "baraza.yaml:3: hooks: a: it has to have a url or a command"},
 		"a number":        {base + "\n\nmax_drift: 5\n", "baraza.yaml:5: max_drift"},

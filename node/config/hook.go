@@ -71,10 +71,13 @@ func (s Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `
 // MarshalYAML writes the text: YAML is the settings file.
 func (s Secret) MarshalYAML() (any, error) { return string(s), nil }
 
+// ofApp reports whether the hook calls the application below its address.
+func (h *Hook) ofApp() bool { return strings.HasPrefix(h.URL, "/") && len(h.Command) == 0 }
+
 // Address returns where the hook posts. ok is false for one below the address
-// of an application that is not set.
+// of an application that is not set: such a hook is off.
 func (h *Hook) Address(app App) (address string, ok bool) {
-	if !strings.HasPrefix(h.URL, "/") {
+	if !h.ofApp() {
 		return h.URL, true
 	}
 	return strings.TrimSuffix(app.URL, "/") + h.URL, app.URL != ""
@@ -135,25 +138,21 @@ func (c *Config) checkHooks() error {
 			return fmt.Errorf("hooks: number %d has no name of its own: add a line name: …", i+1)
 		}
 		names[h.Name] = true
-		if err := h.check(c.App); err != nil {
+		if err := h.check(); err != nil {
 			return fmt.Errorf("hooks: %s: %w", h.Name, err)
 		}
 	}
 	return nil
 }
 
-func (h *Hook) check(app App) error {
+func (h *Hook) check() error {
 	if (h.URL == "") == (len(h.Command) == 0) {
 		return errors.New("it has to have a url or a command, and not both")
 	}
 	if len(h.Command) > 0 && (h.Command[0] == "" || len(h.Bodies) > 0) {
 		return errors.New("a command is a list, as in [/usr/local/bin/reindex, --rows], and has no bodies: it reads the rows")
 	}
-	if strings.HasPrefix(h.URL, "/") {
-		if app.URL == "" {
-			return errors.New("its url begins with /, below the application's: add app: {url: …}, or write the whole url")
-		}
-	} else if h.URL != "" {
+	if h.URL != "" && !h.ofApp() {
 		if err := checkURL("url", h.URL); err != nil {
 			return err
 		}

@@ -34,6 +34,9 @@ type Profile struct {
 	FirstStamps []string `yaml:"first_stamps"`
 	// Unique is what rows show whose unique value another row has, by table.
 	Unique map[string]string `yaml:"unique"`
+	// Hooks tell the application, below its address, of rows that were written
+	// beneath it. They are off until a site's settings have that address.
+	Hooks []Hook `yaml:"hooks"`
 }
 
 // Excluded are tables that are left out, and why.
@@ -115,6 +118,11 @@ func (c *Config) ApplyProfile(p *Profile) {
 		c.FirstStamps = slices.Clone(p.FirstStamps)
 	}
 	c.Unique = fill(c.Unique, p.Unique)
+	for i := range p.Hooks {
+		if !slices.ContainsFunc(c.Hooks, func(h Hook) bool { return h.Name == p.Hooks[i].Name }) {
+			c.Hooks = append(c.Hooks, p.Hooks[i])
+		}
+	}
 }
 
 // leaveOut adds tables to a list, but for those that the settings name to be

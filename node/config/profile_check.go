@@ -25,9 +25,11 @@ var profileWords = words{
 		"unique":       "tables with what they do, as in person_name: mark",
 		"references":   "columns with columns, as in orders.concept_id: concept.concept_id",
 		"first_stamps": "a list of columns, as in [date_created, date_changed]",
+		"hooks":        "a list of hooks, as docs/hooks.md describes them",
 	},
 	inner: map[string][]string{
 		"exclude": {"tables", "why"}, "keyless": {"tables", "why"}, "identity": {"table", "columns", "why"},
+		"hooks": {"name", "tables", "url", "bodies", "row", "table", "after", "timeout"},
 	},
 }
 
@@ -62,7 +64,25 @@ func (p *Profile) check() (at string, err error) {
 		}
 		named[id.Table] = true
 	}
-	return p.checkReferences()
+	if at, err := p.checkReferences(); err != nil {
+		return at, err
+	}
+	return p.checkHooks()
+}
+
+// checkHooks allows requests to the application only: a profile comes from
+// another site and may name no other address, nor run anything.
+func (p *Profile) checkHooks() (at string, err error) {
+	c := Config{Hooks: p.Hooks}
+	if err := c.checkHooks(); err != nil {
+		return "$.hooks", err
+	}
+	for i := range p.Hooks {
+		if !p.Hooks[i].ofApp() {
+			return fmt.Sprintf("$.hooks[%d]", i), fmt.Errorf("hooks: %s: a profile's hook has a url below the application's, as in /reindex: write others into baraza.yaml", p.Hooks[i].Name)
+		}
+	}
+	return "", nil
 }
 
 // leftOut checks one list of tables that are left out, and notes them in left.

@@ -18,18 +18,33 @@ type Shared struct {
 	References  map[string]string   `json:"references,omitempty"`
 	FirstStamps []string            `json:"first_stamps,omitempty"`
 	Unique      map[string]string   `json:"unique,omitempty"`
+	// Hooks are those that call the application below its address, which each
+	// site sets itself. Others are one site's own.
+	Hooks []Hook `json:"hooks,omitempty"`
 }
 
 // Shared returns the common part of the settings.
 func (c *Config) Shared() Shared {
-	return Shared{c.Profile, c.Tables, c.Exclude, c.Keyless, c.Identity, c.References, c.FirstStamps, c.Unique}
+	var hooks []Hook
+	for i := range c.Hooks {
+		if c.Hooks[i].ofApp() {
+			hooks = append(hooks, c.Hooks[i])
+		}
+	}
+	return Shared{c.Profile, c.Tables, c.Exclude, c.Keyless, c.Identity, c.References, c.FirstStamps, c.Unique, hooks}
 }
 
-// Adopt takes the common part over.
+// Adopt takes the common part over. Of hooks only those are taken that Shared
+// gives: no site makes another run a command or call a stranger.
 func (c *Config) Adopt(s Shared) {
 	c.Profile, c.Tables, c.Exclude, c.Keyless = s.Profile, s.Tables, s.Exclude, s.Keyless
 	c.Identity, c.References, c.FirstStamps = s.Identity, s.References, s.FirstStamps
 	c.Unique = s.Unique
+	for i := range s.Hooks {
+		if s.Hooks[i].ofApp() {
+			c.Hooks = append(c.Hooks, s.Hooks[i])
+		}
+	}
 }
 
 // Schema returns what the settings say of the tables.

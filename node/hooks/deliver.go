@@ -180,10 +180,7 @@ func (e *answerError) Error() string {
 func (h *hook) post(ctx context.Context, body string) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(h.cfg.Timeout))
 	defer cancel()
-	address, ok := h.cfg.Address(h.o.App)
-	if !ok {
-		return errors.New("the application's address is not set: write app: {url: …} into baraza.yaml")
-	}
+	address, _ := h.cfg.Address(h.o.App)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, strings.NewReader(body))
 	if err != nil {
 		return err

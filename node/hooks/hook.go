@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,16 +21,15 @@ type hook struct {
 
 	mu      sync.Mutex
 	pending Changes
-	// marked: the store remembers that there is something to tell, so that a
-	// crash does not lose it. committing counts transactions under way.
-	marked     bool
+	// allTold: the store says that everything is told; while something is not, it
+	// does not, so that a crash loses nothing. committing counts transactions
+	// under way.
+	allTold    bool
 	committing int
 	told       time.Time
 	failures   int
 	err        string
 }
-
-func (h *hook) markKey() []byte { return append(append([]byte{}, h.o.Prefix...), h.cfg.Name...) }
 
 // concerns reports whether the hook tells of any of the changes.
 func (h *hook) concerns(c *Changes) bool {
@@ -49,13 +49,11 @@ func (h *hook) begin(c *Changes) error {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if !h.marked {
-		b := &kv.Batch{}
-		b.Set(h.markKey(), nil)
-		if err := h.o.Store.Write(b, true); err != nil {
-			return fmt.Errorf("remember what hook %s has to tell: %w", h.cfg.Name, err)
+	if h.allTold {
+		if err := h.mark(markUntold, true); err != nil {
+			return err
 		}
-		h.marked = true
+		h.allTold = false
 	}
 	h.committing++
 	return nil
@@ -153,20 +151,27 @@ func (h *hook) tell(ctx context.Context) error {
 		return err
 	}
 	h.told, h.failures, h.err = time.Now(), 0, ""
-	return h.unmark()
+	return h.settle()
 }
 
-// unmark makes the store forget that there was something to tell, when there is
-// nothing. A crash that brings the mark back costs one call.
-func (h *hook) unmark() error {
-	if !h.pending.Empty() || h.committing > 0 || !h.marked {
+// settle makes the store remember that there is nothing to tell, when there is
+// nothing. That it may forget that in a crash costs one call.
+func (h *hook) settle() error {
+	if h.allTold || !h.pending.Empty() || h.committing > 0 {
 		return nil
 	}
+	if err := h.mark(markTold, false); err != nil {
+		return err
+	}
+	h.allTold = true
+	return nil
+}
+
+func (h *hook) mark(value []byte, sync bool) error {
 	b := &kv.Batch{}
-	b.Delete(h.markKey())
-	if err := h.o.Store.Write(b, false); err != nil {
+	b.Set(append(slices.Clone(h.o.Prefix), h.cfg.Name...), value)
+	if err := h.o.Store.Write(b, sync); err != nil {
 		return fmt.Errorf("remember what hook %s has told: %w", h.cfg.Name, err)
 	}
-	h.marked = false
 	return nil
 }

@@ -34,6 +34,19 @@ type world struct {
 	stop  func()
 }
 
+// told makes a store in which the hooks have told everything.
+func told(t *testing.T, names ...string) kv.Store {
+	store := kv.NewMem()
+	b := &kv.Batch{}
+	for _, name := range names {
+		b.Set([]byte("hook/"+name), []byte{1})
+	}
+	if err := store.Write(b, true); err != nil {
+		t.Fatal(err)
+	}
+	return store
+}
+
 // open starts hooks; after a stop it may be called again with the same store.
 func open(t *testing.T, store kv.Store, app config.App, hs ...config.Hook) *world {
 	t.Helper()
@@ -156,7 +169,7 @@ func (w *world) states() any { return w.set.States() }
 
 func TestTellsOnceForManyTransactions(t *testing.T) {
 	app := newApplication(t)
-	w := open(t, kv.NewMem(), config.App{}, config.Hook{Name: "h", URL: app.URL + "/x"})
+	w := open(t, told(t, "h", "index"), config.App{}, config.Hook{Name: "h", URL: app.URL + "/x"})
 	for n := range 50 {
 		w.insert(n, n)
 	}
@@ -192,7 +205,7 @@ func TestTellsOnceForManyTransactions(t *testing.T) {
 
 func TestRolledBackIsNotTold(t *testing.T) {
 	app := newApplication(t)
-	w := open(t, kv.NewMem(), config.App{}, config.Hook{Name: "h", URL: app.URL})
+	w := open(t, told(t, "h", "index"), config.App{}, config.Hook{Name: "h", URL: app.URL})
 	tx, err := w.db.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -220,7 +233,7 @@ func openmrs() config.Hook {
 
 func TestBodies(t *testing.T) {
 	app := newApplication(t)
-	w := open(t, kv.NewMem(), config.App{URL: app.URL + "/openmrs/"}, openmrs())
+	w := open(t, told(t, "h", "index"), config.App{URL: app.URL + "/openmrs/"}, openmrs())
 	w.insert(1, 2)
 	until(t, "rows", func() bool { return len(app.got()) == 2 }, func() any { return app.got() })
 	const at = "POST /openmrs/ws/rest/v1/searchindexupdate "
@@ -247,7 +260,7 @@ func TestRefusedRow(t *testing.T) {
 		}
 		return http.StatusNoContent
 	}
-	w := open(t, kv.NewMem(), config.App{URL: app.URL}, openmrs())
+	w := open(t, told(t, "h", "index"), config.App{URL: app.URL}, openmrs())
 	w.insert(1, 2)
 	until(t, "told", w.told, w.states)
 	got := app.got()
@@ -263,7 +276,7 @@ func TestFailureIsShownAndRetried(t *testing.T) {
 	var status atomic.Int64
 	status.Store(http.StatusFound)
 	app.answer = func(string) int { return int(status.Load()) }
-	w := open(t, kv.NewMem(), config.App{}, config.Hook{Name: "h", URL: app.URL})
+	w := open(t, told(t, "h", "index"), config.App{}, config.Hook{Name: "h", URL: app.URL})
 	w.insert(1, 1)
 	until(t, "a failure", func() bool { return w.set.States()[0].Failures > 2 }, w.states)
 	if s := w.set.States()[0]; !strings.Contains(s.Error, "302") || s.Rows != 1 || !s.Told.IsZero() {
@@ -285,7 +298,7 @@ func TestFailureIsShownAndRetried(t *testing.T) {
 // Seen to fail when begin writes no mark: the application hears nothing.
 func TestUntoldIsToldAfterRestart(t *testing.T) {
 	app := newApplication(t)
-	store := kv.NewMem()
+	store := told(t, "index")
 	app.answer = func(string) int { return http.StatusServiceUnavailable }
 	w := open(t, store, config.App{URL: app.URL}, openmrs())
 	w.insert(1, 1)
@@ -308,6 +321,30 @@ func TestUntoldIsToldAfterRestart(t *testing.T) {
 	}
 }
 
+// A hook that is new, or was off, does not know what was written before.
+func TestFirstTimeTellsEverything(t *testing.T) {
+	app := newApplication(t)
+	store := kv.NewMem()
+	w := open(t, store, config.App{}, openmrs())
+	if s := w.set.States(); len(s) != 1 || !s[0].Off {
+		t.Errorf("without the application's address: %+v", s)
+	}
+	w.insert(1, 1)
+	w.stop()
+	w = open(t, store, config.App{URL: app.URL}, openmrs())
+	until(t, "told", w.told, w.states)
+	if got := app.got(); len(got) != 2 {
+		t.Errorf("told %q", got)
+	}
+	w.stop()
+	w = open(t, store, config.App{}, openmrs()) // off again
+	w.stop()
+	w = open(t, store, config.App{URL: app.URL}, openmrs())
+	if s := w.set.States(); !s[0].All {
+		t.Errorf("what was written while it was off is not told: %+v", s)
+	}
+}
+
 // A hook that hangs holds up no transaction, and is given up after its timeout.
 func TestHangDelaysNothing(t *testing.T) {
 	hang := make(chan struct{})
@@ -320,7 +357,7 @@ func TestHangDelaysNothing(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	t.Cleanup(func() { close(hang) })
-	w := open(t, kv.NewMem(), config.App{}, config.Hook{Name: "h", URL: server.URL, Timeout: config.Duration(200 * time.Millisecond)})
+	w := open(t, told(t, "h", "index"), config.App{}, config.Hook{Name: "h", URL: server.URL, Timeout: config.Duration(200 * time.Millisecond)})
 	w.insert(0, 0)
 	time.Sleep(30 * time.Millisecond) // it hangs now
 	began := time.Now()
@@ -340,7 +377,7 @@ func TestCommand(t *testing.T) {
 	if err := os.WriteFile(script, []byte(text), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	w := open(t, kv.NewMem(), config.App{}, config.Hook{Name: "h", Command: []string{script}})
+	w := open(t, told(t, "h", "index"), config.App{}, config.Hook{Name: "h", Command: []string{script}})
 	w.insert(1, 1)
 	until(t, "a failure", func() bool { return w.set.States()[0].Failures > 0 }, w.states)
 	if s := w.set.States()[0]; s.Error != "exit status 3: the index is locked" {
@@ -360,7 +397,7 @@ func TestOtherTablesAreNotTold(t *testing.T) {
 	app := newApplication(t)
 	h := openmrs()
 	h.Tables = []string{"visit"}
-	w := open(t, kv.NewMem(), config.App{URL: app.URL}, h)
+	w := open(t, told(t, "h", "index"), config.App{URL: app.URL}, h)
 	w.insert(1, 1)
 	time.Sleep(50 * time.Millisecond)
 	if s := w.set.States()[0]; s.Rows > 0 || len(app.got()) > 0 {
@@ -372,7 +409,7 @@ func TestOtherTablesAreNotTold(t *testing.T) {
 func TestBounded(t *testing.T) {
 	app := newApplication(t)
 	app.answer = func(string) int { return http.StatusServiceUnavailable }
-	w := open(t, kv.NewMem(), config.App{}, config.Hook{Name: "h", URL: app.URL})
+	w := open(t, told(t, "h", "index"), config.App{}, config.Hook{Name: "h", URL: app.URL})
 	for n := 0; n < 10_500; n += 500 {
 		w.insert(n, n+499)
 	}

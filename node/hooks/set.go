@@ -1,10 +1,12 @@
 package hooks
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -32,11 +34,16 @@ type Options struct {
 }
 
 // Set is the hooks of one site. It is safe for concurrent use.
-type Set struct{ hooks []*hook }
+type Set struct {
+	hooks []*hook
+	off   []State
+}
 
 // State is how one hook is.
 type State struct {
 	Name string
+	// Off: the application's address is not set.
+	Off bool
 	// Rows wait to be told of, as far as they are known one by one; All says
 	// that more do.
 	Rows int
@@ -47,6 +54,13 @@ type State struct {
 	Failures int
 	Error    string
 }
+
+// What the store knows of a hook: it has told everything, or not. Of one that
+// was off it knows nothing, and then everything is to be told.
+var (
+	markUntold = []byte{0}
+	markTold   = []byte{1}
+)
 
 // Open reads which hooks have something to tell from before.
 func Open(o Options, hooks []config.Hook) (*Set, error) {
@@ -59,6 +73,10 @@ func Open(o Options, hooks []config.Hook) (*Set, error) {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	for i := range hooks {
+		if _, on := hooks[i].Address(o.App); !on {
+			s.off = append(s.off, State{Name: hooks[i].Name, Off: true})
+			continue
+		}
 		h := &hook{cfg: hooks[i], o: &o, client: client, wake: make(chan struct{}, 1)}
 		if h.cfg.After == 0 {
 			h.cfg.After = config.Duration(config.DefaultHookAfter)
@@ -66,17 +84,39 @@ func Open(o Options, hooks []config.Hook) (*Set, error) {
 		if h.cfg.Timeout == 0 {
 			h.cfg.Timeout = config.Duration(config.DefaultHookTimeout)
 		}
-		mark, err := o.Store.Get(h.markKey())
-		if err != nil {
-			return nil, fmt.Errorf("read what hook %s has told: %w", h.cfg.Name, err)
-		}
-		if mark != nil {
-			h.marked, h.pending.everything = true, true
-			h.nudge()
-		}
 		s.hooks = append(s.hooks, h)
 	}
-	return s, nil
+	return s, s.readMarks(&o)
+}
+
+// readMarks reads what the hooks have told, and drops what is known of others.
+func (s *Set) readMarks(o *Options) error {
+	drop := &kv.Batch{}
+	told := map[string]bool{}
+	err := o.Store.Scan(o.Prefix, kv.After(o.Prefix), func(k, v []byte) bool {
+		name := string(k[len(o.Prefix):])
+		if !slices.ContainsFunc(s.hooks, func(h *hook) bool { return h.cfg.Name == name }) {
+			drop.Delete(slices.Clone(k))
+		}
+		told[name] = bytes.Equal(v, markTold)
+		return true
+	})
+	if err != nil {
+		return fmt.Errorf("read what hooks have told: %w", err)
+	}
+	for _, h := range s.hooks {
+		if h.allTold = told[h.cfg.Name]; !h.allTold {
+			h.pending.everything = true
+			h.nudge()
+		}
+	}
+	if drop.Empty() {
+		return nil
+	}
+	if err := o.Store.Write(drop, true); err != nil {
+		return fmt.Errorf("forget what hooks have told that are off: %w", err)
+	}
+	return nil
 }
 
 // Run tells until the context ends.
@@ -88,13 +128,14 @@ func (s *Set) Run(ctx context.Context) {
 	all.Wait()
 }
 
-// States returns how the hooks are, in the order of the settings.
+// States returns how the hooks are, in the order of the settings, those that
+// are off last.
 func (s *Set) States() []State {
-	states := make([]State, len(s.hooks))
-	for i, h := range s.hooks {
-		states[i] = h.state()
+	states := make([]State, 0, len(s.hooks)+len(s.off))
+	for _, h := range s.hooks {
+		states = append(states, h.state())
 	}
-	return states
+	return append(states, s.off...)
 }
 
 // begin is called before a transaction commits, end after it has, or failed to.
