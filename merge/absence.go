@@ -138,6 +138,9 @@ func (pl *placing) releases(t *schema.Table, w *work, columns []string) {
 
 // keptOnly leaves of the released rows those that are kept.
 func (pl *placing) keptOnly() error {
+	if len(pl.released) == 0 {
+		return nil
+	}
 	any := map[string]bool{}
 	var kept []RowID
 	for _, id := range pl.released {

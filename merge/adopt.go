@@ -9,13 +9,14 @@ import (
 // Logical returns a row as the rules see it, from what its table holds (nil
 // when it is not there) and its state (nil when it has none).
 func Logical(inTable *Row, s *State, losses []crdt.Loss) *crdt.Row {
-	return load(inTable, s, losses)
+	return load(&crdt.Row{}, inTable, s, losses)
 }
 
 // NewAdoption returns a piece for rows that are taken over by state from
 // another site rather than changed: Lock, then Adopt.
 func (m *Merger) NewAdoption(ids []RowID) *Piece {
-	p := m.NewPiece(nil)
+	p := m.newPiece()
+	p.room(len(ids))
 	p.adopting = true
 	for _, id := range ids {
 		p.work(id)
@@ -25,8 +26,8 @@ func (m *Merger) NewAdoption(ids []RowID) *Piece {
 
 // InTable returns a row as Lock found it; nil when the table does not have it.
 func (p *Piece) InTable(id RowID) *Row {
-	if tp := p.tables[id.Table]; tp != nil && tp.rows[id.Key] != nil {
-		return tp.rows[id.Key].inTable
+	if w := p.find(id); w != nil {
+		return w.inTable
 	}
 	return nil
 }
@@ -36,8 +37,8 @@ func (p *Piece) InTable(id RowID) *Row {
 // table, unless rows refer to it, which other sites may not know yet; its stamps
 // say whether that is for good.
 func (p *Piece) Adopt(ctx context.Context, tx Tx, states States, rows map[RowID]*crdt.Row) error {
-	for _, name := range p.strangers {
-		for _, w := range p.tables[name].order {
+	for _, tp := range p.strangers {
+		for _, w := range tp.order {
 			w.row = rows[w.id]
 			if err := putStranger(states, w); err != nil {
 				return err

@@ -25,7 +25,8 @@ import (
 // clashMax bounds how often one row's clashes are settled in one transaction.
 const clashMax = 8
 
-// settling is what the rounds of one transaction know of clashes.
+// settling is what the rounds of one transaction know of clashes; mostly
+// nothing.
 type settling struct {
 	// displaced are, by row, the indexes in which it does not show its value.
 	displaced map[RowID]map[string]string // index name to the reason
@@ -34,8 +35,11 @@ type settling struct {
 	count   map[RowID]int
 }
 
-func newSettling() *settling {
-	return &settling{displaced: map[RowID]map[string]string{}, passing: map[RowID]bool{}, count: map[RowID]int{}}
+// begin makes room for the first clash.
+func (s *settling) begin() {
+	if s.count == nil {
+		*s = settling{displaced: map[RowID]map[string]string{}, passing: map[RowID]bool{}, count: map[RowID]int{}}
+	}
 }
 
 func (s *settling) displace(id RowID, index *schema.Index, by crdt.Key) {
@@ -58,6 +62,7 @@ func (pl *placing) settle(ctx context.Context) ([]RowID, error) {
 	}
 	slices.SortFunc(again, RowID.Compare)
 	for _, w := range pl.clashes {
+		pl.settling.begin()
 		if pl.settling.count[w.id]++; pl.settling.count[w.id] > clashMax {
 			continue
 		}
@@ -112,8 +117,8 @@ func (pl *placing) decide(t *schema.Table, w *work, holders []Holder) (again []R
 		}
 	}
 	if wait {
-		if r := pl.rounds[0].find(w.id); r == nil || len(r.changes) > 0 {
-			pl.rounds[0].Deferred = append(pl.rounds[0].Deferred, w.id)
+		if r := pl.rounds.rounds[0].find(w.id); r == nil || len(r.changes) > 0 {
+			pl.rounds.rounds[0].Deferred = append(pl.rounds.rounds[0].Deferred, w.id)
 		} // else it had a piece of its own: the next Retry sees what has changed
 		return again, nil
 	}
@@ -133,7 +138,7 @@ func (p *Piece) lockHolders(ctx context.Context, tx Tx, states States) error {
 			if s == nil || s.Place != Held && s.Place != Kept {
 				continue
 			}
-			row := load(w.inTable, s, nil)
+			row := load(&crdt.Row{}, w.inTable, s, nil)
 			holders, err := tx.Holders(ctx, tp.t, Row{Key: w.id.Key, Columns: row.Columns, Values: row.Values})
 			if err != nil {
 				return fmt.Errorf("look for who has unique values in table %s: %w", tp.name, err)
@@ -310,7 +315,7 @@ func (pl *placing) unmoved(t *schema.Table, w *work) map[string]crdt.Value {
 // evict takes rows out of their table that are held from now on. Where the
 // database refuses that, as with a table that refers to it and is not
 // replicated, a row stays with what it has.
-func (pl *placing) evict(ctx context.Context, tp *tablePiece, rows []*work, found resolved, out *batch) error {
+func (pl *placing) evict(ctx context.Context, tp *tablePiece, rows []*work, found *resolved, out *batch) error {
 	if len(rows) == 0 {
 		return nil
 	}
@@ -322,7 +327,9 @@ func (pl *placing) evict(ctx context.Context, tp *tablePiece, rows []*work, foun
 	if err != nil {
 		return fmt.Errorf("take held rows out of table %s: %w", tp.name, err)
 	}
-	pl.freed[tp.name] = pl.freed[tp.name] || len(refused) < len(rows)
+	if len(refused) < len(rows) {
+		pl.frees(tp.name)
+	}
 	bad := byKey(refused)
 	for _, w := range rows {
 		_, why, _ := pl.displacedOf(tp.t, w)

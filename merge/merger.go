@@ -28,132 +28,24 @@ type Merger struct {
 	Rules Rules
 	// Order lists the replicated tables, parents before children.
 	Order []string
+	// rank is the place of each of them in Order, and shipped, by place, its
+	// Table.Shipped.
+	rank    map[string]int
+	shipped [][]string
 	// referrers are what refers to each table.
 	referrers map[string][]schema.Referrer
 }
 
 // NewMerger returns a merger for the replicated tables of a model.
 func NewMerger(m *schema.Model) *Merger {
-	mg := &Merger{Model: m, referrers: schema.Referrers(m)}
+	mg := &Merger{Model: m, rank: map[string]int{}, referrers: schema.Referrers(m)}
 	for _, t := range schema.Order(m) {
 		if t.Replicated {
-			mg.Order = append(mg.Order, t.Name)
+			mg.rank[t.Name] = len(mg.Order)
+			mg.Order, mg.shipped = append(mg.Order, t.Name), append(mg.shipped, t.Shipped())
 		}
 	}
 	return mg
-}
-
-// Piece is a group of changes on its way into the database: Lock, then Merge.
-type Piece struct {
-	m      *Merger
-	groups []Incoming
-	tables map[string]*tablePiece
-	// strangers are tables that this database does not have.
-	strangers []string
-	// Deferred, after Merge, are rows that can perhaps be placed now, in a piece
-	// of their own (PieceOf).
-	Deferred []RowID
-	// adopting: rows are taken over by state.
-	adopting bool
-}
-
-// tablePiece is the part of a piece that concerns one table.
-type tablePiece struct {
-	t    *schema.Table // nil for a table that this database does not have
-	name string
-	// shipped is t.Shipped().
-	shipped []string
-	keys    []crdt.Key
-	rows    map[crdt.Key]*work
-	order   []*work // in the order of keys
-}
-
-// work is one row on its way.
-type work struct {
-	id      RowID
-	inTable *Row
-	state   *State
-	row     *crdt.Row
-	changes []change
-	// revive: the row is dead or gone, but is to be in its table, as a row to be
-	// placed refers to it (R4).
-	revive bool
-	// doomed are removed rows that the row, which is in its table, refers to from
-	// now on, with ON DELETE CASCADE.
-	doomed []target
-}
-
-// target is a reference of a row to a row that is not there.
-type target struct {
-	column string
-	id     RowID
-}
-
-type change struct {
-	group int
-	ch    *crdt.Change
-}
-
-// NewPiece collects the changes by row, keeping each row's changes in order.
-func (m *Merger) NewPiece(groups []Incoming) *Piece {
-	p := &Piece{m: m, groups: groups, tables: map[string]*tablePiece{}}
-	for g := range groups {
-		for i := range groups[g].Changes {
-			ch := &groups[g].Changes[i]
-			w := p.work(RowID{ch.Table, ch.Key})
-			w.changes = append(w.changes, change{g, ch})
-		}
-	}
-	return p
-}
-
-// work returns the piece's work on a row, new if need be.
-func (p *Piece) work(id RowID) *work {
-	tp := p.tables[id.Table]
-	if tp == nil {
-		tp = &tablePiece{name: id.Table, rows: map[crdt.Key]*work{}}
-		if t := p.m.Model.Tables[id.Table]; t != nil && t.Replicated {
-			tp.t, tp.shipped = t, t.Shipped()
-		} else {
-			p.strangers = append(p.strangers, id.Table)
-		}
-		p.tables[id.Table] = tp
-	}
-	w := tp.rows[id.Key]
-	if w == nil {
-		w = &work{id: id}
-		tp.rows[id.Key] = w
-		tp.keys = append(tp.keys, id.Key)
-		tp.order = append(tp.order, w)
-	}
-	return w
-}
-
-// Rows names the rows of the piece.
-func (p *Piece) Rows() []RowID {
-	var ids []RowID
-	for _, names := range [][]string{p.strangers, p.m.Order} {
-		for _, name := range names {
-			if tp := p.tables[name]; tp != nil {
-				for _, w := range tp.order {
-					ids = append(ids, w.id)
-				}
-			}
-		}
-	}
-	return ids
-}
-
-// inOrder calls each for the piece's tables, parents first.
-func (p *Piece) inOrder(each func(*tablePiece) error) error {
-	for _, name := range p.m.Order {
-		if tp := p.tables[name]; tp != nil {
-			if err := each(tp); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 // Lock locks the rows that the changes are about, those that the database, or
@@ -184,7 +76,7 @@ func (p *Piece) lockRows(ctx context.Context, tx Tx, tp *tablePiece, keys []crdt
 		return fmt.Errorf("lock rows of table %s: %w", tp.t.Name, err)
 	}
 	for i := range rows {
-		if w := tp.rows[rows[i].Key]; w != nil {
+		if w := tp.find(rows[i].Key); w != nil {
 			w.inTable = &rows[i]
 		}
 	}
@@ -194,8 +86,8 @@ func (p *Piece) lockRows(ctx context.Context, tx Tx, tp *tablePiece, keys []crdt
 // Merge applies the changes by the rules and writes the outcome: rows to the
 // database, states and losses to states.
 func (p *Piece) Merge(ctx context.Context, tx Tx, states States) error {
-	for _, name := range p.strangers {
-		if err := p.mergeStrangers(p.tables[name], states); err != nil {
+	for _, tp := range p.strangers {
+		if err := p.mergeStrangers(tp, states); err != nil {
 			return err
 		}
 	}
@@ -230,7 +122,7 @@ func (p *Piece) applyRules(tp *tablePiece, w *work, states States) error {
 		}
 	}
 	w.state = s
-	w.row = load(w.inTable, s, losses)
+	w.row = load(&w.loaded, w.inTable, s, losses)
 	stays := s != nil && s.Stays()
 	for _, c := range w.changes {
 		g := &p.groups[c.group]

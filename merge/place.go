@@ -15,11 +15,10 @@ import (
 // removals with children before parents. Rows that waited for what a round did
 // are placed in further rounds.
 func (p *Piece) place(ctx context.Context, tx Tx, states States) error {
-	var rounds []*Piece
-	seen, revived, settling := map[RowID]int{}, map[RowID]bool{}, newSettling()
+	all := &rounds{}
 	for round := p; round != nil; {
-		rounds = append(rounds, round)
-		pl := &placing{Piece: round, rounds: rounds, tx: tx, states: states, seen: seen, revived: revived, settling: settling}
+		all.rounds = append(all.rounds, round)
+		pl := &placing{Piece: round, rounds: all, tx: tx, states: states}
 		if err := pl.run(ctx); err != nil {
 			return err
 		}
@@ -32,29 +31,35 @@ func (p *Piece) place(ctx context.Context, tx Tx, states States) error {
 	return nil
 }
 
+// rounds is what the rounds of one place know together.
+type rounds struct {
+	rounds []*Piece // up to the one at hand
+	// seen counts how often a row was tried again in this transaction, but for
+	// what arrived: a row that waits for several is woken by each of them.
+	seen map[RowID]int
+	// revived are the rows that were to come back in some round.
+	revived  map[RowID]bool
+	settling settling
+}
+
 // placing is one round of place.
 type placing struct {
 	*Piece
-	rounds []*Piece // up to this one
+	*rounds
 	tx     Tx
 	states States
 	// patches are references written as NULL until their row is in.
 	patches []patch
 	// clashes are rows that were refused since another has a unique value of
 	// theirs (R5).
-	clashes  []*work
-	settling *settling
-	// arrived are rows that were inserted; changed tables freed unique values.
+	clashes []*work
+	// arrived are rows that were inserted; freed tables, by their place in the
+	// order, are those in which a unique value may have become free.
 	arrived []RowID
-	freed   map[string]bool
+	freed   []int
 	// departed are rows that are removed from now on, revive those that are to
 	// come back, released those that a row no longer refers to.
 	departed, revive, released []RowID
-	// seen counts how often a row was tried again in this transaction, but for
-	// what arrived: a row that waits for several is woken by each of them.
-	seen map[RowID]int
-	// revived are the rows that were to come back in some round.
-	revived map[RowID]bool
 }
 
 type patch struct {
@@ -63,7 +68,6 @@ type patch struct {
 }
 
 func (pl *placing) run(ctx context.Context) error {
-	pl.freed = map[string]bool{}
 	if err := pl.inOrder(func(tp *tablePiece) error { return pl.writeTable(ctx, tp) }); err != nil {
 		return err
 	}
@@ -75,24 +79,24 @@ func (pl *placing) run(ctx context.Context) error {
 
 // writeTable inserts and updates the rows of one table.
 func (pl *placing) writeTable(ctx context.Context, tp *tablePiece) error {
-	found, err := pl.resolve(ctx, tp)
-	if err != nil {
+	found := &resolved{}
+	if err := pl.resolve(ctx, tp, found); err != nil {
 		return err
 	}
-	inserts, updates, rooms := &batch{}, &batch{}, &batch{}
+	var inserts, updates, rooms batch
 	var evicted []*work
 	for _, w := range tp.order {
 		switch {
 		case !w.row.Exists && !w.revive:
 			continue // removeRows
 		case w.inTable == nil:
-			if err := pl.planInsert(tp, w, found, inserts); err != nil {
+			if err := pl.planInsert(tp, w, found, &inserts); err != nil {
 				return err
 			}
 		default:
-			to := updates
+			to := &updates
 			if len(pl.settling.displaced[w.id]) > 0 {
-				to = rooms // makes room for others
+				to = &rooms // makes room for others
 				if _, _, ok := pl.displacedOf(tp.t, w); !ok && pl.m.leaf(tp.t) {
 					evicted = append(evicted, w)
 					continue
@@ -103,16 +107,16 @@ func (pl *placing) writeTable(ctx context.Context, tp *tablePiece) error {
 			}
 		}
 	}
-	if err := pl.evict(ctx, tp, evicted, found, rooms); err != nil {
+	if err := pl.evict(ctx, tp, evicted, found, &rooms); err != nil {
 		return err
 	}
-	if err := pl.update(ctx, tp, rooms); err != nil {
+	if err := pl.update(ctx, tp, &rooms); err != nil {
 		return err
 	}
-	if err := pl.insert(ctx, tp, inserts); err != nil {
+	if err := pl.insert(ctx, tp, &inserts); err != nil {
 		return err
 	}
-	return pl.update(ctx, tp, updates)
+	return pl.update(ctx, tp, &updates)
 }
 
 // batch is rows to write with the work each comes from.
@@ -159,7 +163,7 @@ func (b *batch) add(w *work, r Row, k keptColumns) {
 }
 
 // planInsert decides whether a row can go in, waits, or is set aside.
-func (pl *placing) planInsert(tp *tablePiece, w *work, found resolved, out *batch) error {
+func (pl *placing) planInsert(tp *tablePiece, w *work, found *resolved, out *batch) error {
 	r := w.row
 	for _, c := range tp.t.Identity.Columns {
 		if find(r.Columns, c) < 0 {
@@ -212,7 +216,7 @@ type insertion struct {
 	missing, gone, revive []RowID
 }
 
-func (pl *placing) references(tp *tablePiece, w *work, found resolved) (in insertion, err error) {
+func (pl *placing) references(tp *tablePiece, w *work, found *resolved) (in insertion, err error) {
 	all := w.row.Values
 	in.values = all
 	for i, name := range w.row.Columns {
@@ -260,7 +264,7 @@ func (pl *placing) references(tp *tablePiece, w *work, found resolved) (in inser
 }
 
 // planUpdate decides which columns of a row that is in the table to write.
-func (pl *placing) planUpdate(tp *tablePiece, w *work, found resolved, out *batch) error {
+func (pl *placing) planUpdate(tp *tablePiece, w *work, found *resolved, out *batch) error {
 	instead, why, ok := pl.displacedOf(tp.t, w)
 	if !ok {
 		instead = pl.unmoved(tp.t, w)
@@ -270,7 +274,7 @@ func (pl *placing) planUpdate(tp *tablePiece, w *work, found resolved, out *batc
 
 // planColumns is planUpdate for a row that shows other values instead of some of
 // its own.
-func (pl *placing) planColumns(tp *tablePiece, w *work, found resolved, out *batch, instead map[string]crdt.Value, why string) error {
+func (pl *placing) planColumns(tp *tablePiece, w *work, found *resolved, out *batch, instead map[string]crdt.Value, why string) error {
 	var kept keptColumns
 	var columns []string
 	var values []crdt.Value
@@ -321,13 +325,12 @@ func (pl *placing) planColumns(tp *tablePiece, w *work, found resolved, out *bat
 // comesLater reports whether the target is a row that this round inserts after
 // the rows of tp.
 func (pl *placing) comesLater(tp *tablePiece, target RowID) bool {
-	later := pl.tables[target.Table]
+	later := pl.table(target.Table)
 	if later == nil || later == tp || later.t == nil {
 		return false
 	}
-	w := later.rows[target.Key]
-	return w != nil && w.comesIn() &&
-		slices.Index(pl.m.Order, target.Table) > slices.Index(pl.m.Order, tp.name)
+	w := later.find(target.Key)
+	return w != nil && w.comesIn() && pl.m.after(target.Table, tp.name)
 }
 
 // backward reports whether a reference points to a table that comes after its
@@ -335,7 +338,18 @@ func (pl *placing) comesLater(tp *tablePiece, target RowID) bool {
 // transactions, and would wait for each other for ever; so such a reference,
 // where it may be NULL, waits without its row.
 func (pl *placing) backward(tp *tablePiece, ref *schema.Reference) bool {
-	return slices.Index(pl.m.Order, ref.Table) > slices.Index(pl.m.Order, tp.name)
+	return pl.m.after(ref.Table, tp.name)
+}
+
+// after reports whether a table comes after another; one that is not replicated
+// comes before all.
+func (m *Merger) after(table, other string) bool {
+	a, ok := m.rank[table]
+	if !ok {
+		return false
+	}
+	b, ok := m.rank[other]
+	return !ok || a > b
 }
 
 func (pl *placing) insert(ctx context.Context, tp *tablePiece, b *batch) error {
@@ -378,6 +392,9 @@ func (pl *placing) refusedInsert(w *work, e RowError) error {
 	return pl.keepWhole(w, place, e.Detail, nil)
 }
 
+// frees notes that unique values of a table may have become free.
+func (pl *placing) frees(table string) { pl.freed = append(pl.freed, pl.m.rank[table]) }
+
 func (pl *placing) update(ctx context.Context, tp *tablePiece, b *batch) error {
 	if len(b.rows) == 0 {
 		return nil
@@ -386,7 +403,9 @@ func (pl *placing) update(ctx context.Context, tp *tablePiece, b *batch) error {
 	if err != nil {
 		return fmt.Errorf("update table %s: %w", tp.name, err)
 	}
-	pl.freed[tp.name] = pl.freed[tp.name] || len(refused) < len(b.rows)
+	if len(refused) < len(b.rows) {
+		pl.frees(tp.name)
+	}
 	bad := byKey(refused)
 	for i, w := range b.work {
 		kept := b.kept[i]
@@ -413,15 +432,17 @@ func (pl *placing) update(ctx context.Context, tp *tablePiece, b *batch) error {
 
 // writePatches writes the references that were left NULL.
 func (pl *placing) writePatches(ctx context.Context) error {
+	if len(pl.patches) == 0 {
+		return nil
+	}
 	byTable := map[string]*tablePiece{}
 	for _, pt := range pl.patches {
 		one := byTable[pt.tp.name]
 		if one == nil {
-			one = &tablePiece{t: pt.tp.t, name: pt.tp.name, rows: map[crdt.Key]*work{}}
+			one = &tablePiece{t: pt.tp.t, name: pt.tp.name}
 			byTable[pt.tp.name] = one
 		}
-		one.keys, one.order = append(one.keys, pt.w.id.Key), append(one.order, pt.w)
-		one.rows[pt.w.id.Key] = pt.w
+		one.add(pt.w)
 	}
 	pl.patches = nil
 	for _, name := range pl.m.Order {
@@ -458,6 +479,9 @@ func (m *Merger) replicated(table string) bool {
 }
 
 func byKey(errs []RowError) map[crdt.Key]RowError {
+	if len(errs) == 0 {
+		return nil
+	}
 	m := make(map[crdt.Key]RowError, len(errs))
 	for _, e := range errs {
 		m[e.Key] = e

@@ -53,7 +53,7 @@ func (c *candidate) id() RowID { return c.w.id }
 // removeRows removes the rows that the rules say are gone, children before
 // parents.
 func (pl *placing) removeRows(ctx context.Context) error {
-	rm := &removal{pl: pl, candidates: map[RowID]*candidate{}}
+	rm := &removal{pl: pl}
 	err := pl.inOrder(func(tp *tablePiece) error {
 		for _, w := range tp.order {
 			switch {
@@ -73,24 +73,37 @@ func (pl *placing) removeRows(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if len(rm.order) > 0 {
+		err = rm.removeAll(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	return pl.keptOnly()
+}
+
+func (rm *removal) removeAll(ctx context.Context) error {
 	if err := rm.plan(ctx); err != nil {
 		return err
 	}
 	if err := rm.apart(ctx); err != nil {
 		return err
 	}
-	for _, name := range slices.Backward(pl.m.Order) {
+	for _, name := range slices.Backward(rm.pl.m.Order) {
 		if err := rm.remove(ctx, name); err != nil {
 			return err
 		}
 	}
-	return pl.keptOnly()
+	return nil
 }
 
 func (rm *removal) add(w *work) *candidate {
 	c := rm.candidates[w.id]
 	if c == nil {
 		c = &candidate{w: w}
+		if rm.candidates == nil {
+			rm.candidates = map[RowID]*candidate{}
+		}
 		rm.candidates[w.id] = c
 		rm.order = append(rm.order, c)
 	}
@@ -229,7 +242,7 @@ func (rm *removal) link(parent *candidate, by *schema.Referrer, child RowID) {
 // workOn returns the latest work of this transaction on a row; nil when it has
 // none.
 func (pl *placing) workOn(id RowID) *work {
-	for _, p := range slices.Backward(pl.rounds) {
+	for _, p := range slices.Backward(pl.rounds.rounds) {
 		if w := p.find(id); w != nil && w.row != nil {
 			return w
 		}
@@ -305,7 +318,9 @@ func (rm *removal) remove(ctx context.Context, table string) error {
 		if refused, err = pl.tx.Delete(ctx, t, keys); err != nil {
 			return fmt.Errorf("delete from table %s: %w", table, err)
 		}
-		pl.freed[table] = pl.freed[table] || len(refused) < len(keys)
+		if len(refused) < len(keys) {
+			pl.frees(table)
+		}
 	}
 	bad := byKey(refused)
 	for _, c := range all {
@@ -425,8 +440,8 @@ func (pl *placing) nullify(n nulled, to RowID) error {
 // lockReferrers locks what may go, or change, with the rows that the piece may
 // remove, however deep.
 func (p *Piece) lockReferrers(ctx context.Context, tx Tx, states States) error {
-	front := map[string][]crdt.Key{}
-	seen := map[RowID]bool{}
+	var front map[string][]crdt.Key
+	var seen map[RowID]bool
 	err := p.inOrder(func(tp *tablePiece) error {
 		for _, w := range tp.order {
 			may, err := w.mayGo(states)
@@ -434,6 +449,9 @@ func (p *Piece) lockReferrers(ctx context.Context, tx Tx, states States) error {
 				return err
 			}
 			if may {
+				if front == nil {
+					front, seen = map[string][]crdt.Key{}, map[RowID]bool{}
+				}
 				seen[w.id] = true
 				front[tp.name] = append(front[tp.name], w.id.Key)
 			}
@@ -504,7 +522,7 @@ func (p *Piece) lockChildren(ctx context.Context, tx Tx, table string, links []L
 		}
 	}
 	if len(fresh) > 0 {
-		if err := p.lockRows(ctx, tx, p.tables[table], fresh); err != nil {
+		if err := p.lockRows(ctx, tx, p.table(table), fresh); err != nil {
 			return nil, err
 		}
 	}

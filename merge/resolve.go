@@ -3,43 +3,84 @@ package merge
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"baraza/crdt"
+	"baraza/schema"
 )
 
-// resolved holds which referenced rows are there, by table.
-type resolved map[string]map[crdt.Key]bool
+// resolved holds which referenced rows are there. A few are looked through one
+// by one.
+type resolved struct {
+	list  []answer
+	index map[RowID]int // of list; nil while there are few
+}
+
+type answer struct {
+	id    RowID
+	there bool
+}
+
+// find returns what was asked of a row; nil when nothing was.
+func (f *resolved) find(id RowID) *answer {
+	if len(f.list) <= fewRows {
+		for i := range f.list {
+			if f.list[i].id == id {
+				return &f.list[i]
+			}
+		}
+		return nil
+	}
+	if f.index == nil {
+		f.index = make(map[RowID]int, 2*len(f.list))
+		for i := range f.list {
+			f.index[f.list[i].id] = i
+		}
+	}
+	if i, ok := f.index[id]; ok {
+		return &f.list[i]
+	}
+	return nil
+}
+
+// ask adds a row that was not asked for yet.
+func (f *resolved) ask(id RowID) {
+	if f.index != nil {
+		f.index[id] = len(f.list)
+	}
+	f.list = append(f.list, answer{id: id})
+}
 
 // has reports whether a value can be written as a reference to the table: NULL
 // always, a raw value (a table with no identity of its own) too.
-func (f resolved) has(table string, v crdt.Value) bool {
+func (f *resolved) has(table string, v crdt.Value) bool {
 	key, isRef := v.Key()
-	return !isRef || f[table][key]
+	if !isRef {
+		return true
+	}
+	a := f.find(RowID{table, key})
+	return a != nil && a.there
 }
 
 // resolve finds out which rows that the table's rows refer to are there. Rows
 // of the same table that go in together count, unless they themselves refer to
 // a row that is missing.
-func (pl *placing) resolve(ctx context.Context, tp *tablePiece) (resolved, error) {
-	found := resolved{}
-	if len(tp.t.References) == 0 {
-		return found, nil
-	}
+func (pl *placing) resolve(ctx context.Context, tp *tablePiece, found *resolved) error {
 	for i := range tp.t.References {
 		ref := &tp.t.References[i]
 		if err := pl.ask(ctx, tp, ref.Column, ref.Table, found); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	pl.resolveSelf(tp, found)
-	return found, nil
+	return nil
 }
 
 // ask resolves the keys in one reference column that are not resolved yet.
-func (pl *placing) ask(ctx context.Context, tp *tablePiece, column, table string, found resolved) error {
-	known := found[table]
+func (pl *placing) ask(ctx context.Context, tp *tablePiece, column, table string, found *resolved) error {
+	before := len(found.list)
 	var keys []crdt.Key
-	for i, w := range tp.order {
+	for _, w := range tp.order {
 		if !w.row.Exists && !w.revive {
 			continue
 		}
@@ -48,14 +89,11 @@ func (pl *placing) ask(ctx context.Context, tp *tablePiece, column, table string
 		if !isRef {
 			continue
 		}
-		if _, asked := known[key]; asked {
+		if id := (RowID{table, key}); found.find(id) == nil {
+			found.ask(id)
+		} else {
 			continue
 		}
-		if known == nil {
-			known = make(map[crdt.Key]bool, len(tp.order)-i)
-			found[table] = known
-		}
-		known[key] = false
 		keys = append(keys, key)
 	}
 	if len(keys) == 0 {
@@ -69,33 +107,36 @@ func (pl *placing) ask(ctx context.Context, tp *tablePiece, column, table string
 	if err != nil {
 		return fmt.Errorf("resolve references of %s.%s to table %s: %w", tp.name, column, table, err)
 	}
-	for i, key := range keys {
-		known[key] = there[i]
+	for i := range keys {
+		found.list[before+i].there = there[i]
 	}
 	return nil
 }
 
 // resolveSelf counts rows that this call inserts as there for the references
 // of each other, and takes back those that must wait, until nothing changes.
-func (pl *placing) resolveSelf(tp *tablePiece, found resolved) {
-	self := found[tp.name]
-	if self == nil {
+func (pl *placing) resolveSelf(tp *tablePiece, found *resolved) {
+	if !tp.refersToItself() {
 		return
 	}
 	for _, w := range tp.order {
-		if there, asked := self[w.id.Key]; asked && !there && w.comesIn() {
-			self[w.id.Key] = true
+		if a := found.find(w.id); a != nil && !a.there && w.comesIn() {
+			a.there = true
 		}
 	}
 	for again := true; again; {
 		again = false
 		for _, w := range tp.order {
-			if w.comesIn() && self[w.id.Key] && pl.mustWait(tp, w, found) {
-				self[w.id.Key] = false
+			if a := found.find(w.id); a != nil && w.comesIn() && a.there && pl.mustWait(tp, w, found) {
+				a.there = false
 				again = true
 			}
 		}
 	}
+}
+
+func (tp *tablePiece) refersToItself() bool {
+	return slices.ContainsFunc(tp.t.References, func(r schema.Reference) bool { return r.Table == tp.name })
 }
 
 // comesIn reports whether a row is to be inserted.
@@ -103,7 +144,7 @@ func (w *work) comesIn() bool { return w.inTable == nil && (w.row.Exists || w.re
 
 // mustWait reports whether a row that is to be inserted refers to a row that
 // is not there and does not come later.
-func (pl *placing) mustWait(tp *tablePiece, w *work, found resolved) bool {
+func (pl *placing) mustWait(tp *tablePiece, w *work, found *resolved) bool {
 	for i := range tp.t.References {
 		ref := &tp.t.References[i]
 		v, ok := w.row.Value(ref.Column)

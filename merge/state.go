@@ -99,10 +99,10 @@ type States interface {
 // Stays reports whether a dead row is in its table all the same.
 func (s *State) Stays() bool { return s.Dead() && (s.Place == Kept || s.Place == Aside) }
 
-// load makes the row that the rules work on from the database's row (nil when
+// load makes r the row that the rules work on, from the database's row (nil when
 // the table has none) and the row's state.
-func load(inTable *Row, s *State, losses []crdt.Loss) *crdt.Row {
-	r := &crdt.Row{Lost: losses}
+func load(r *crdt.Row, inTable *Row, s *State, losses []crdt.Loss) *crdt.Row {
+	*r = crdt.Row{Lost: losses}
 	if s != nil {
 		r.Stamps, r.KnownRow, r.KnownCells = s.Stamps, s.KnownRow, s.KnownCells
 	}

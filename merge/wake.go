@@ -38,20 +38,23 @@ func (pl *placing) wake() (ids []RowID, err error) {
 		}
 		again = append(again, waiting...)
 	}
-	for _, name := range pl.m.Order {
-		if pl.freed[name] {
-			held, err := pl.states.NotPlaced(name, retryRowsMax)
-			if err != nil {
-				return nil, err
-			}
-			for _, id := range held {
-				if pl.seen[id] == 0 {
-					again = append(again, id)
-				}
+	slices.Sort(pl.freed)
+	for _, at := range slices.Compact(pl.freed) {
+		held, err := pl.states.NotPlaced(pl.m.Order[at], retryRowsMax)
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range held {
+			if pl.seen[id] == 0 {
+				again = append(again, id)
 			}
 		}
 	}
-	for _, id := range slices.Concat(again, pl.released, revive) {
+	again = append(append(again, pl.released...), revive...)
+	if len(again) > 0 && pl.seen == nil {
+		pl.seen = map[RowID]int{}
+	}
+	for _, id := range again {
 		if pl.seen[id]++; pl.seen[id] <= tryMax {
 			ids = append(ids, id)
 		}
@@ -75,8 +78,12 @@ func (pl *placing) next(ctx context.Context) (*Piece, error) {
 		return nil, err
 	}
 	ids = append(ids, circle...)
-	root := pl.rounds[0]
-	next := pl.m.NewPiece(nil)
+	root := pl.rounds.rounds[0]
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	next := pl.m.newPiece()
+	next.room(len(ids))
 	next.adopting = root.adopting
 	for _, id := range ids {
 		if !pl.m.replicated(id.Table) {
@@ -92,7 +99,7 @@ func (pl *placing) next(ctx context.Context) (*Piece, error) {
 		}
 		next.work(id)
 	}
-	if len(next.tables) == 0 {
+	if next.empty() {
 		return nil, nil
 	}
 	if err := next.reload(ctx, pl.tx, pl.states); err != nil {
@@ -111,7 +118,13 @@ func (pl *placing) next(ctx context.Context) (*Piece, error) {
 // back, and so on: where rows refer to each other in a circle, none can come in
 // before the others. Those that were to come back before still are.
 func (pl *placing) circle() (ids []RowID, err error) {
+	if len(pl.revive) == 0 {
+		return nil, nil
+	}
 	done := map[RowID]bool{}
+	if pl.revived == nil {
+		pl.revived = map[RowID]bool{}
+	}
 	for i := 0; i < len(pl.revive); i++ {
 		if done[pl.revive[i]] {
 			continue
@@ -145,14 +158,6 @@ func (pl *placing) circle() (ids []RowID, err error) {
 	return ids, nil
 }
 
-// find returns the piece's work on a row; nil when it has none.
-func (p *Piece) find(id RowID) *work {
-	if tp := p.tables[id.Table]; tp != nil {
-		return tp.rows[id.Key]
-	}
-	return nil
-}
-
 // inTableUnlocked reports whether a row is in its table by its state, and not
 // locked by the first round: then it is not locked only to be deferred, since
 // there may be very many.
@@ -177,18 +182,16 @@ func (pl *placing) inTableUnlocked(id RowID) (bool, error) {
 // were taken, and no local write may be overwritten unseen. A row that is not in
 // its table has no such danger; should it be there by now, the insert says so.
 func (p *Piece) deferTo(pl *placing) {
-	root := pl.rounds[0]
-	for _, name := range p.m.Order {
-		tp := p.tables[name]
+	root := pl.rounds.rounds[0]
+	for _, tp := range p.tables {
 		if tp == nil {
 			continue
 		}
-		tp.order = slices.DeleteFunc(tp.order, func(w *work) bool {
+		tp.leaveOut(func(w *work) bool {
 			if w.inTable == nil || pl.workOn(w.id) != nil {
 				return false
 			}
 			root.Deferred = append(root.Deferred, w.id)
-			delete(tp.rows, w.id.Key)
 			return true
 		})
 	}
@@ -205,13 +208,17 @@ func (p *Piece) reload(ctx context.Context, tx Tx, states States) error {
 // PieceOf returns a piece of rows that have no new change, to be placed once
 // more; nil when none of them is in a replicated table.
 func (m *Merger) PieceOf(ids []RowID) *Piece {
-	p := m.NewPiece(nil)
+	if len(ids) == 0 {
+		return nil
+	}
+	p := m.newPiece()
+	p.room(len(ids))
 	for _, id := range ids {
 		if m.replicated(id.Table) {
 			p.work(id)
 		}
 	}
-	if len(p.tables) == 0 {
+	if p.empty() {
 		return nil
 	}
 	return p

@@ -1,0 +1,214 @@
+package merge
+
+import (
+	"slices"
+
+	"baraza/crdt"
+	"baraza/schema"
+)
+
+// Piece is a group of changes on its way into the database: Lock, then Merge.
+type Piece struct {
+	m      *Merger
+	groups []Incoming
+	// tables are those of the piece by their place in Merger.Order, and strangers
+	// those that this database does not have.
+	tables    []*tablePiece
+	strangers []*tablePiece
+	last      *tablePiece // that was looked for last
+	// slab is memory for the work to come.
+	slab []work
+	// Deferred, after Merge, are rows that can perhaps be placed now, in a piece
+	// of their own (PieceOf).
+	Deferred []RowID
+	// adopting: rows are taken over by state.
+	adopting bool
+}
+
+// tablePiece is the part of a piece that concerns one table.
+type tablePiece struct {
+	t    *schema.Table // nil for a table that this database does not have
+	name string
+	// shipped is t.Shipped().
+	shipped []string
+	keys    []crdt.Key
+	order   []*work // in the order of keys
+	// rows finds the work on a row; nil while there are few.
+	rows map[crdt.Key]*work
+}
+
+// fewRows is how many rows of a table are looked through one by one.
+const fewRows = 8
+
+// work is one row on its way.
+type work struct {
+	id      RowID
+	inTable *Row
+	state   *State
+	row     *crdt.Row
+	loaded  crdt.Row // behind row, as a rule
+	changes []change
+	first   [1]change // behind changes, mostly
+	// revive: the row is dead or gone, but is to be in its table, as a row to be
+	// placed refers to it (R4).
+	revive bool
+	// doomed are removed rows that the row, which is in its table, refers to from
+	// now on, with ON DELETE CASCADE.
+	doomed []target
+}
+
+// target is a reference of a row to a row that is not there.
+type target struct {
+	column string
+	id     RowID
+}
+
+type change struct {
+	group int
+	ch    *crdt.Change
+}
+
+// NewPiece collects the changes by row, keeping each row's changes in order.
+func (m *Merger) NewPiece(groups []Incoming) *Piece {
+	p := m.newPiece()
+	p.groups = groups
+	n := 0
+	for g := range groups {
+		n += len(groups[g].Changes)
+	}
+	p.room(n)
+	for g := range groups {
+		for i := range groups[g].Changes {
+			ch := &groups[g].Changes[i]
+			w := p.work(RowID{ch.Table, ch.Key})
+			if w.changes == nil {
+				w.changes = w.first[:0]
+			}
+			w.changes = append(w.changes, change{g, ch})
+		}
+	}
+	return p
+}
+
+func (m *Merger) newPiece() *Piece {
+	return &Piece{m: m, tables: make([]*tablePiece, len(m.Order))}
+}
+
+// slabMax bounds how many rows share an allocation.
+const slabMax = 256
+
+// room prepares for n rows.
+func (p *Piece) room(n int) { p.slab = make([]work, 0, min(n, slabMax)) }
+
+// table returns the piece's part of a table; nil when it has none.
+func (p *Piece) table(name string) *tablePiece {
+	if p.last != nil && p.last.name == name {
+		return p.last
+	}
+	if at, ok := p.m.rank[name]; ok {
+		return p.tables[at]
+	}
+	for _, tp := range p.strangers {
+		if tp.name == name {
+			return tp
+		}
+	}
+	return nil
+}
+
+// empty reports whether the piece has no rows.
+func (p *Piece) empty() bool { return p.last == nil }
+
+// work returns the piece's work on a row, new if need be.
+func (p *Piece) work(id RowID) *work {
+	tp := p.table(id.Table)
+	if tp == nil {
+		tp = &tablePiece{name: id.Table}
+		if at, ok := p.m.rank[id.Table]; ok {
+			tp.t, tp.shipped = p.m.Model.Tables[id.Table], p.m.shipped[at]
+			p.tables[at] = tp
+		} else {
+			p.strangers = append(p.strangers, tp)
+		}
+	}
+	p.last = tp
+	w := tp.find(id.Key)
+	if w == nil {
+		if len(p.slab) == cap(p.slab) {
+			p.room(max(1, min(2*cap(p.slab), slabMax)))
+		}
+		p.slab = append(p.slab, work{id: id})
+		w = &p.slab[len(p.slab)-1]
+		tp.add(w)
+	}
+	return w
+}
+
+// find returns the work on a row; nil when there is none.
+func (tp *tablePiece) find(key crdt.Key) *work {
+	if len(tp.order) <= fewRows {
+		for _, w := range tp.order {
+			if w.id.Key == key {
+				return w
+			}
+		}
+		return nil
+	}
+	if tp.rows == nil {
+		tp.rows = make(map[crdt.Key]*work, 2*len(tp.order))
+		for _, w := range tp.order {
+			tp.rows[w.id.Key] = w
+		}
+	}
+	return tp.rows[key]
+}
+
+func (tp *tablePiece) add(w *work) {
+	tp.keys, tp.order = append(tp.keys, w.id.Key), append(tp.order, w)
+	if tp.rows != nil {
+		tp.rows[w.id.Key] = w
+	}
+}
+
+// leaveOut takes out the work for which drop is true.
+func (tp *tablePiece) leaveOut(drop func(*work) bool) {
+	tp.order = slices.DeleteFunc(tp.order, drop)
+	tp.rows = nil
+}
+
+// Rows names the rows of the piece.
+func (p *Piece) Rows() []RowID {
+	ids := make([]RowID, 0, len(p.slab))
+	for _, tables := range [][]*tablePiece{p.strangers, p.tables} {
+		for _, tp := range tables {
+			if tp == nil {
+				continue
+			}
+			for _, w := range tp.order {
+				ids = append(ids, w.id)
+			}
+		}
+	}
+	return ids
+}
+
+// inOrder calls each for the piece's tables, parents first; those that it adds
+// after the one at hand too.
+func (p *Piece) inOrder(each func(*tablePiece) error) error {
+	for _, tp := range p.tables {
+		if tp != nil {
+			if err := each(tp); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// find returns the piece's work on a row; nil when it has none.
+func (p *Piece) find(id RowID) *work {
+	if tp := p.table(id.Table); tp != nil {
+		return tp.find(id.Key)
+	}
+	return nil
+}
