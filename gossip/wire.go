@@ -92,6 +92,10 @@ func DecodeMessage(b []byte) (Message, error) {
 	return m, nil
 }
 
+// KeepsBytes reports whether the message that DecodeMessage reads from b keeps
+// slices of b.
+func KeepsBytes(b []byte) bool { return len(b) > 0 && b[0] == kindEntries }
+
 func (r *reader) control(kind byte) Message {
 	switch kind {
 	case kindHello:

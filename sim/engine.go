@@ -62,12 +62,15 @@ func (s *Site) nudge(in time.Duration) {
 		return
 	}
 	s.engine.at = at
-	s.while(in, func() {
-		if s.engine.at == at {
-			s.engine.at = never
-			s.work()
-		}
-	})
+	s.while(in, s.turn)
+}
+
+// worked is the engine's turn, unless an earlier one took its place.
+func (s *Site) worked() {
+	if s.engine.at == s.w.now {
+		s.engine.at = never
+		s.work()
+	}
 }
 
 // committed tells that an application wrote: the next poll finds it.
@@ -124,6 +127,7 @@ type arrival struct {
 // together.
 type storer struct {
 	list []arrival
+	runs []gossip.Entries // that the disk is busy with
 	busy bool
 }
 
@@ -131,9 +135,8 @@ func (s *Site) store() {
 	if s.storer.busy || len(s.storer.list) == 0 {
 		return
 	}
-	group := s.storer.list
+	group, runs := s.storer.list, s.storer.runs[:0]
 	s.storer.list = nil
-	var runs []gossip.Entries
 	for _, a := range group {
 		e, err := s.p.Handle(a.from.id, a.Entries, s.instant())
 		if err != nil {
@@ -142,15 +145,24 @@ func (s *Site) store() {
 		}
 		runs = join(runs, e)
 	}
+	s.storer.runs = runs
+	if s.storer.list == nil {
+		clear(group)
+		s.storer.list = group[:0]
+	}
 	s.pump() // a gap is answered at once
 	if len(runs) == 0 {
 		return
 	}
 	s.storer.busy = true
-	s.while(syncMin+time.Duration(s.rnd.Int64N(int64(syncSpread))), func() {
-		s.storer.busy = false
-		s.stored(runs)
-	})
+	s.while(syncMin+time.Duration(s.rnd.Int64N(int64(syncSpread))), s.synced)
+}
+
+// storedNow is called when the disk has done it.
+func (s *Site) storedNow() {
+	s.storer.busy = false
+	runs := s.storer.runs
+	s.stored(runs)
 }
 
 // join adds entries to the run of their origin.

@@ -49,6 +49,7 @@ type side struct {
 	kept   []flight // the beginning of out, to be used again
 	bytes  int      // of out
 	lastAt time.Duration
+	drain  func() // delivers what is due
 }
 
 type flight struct {
@@ -127,7 +128,7 @@ func (l *Link) dialled() {
 	l.conn = c
 	l.w.note("%s-%s connect", a, b)
 	for i, s := range l.ends {
-		c.side[i] = side{up: true, heard: l.w.now}
+		c.side[i] = side{up: true, heard: l.w.now, drain: func() { l.drain(c, i) }}
 		if err := s.p.Up(l.ends[1-i].id, s.instant()); err != nil {
 			l.w.fail(err)
 			return
@@ -231,11 +232,39 @@ func sizeOf(m gossip.Message) int {
 	return size
 }
 
+// buffersMax bounds the buffers that wait to be used again, and smallMessage how
+// large they are, in bytes.
+const (
+	buffersMax   = 256
+	smallMessage = 512
+)
+
+// buffer returns room for a message to be written to. Small messages are all but
+// those of entries, whose payloads are kept as they came.
+func (w *World) buffer(m gossip.Message) []byte {
+	n := sizeOf(m)
+	if last := len(w.buffers) - 1; last >= 0 && n <= smallMessage {
+		if _, kept := m.(gossip.Entries); !kept {
+			b := w.buffers[last]
+			w.buffers = w.buffers[:last]
+			return b
+		}
+	}
+	return make([]byte, 0, n)
+}
+
+// read takes the buffer of a message that has been handled.
+func (w *World) read(b []byte) {
+	if cap(b) <= 2*smallMessage && len(w.buffers) < buffersMax && !gossip.KeepsBytes(b) {
+		w.buffers = append(w.buffers, b[:0])
+	}
+}
+
 // send puts a message on the line, through the codec of production.
 func (l *Link) send(at int, m gossip.Message) {
 	c, w := l.conn, l.w
 	from := &c.side[at]
-	b := gossip.AppendMessage(make([]byte, 0, sizeOf(m)), m)
+	b := gossip.AppendMessage(w.buffer(m), m)
 	w.sent(l, at, m, b)
 	start := max(w.now, l.busy[at])
 	late, again := l.line.losses(l.rnd, len(b))
@@ -259,7 +288,7 @@ func (l *Link) send(at int, m gossip.Message) {
 	} else {
 		from.out = append(from.out, f)
 	}
-	w.At(due, func() { l.drain(c, at) })
+	w.At(due, from.drain)
 }
 
 // drain delivers what has come. What is sent into a cut stays under way, as a
@@ -285,6 +314,7 @@ func (l *Link) drain(c *conn, at int) {
 			l.w.fail(err)
 			return
 		}
+		l.w.read(f.bytes)
 		if l.room(at) {
 			sender.pump()
 		}

@@ -8,6 +8,9 @@ type event struct {
 	at    time.Duration
 	order uint64
 	do    func()
+	// site, when set, must still be in the life in which it planned the event.
+	site *Site
+	life int
 }
 
 // queue is a binary heap of events. (container/heap allocates for each.)
@@ -55,7 +58,7 @@ func (q *queue) pop() event {
 // At lets something happen at a moment, or now if that has passed.
 func (w *World) At(at time.Duration, do func()) {
 	w.order++
-	w.queue.push(event{max(at, w.now), w.order, do})
+	w.queue.push(event{at: max(at, w.now), order: w.order, do: do})
 }
 
 // after lets something happen in a while.
@@ -67,7 +70,9 @@ func (w *World) Run(until time.Duration) error {
 		e := w.queue.pop()
 		w.now = e.at
 		w.events++
-		e.do()
+		if s := e.site; s == nil || s.up && s.life == e.life {
+			e.do()
+		}
 	}
 	if w.err == nil {
 		w.now = max(w.now, until)

@@ -50,6 +50,10 @@ type Site struct {
 	engine engine
 	storer storer
 	wakeAt time.Duration
+	// alarm, turn, synced and serve are alarmed, worked, storedNow and sendTo:
+	// made once, not for each event.
+	alarm, turn, synced func()
+	serve               func(peer clock.SiteID)
 	// troubled is when the site last started, or something failed in it.
 	troubled time.Duration
 	// backUp and clockRight tell the observer that the site runs again, and that
@@ -71,6 +75,7 @@ func newSite(w *World, n int) *Site {
 	s := &Site{w: w, n: n, id: clock.SiteID{byte(n >> 8), byte(n)}, rnd: w.random("site", n), oracle: newOracle(), linkTo: map[clock.SiteID]*Link{}}
 	s.watch = newWatch(s)
 	s.bundles.heard = map[clock.SiteID]gossip.Heard{}
+	s.alarm, s.turn, s.synced, s.serve = s.alarmed, s.worked, s.storedNow, s.sendTo
 	s.clock.reading = epochMicros
 	if c := w.opts.Clock; c != nil {
 		start := c(n - 1)
@@ -196,12 +201,9 @@ func (s *Site) start() {
 
 // while runs do in a while, unless the site crashes before.
 func (s *Site) while(d time.Duration, do func()) {
-	life := s.life
-	s.w.after(d, func() {
-		if s.up && s.life == life && s.w.err == nil {
-			do()
-		}
-	})
+	w := s.w
+	w.order++
+	w.queue.push(event{at: max(w.now+d, w.now), order: w.order, do: do, site: s, life: s.life})
 }
 
 // survived deals with the error of a step: one that was injected ends in a
@@ -246,28 +248,35 @@ func (s *Site) pump() {
 	if !s.up {
 		return
 	}
-	s.p.Ready(s.instant(), func(peer clock.SiteID) {
-		l := s.linkTo[peer]
-		at := l.sideOf(s)
-		for l.room(at) && s.w.err == nil {
-			m, ok := s.next(l.other(s))
-			if !ok {
-				break
-			}
-			l.send(at, m)
-		}
-	})
+	s.p.Ready(s.instant(), s.serve)
 	if at, ok := s.p.Wake(s.instant()); ok && at < s.wakeAt {
 		s.wakeAt = at
-		s.while(s.booted+at-s.w.now, func() {
-			if s.wakeAt != at {
-				return
-			}
-			s.wakeAt = never
-			s.p.Tick(s.instant())
-			s.pump()
-		})
+		s.while(s.booted+at-s.w.now, s.alarm)
 	}
+}
+
+// sendTo sends a peer all that the line can take.
+func (s *Site) sendTo(peer clock.SiteID) {
+	l := s.linkTo[peer]
+	at := l.sideOf(s)
+	for l.room(at) && s.w.err == nil {
+		m, ok := s.next(l.other(s))
+		if !ok {
+			break
+		}
+		l.send(at, m)
+	}
+}
+
+// alarmed does what pump set the alarm for; an earlier alarm may have taken its
+// place.
+func (s *Site) alarmed() {
+	if s.booted+s.wakeAt != s.w.now {
+		return
+	}
+	s.wakeAt = never
+	s.p.Tick(s.instant())
+	s.pump()
 }
 
 // next is what a peer is to be sent, as the hub of node/session finds it.

@@ -27,11 +27,15 @@ type record struct {
 type happened struct {
 	at     time.Duration
 	format string
-	args   []any
+	args   [noteArgs]any
+	count  int
 }
 
+// noteArgs is how many arguments an event has, at most.
+const noteArgs = 4
+
 func (h *happened) String() string {
-	return fmt.Sprintf("%12.6f ", h.at.Seconds()) + fmt.Sprintf(h.format, h.args...)
+	return fmt.Sprintf("%12.6f ", h.at.Seconds()) + fmt.Sprintf(h.format, h.args[:h.count]...)
 }
 
 func newRecord() record { return record{sum: xxhash.New()} }
@@ -52,7 +56,7 @@ func (w *World) Tail() []string {
 // note writes an event down. The arguments must not change afterwards.
 func (w *World) note(format string, args ...any) {
 	w.record.add(w.now, format, args)
-	w.remember(format, args)
+	w.remember(format, args...)
 }
 
 // sent writes down that a message goes out. Pings go into the sum only.
@@ -67,13 +71,16 @@ func (w *World) sent(l *Link, at int, m gossip.Message, b []byte) {
 	case gossip.Ping, gossip.Pong:
 		return
 	}
-	w.remember("%s>%s %v %d B", []any{l.ends[at], l.ends[1-at], m, len(b)})
+	w.remember("%s>%s %v %d B", l.ends[at], l.ends[1-at], m, len(b))
 }
 
-func (w *World) remember(format string, args []any) {
+func (w *World) remember(format string, args ...any) {
 	r := &w.record
 	h := &r.last[r.count%traceLines]
-	*h = happened{w.now, format, args}
+	h.at, h.format = w.now, format
+	if h.count = copy(h.args[:], args); h.count < len(args) {
+		panic("sim: an event has more arguments than are kept")
+	}
 	r.count++
 	if w.opts.Trace != nil {
 		w.opts.Trace(h.String())

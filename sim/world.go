@@ -63,6 +63,8 @@ type World struct {
 	record record
 	soon   soon
 	err    error
+	// buffers of messages that have been read are written to again.
+	buffers [][]byte
 
 	cuts     []func() // heal them
 	repaired bool     // no fault acts any more

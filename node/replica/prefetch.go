@@ -33,22 +33,29 @@ func (t *txn) prefetch(ids []merge.RowID) error {
 	if err := t.read(ask); err != nil {
 		return err
 	}
+	all := string(t.found) // one copy for all, as states are cut from strings
 	for i := range ask {
-		if _, err := t.loadRow(ask[i].id, ask[i].key, ask[i].value); err != nil {
+		if _, err := t.loadRow(ask[i].id, ask[i].key, all[ask[i].from:ask[i].to]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// asked is a row whose state is wanted; value is nil when it has none.
+// asked is a row whose state is wanted. It will be found[from:to]; nothing when
+// it has none.
 type asked struct {
-	id         merge.RowID
-	key, value []byte
+	id       merge.RowID
+	key      []byte
+	from, to int
 }
 
-// own copies a value into the step's memory.
-func (t *txn) own(v []byte) []byte { return append(t.mem.room(len(v)), v...) }
+// got takes the state of a row that was asked for; nil for none.
+func (t *txn) got(a *asked, v []byte) {
+	a.from = len(t.found)
+	t.found = append(t.found, v...)
+	a.to = len(t.found)
+}
 
 // read reads states as the step has them, except for rows it holds in memory.
 func (t *txn) read(ask []asked) error {
@@ -56,11 +63,9 @@ func (t *txn) read(ask []asked) error {
 	for i := range ask {
 		keys = append(keys, ask[i].key)
 	}
-	t.values = keys
+	t.values, t.found = keys, t.found[:0]
 	err := kv.GetMany(t.store, keys, func(i int, v []byte) {
-		if v != nil {
-			ask[i].value = t.own(v)
-		}
+		t.got(&ask[i], v)
 	})
 	if err != nil || !t.spilled {
 		return err
@@ -70,18 +75,19 @@ func (t *txn) read(ask []asked) error {
 	}
 	return kv.GetMany(t.store, keys, func(i int, v []byte) {
 		if v != nil {
-			ask[i].value = stagedValue(v)
+			t.got(&ask[i], stagedValue(v))
 		}
 	})
 }
 
 // loadRow takes a row's stored state into the step.
-func (t *txn) loadRow(id merge.RowID, key, b []byte) (*txnRow, error) {
+func (t *txn) loadRow(id merge.RowID, key []byte, state string) (*txnRow, error) {
 	r := t.newRow(id)
 	r.key = key
-	if b != nil {
+	if state != "" {
 		var err error
-		if r.old, err = t.names.decodeState(b); err != nil {
+		r.old = t.newState()
+		if err = t.names.decodeStateTo(r.old, state); err != nil {
 			return nil, fmt.Errorf("table %s, key %s: %w", id.Table, id.Key, err)
 		}
 		r.cur = r.old
@@ -103,6 +109,15 @@ func (t *txn) newRow(id merge.RowID) *txnRow {
 	}
 	t.slab = append(t.slab, txnRow{id: id})
 	return &t.slab[len(t.slab)-1]
+}
+
+// newState returns memory for a state.
+func (t *txn) newState() *merge.State {
+	if len(t.states) == cap(t.states) {
+		t.states = make([]merge.State, 0, max(8, 2*cap(t.states)))
+	}
+	t.states = append(t.states, merge.State{})
+	return &t.states[len(t.states)-1]
 }
 
 func (t *txn) take(r *txnRow) {

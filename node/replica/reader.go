@@ -10,13 +10,17 @@ type reader struct {
 }
 
 func (r *reader) uvarint() uint64 {
-	n, size := binary.Uvarint([]byte(r.s[:min(len(r.s), binary.MaxVarintLen64)]))
-	if size <= 0 {
-		r.bad, r.s = true, ""
-		return 0
+	var x uint64
+	for i := 0; i < len(r.s) && i < binary.MaxVarintLen64; i++ {
+		c := r.s[i]
+		x |= uint64(c&0x7f) << (7 * i)
+		if c < 0x80 {
+			r.s = r.s[i+1:]
+			return x
+		}
 	}
-	r.s = r.s[size:]
-	return n
+	r.bad, r.s = true, ""
+	return 0
 }
 
 func (r *reader) string() string {

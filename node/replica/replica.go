@@ -79,6 +79,7 @@ type Replica struct {
 	tombs   tombs
 	// bringingUp: the site waits for its first rows (bringup.go).
 	bringingUp bool
+	none       none
 	// spare is the memory of a step that is done.
 	spare *txn
 	// recovering: the database was set back, and is brought up again
@@ -202,6 +203,7 @@ func (r *Replica) Settle(ctx context.Context) error {
 func (r *Replica) load() error {
 	s := r.cfg.Store
 	clear(r.ahead)
+	r.none = none{}
 	var err error
 	if r.names, err = loadNames(s); err != nil {
 		return err

@@ -105,19 +105,30 @@ func (n *names) appendState(b []byte, s *merge.State) []byte {
 }
 
 func (n *names) decodeState(b []byte) (*merge.State, error) {
-	r := reader{s: string(b)}
+	s := &merge.State{}
+	if err := n.decodeStateTo(s, string(b)); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// decodeStateTo reads a state into s, which is empty.
+func (n *names) decodeStateTo(s *merge.State, encoded string) error {
+	r := reader{s: encoded}
 	flags := r.byte()
-	s := &merge.State{KnownRow: flags&stateKnownRow != 0, HasLoss: flags&stateHasLoss != 0}
+	s.KnownRow, s.HasLoss = flags&stateKnownRow != 0, flags&stateHasLoss != 0
 	s.Row = n.stamp(&r)
 	if flags&stateDeleted != 0 {
 		s.Deleted = n.stamp(&r)
 	}
 	if flags&stateCells != 0 {
-		for range r.uvarint() {
+		cells := r.uvarint()
+		s.Cells = make([]crdt.CellStamp, 0, min(cells, uint64(len(r.s))))
+		for range cells {
 			c := n.column(&r)
 			s.Cells = append(s.Cells, crdt.CellStamp{Column: c, Stamp: n.stamp(&r)})
 			if r.bad {
-				return nil, errState
+				return errState
 			}
 		}
 	}
@@ -125,7 +136,7 @@ func (n *names) decodeState(b []byte) (*merge.State, error) {
 		for range r.uvarint() {
 			s.KnownCells = append(s.KnownCells, n.column(&r))
 			if r.bad {
-				return nil, errState
+				return errState
 			}
 		}
 	}
@@ -134,7 +145,7 @@ func (n *names) decodeState(b []byte) (*merge.State, error) {
 		for range r.uvarint() {
 			s.Missing = append(s.Missing, merge.RowID{Table: r.string(), Key: crdt.Key(r.string())})
 			if r.bad {
-				return nil, errState
+				return errState
 			}
 		}
 	}
@@ -142,14 +153,14 @@ func (n *names) decodeState(b []byte) (*merge.State, error) {
 		for range r.uvarint() {
 			s.Columns, s.Values = append(s.Columns, n.column(&r)), append(s.Values, crdt.Value(r.string()))
 			if r.bad {
-				return nil, errState
+				return errState
 			}
 		}
 	}
 	if r.bad || r.s != "" {
-		return nil, errState
+		return errState
 	}
-	return s, nil
+	return nil
 }
 
 func (n *names) column(r *reader) string {

@@ -20,12 +20,14 @@ type txn struct {
 	rows  map[merge.RowID]*txnRow
 	order []*txnRow // rows, as they were loaded
 	raw   writeSet  // other keys
-	// mem holds keys and values of the step, slab its rows; ask and values are
-	// used again by prefetch.
+	// mem holds keys and values of the step, slab and states its rows; ask, values
+	// and found are used again by prefetch.
 	mem    arena
 	slab   []txnRow
+	states []merge.State
 	ask    []asked
 	values [][]byte
+	found  []byte
 	// staging are the batches that stage writes, and head the first one's value.
 	staging [2]kv.Batch
 	head    []byte
@@ -40,9 +42,30 @@ type txn struct {
 	spilled bool
 	// tried: the step wrote to the store, or tried to.
 	tried bool
-	// waiting: some row may wait for another; asked once, since hardly any
-	// step has one.
-	waiting, askedWaiting bool
+	// waits and asides: this step has a row that waits for another, or is in the
+	// index that NotPlaced reads.
+	waits, asides bool
+	none          *none
+}
+
+// none is what is known of the indexes of rows that wait or are not placed:
+// that the store has nothing in them, as is mostly so. What a step adds ends that
+// at once, whatever becomes of the step.
+type none struct{ waiting, aside bool }
+
+// mayHave reports whether there may be something in an index: the step has, or
+// the store.
+func (t *txn) mayHave(kind byte, added bool, none *bool) (bool, error) {
+	if added || *none {
+		return added, nil
+	}
+	any := false
+	err := t.store.Scan([]byte{kind}, []byte{kind + 1}, func(_, _ []byte) bool {
+		any = true
+		return false
+	})
+	*none = err == nil && !any
+	return any, err
 }
 
 // txnRow is a row that the step has read; cur and losses are what it becomes.
@@ -62,7 +85,7 @@ func (r *Replica) newTxn() *txn {
 	if t == nil {
 		t = &txn{rows: map[merge.RowID]*txnRow{}}
 	}
-	t.store, t.names, t.limits, t.model, t.deaths = r.cfg.Store, r.names, &r.limits, r.cfg.Model, &r.tombs.fresh
+	t.store, t.names, t.limits, t.model, t.deaths, t.none = r.cfg.Store, r.names, &r.limits, r.cfg.Model, &r.tombs.fresh, &r.none
 	return t
 }
 
@@ -78,6 +101,7 @@ func (r *Replica) done(t *txn) {
 	clear(t.rows)
 	clear(t.order)
 	clear(t.slab)
+	clear(t.states)
 	clear(t.ask[:cap(t.ask)])
 	t.raw.clear()
 	t.mem.clear()
@@ -86,7 +110,8 @@ func (r *Replica) done(t *txn) {
 		t.staging[i].Reset()
 	}
 	*t = txn{
-		rows: t.rows, order: t.order[:0], raw: t.raw, mem: t.mem, slab: t.slab[:0], ask: t.ask[:0], values: t.values[:0],
+		rows: t.rows, order: t.order[:0], raw: t.raw, mem: t.mem, slab: t.slab[:0], states: t.states[:0],
+		ask: t.ask[:0], values: t.values[:0], found: t.found[:0],
 		staging: t.staging, head: t.head[:0],
 	}
 	r.spare = t
@@ -130,7 +155,7 @@ func (t *txn) row(id merge.RowID) (*txnRow, error) {
 	if err != nil {
 		return nil, err
 	}
-	return t.loadRow(id, key, b)
+	return t.loadRow(id, key, string(b))
 }
 
 // rowKey is the function of that name, in the step's memory.
@@ -228,10 +253,11 @@ func (t *txn) indexPlace(id merge.RowID, before, after *merge.State) {
 		*t.deaths = true
 	}
 	for _, m := range after.Missing {
-		t.waiting = true
+		t.waits, t.none.waiting = true, false
 		t.set(waitingKey(m, id), []byte{byte(after.Place)})
 	}
 	if indexed(after.Place) {
+		t.asides, t.none.aside = true, false
 		t.set(t.rowKey(keyAside, id), []byte{byte(after.Place)})
 	}
 }
@@ -247,24 +273,17 @@ func waitingKey(missing, id merge.RowID) []byte {
 
 // WaitingFor implements merge.States.
 func (t *txn) WaitingFor(id merge.RowID) ([]merge.RowID, error) {
-	if !t.askedWaiting {
-		t.askedWaiting = true
-		err := t.store.Scan([]byte{keyWaiting}, []byte{keyWaiting + 1}, func(_, _ []byte) bool {
-			t.waiting = true
-			return false
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	if !t.waiting {
-		return nil, nil
+	if may, err := t.mayHave(keyWaiting, t.waits, &t.none.waiting); err != nil || !may {
+		return nil, err
 	}
 	return t.list(t.rowKey(keyWaiting, id), 1, 0)
 }
 
 // NotPlaced implements merge.States.
 func (t *txn) NotPlaced(table string, limit int) ([]merge.RowID, error) {
+	if may, err := t.mayHave(keyAside, t.asides, &t.none.aside); err != nil || !may {
+		return nil, err
+	}
 	prefix := append(t.mem.room(3+len(table)), keyAside)
 	return t.list(t.mem.used(appendString(prefix, table)), 0, limit)
 }
@@ -361,7 +380,7 @@ func (t *txn) rowWrites(id merge.RowID, r *txnRow) {
 func (t *txn) spill() error {
 	b := t.stagedBatch()
 	t.rows, t.raw, t.bytes = map[merge.RowID]*txnRow{}, writeSet{}, 0
-	t.order, t.slab, t.mem = nil, nil, arena{}
+	t.order, t.slab, t.states, t.mem = nil, nil, nil, arena{}
 	t.spilled, t.tried = true, true
 	return t.store.Write(b, false)
 }
