@@ -1,18 +1,15 @@
 package gossip
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
-
-	"github.com/vmihailenco/msgpack/v5"
 
 	"baraza/clock"
 )
 
 // An encoded message is one byte that names its kind, then the body. Control
-// messages are msgpack; Entries are written by hand:
+// messages are MessagePack (msgpack.go); Entries are
 //
 //	origin (16 bytes), first, count, then per entry its length and its bytes
 //
@@ -44,32 +41,30 @@ func AppendMessage(dst []byte, m Message) []byte {
 	case Entries:
 		return appendEntries(dst, m)
 	case Hello:
-		return appendControl(dst, kindHello, func(e *writer) {
-			e.uint(m.Version)
-			e.site(m.Site)
-			e.vector(m.Vector)
-			if m.Version >= noteVersion {
-				must(e.enc.EncodeBytes(m.Note))
-			}
-		})
+		dst = appendUint(append(dst, kindHello), m.Version)
+		dst = appendVector(appendSite(dst, m.Site), m.Vector)
+		if m.Version >= noteVersion {
+			dst = appendBytes(dst, m.Note)
+		}
+		return dst
 	case Have:
-		return appendControl(dst, kindHave, func(e *writer) { e.vector(m.Changed) })
+		return appendVector(append(dst, kindHave), m.Changed)
 	case Subscribe:
-		return appendControl(dst, kindSubscribe, func(e *writer) { e.site(m.Origin); e.uint(m.After) })
+		return appendUint(appendSite(append(dst, kindSubscribe), m.Origin), m.After)
 	case Unsubscribe:
-		return appendControl(dst, kindUnsubscribe, func(e *writer) { e.site(m.Origin) })
+		return appendSite(append(dst, kindUnsubscribe), m.Origin)
 	case Gone:
-		return appendControl(dst, kindGone, func(e *writer) { e.site(m.Origin); e.uint(m.First) })
+		return appendUint(appendSite(append(dst, kindGone), m.Origin), m.First)
 	case Ping:
-		return appendControl(dst, kindPing, func(e *writer) { e.int(m.Sent) })
+		return appendInt(append(dst, kindPing), m.Sent)
 	case Pong:
-		return appendControl(dst, kindPong, func(e *writer) { e.int(m.Ping); e.int(m.Received); e.int(m.Sent) })
+		return appendInt(appendInt(appendInt(append(dst, kindPong), m.Ping), m.Received), m.Sent)
 	}
 	panic(fmt.Sprintf("gossip: no encoding for %T", m))
 }
 
 // DecodeMessage reads what AppendMessage wrote. The payloads of Entries are
-// slices of b: b belongs to the message from now on.
+// slices of b, which then belongs to the message (KeepsBytes).
 func DecodeMessage(b []byte) (Message, error) {
 	if len(b) == 0 || len(b) > MaxMessageBytes {
 		return nil, fmt.Errorf("gossip: message of %d bytes; 1 to %d can be", len(b), MaxMessageBytes)
@@ -78,13 +73,10 @@ func DecodeMessage(b []byte) (Message, error) {
 	if kind == kindEntries {
 		return decodeEntries(body)
 	}
-	rest := bytes.NewReader(body)
-	r := reader{dec: msgpack.GetDecoder()}
-	defer msgpack.PutDecoder(r.dec)
-	r.dec.Reset(rest)
+	r := reader{b: body}
 	m := r.control(kind)
-	if r.err == nil && rest.Len() > 0 {
-		r.err = fmt.Errorf("%d bytes too many", rest.Len())
+	if r.err == nil && len(r.b) > 0 {
+		r.err = fmt.Errorf("%d bytes too many", len(r.b))
 	}
 	if r.err != nil {
 		return nil, fmt.Errorf("gossip: message of kind %d: %w", kind, r.err)
@@ -172,116 +164,4 @@ func uvarint(b []byte) (uint64, []byte, bool) {
 		return 0, nil, false
 	}
 	return v, b[n:], true
-}
-
-// writer writes msgpack into memory, where writing cannot fail.
-type writer struct {
-	enc *msgpack.Encoder
-	id  clock.SiteID // what the encoder is given a slice of
-}
-
-func appendControl(dst []byte, kind byte, body func(*writer)) []byte {
-	buf := bytes.NewBuffer(append(dst, kind))
-	enc := msgpack.GetEncoder()
-	enc.Reset(buf)
-	body(&writer{enc: enc})
-	msgpack.PutEncoder(enc)
-	return buf.Bytes()
-}
-
-func must(err error) {
-	if err != nil {
-		panic(err)
-	}
-}
-
-func (w *writer) uint(v uint64) { must(w.enc.EncodeUint(v)) }
-func (w *writer) int(v int64)   { must(w.enc.EncodeInt(v)) }
-func (w *writer) site(s clock.SiteID) {
-	w.id = s
-	must(w.enc.EncodeBytes(w.id[:]))
-}
-
-func (w *writer) vector(v clock.VersionVector) {
-	must(w.enc.EncodeArrayLen(len(v)))
-	for _, e := range v {
-		w.site(e.Site)
-		w.uint(e.Seq)
-	}
-}
-
-// reader reads msgpack; the first error stays, and all later values are zero.
-type reader struct {
-	dec *msgpack.Decoder
-	err error
-}
-
-func (r *reader) uint() (v uint64) {
-	if r.err == nil {
-		v, r.err = r.dec.DecodeUint64()
-	}
-	return v
-}
-
-func (r *reader) int() (v int64) {
-	if r.err == nil {
-		v, r.err = r.dec.DecodeInt64()
-	}
-	return v
-}
-
-func (r *reader) site() (s clock.SiteID) {
-	if r.err != nil {
-		return s
-	}
-	n, err := r.dec.DecodeBytesLen()
-	if err == nil && n != len(s) {
-		err = fmt.Errorf("site id of %d bytes", n)
-	}
-	if err == nil {
-		err = r.dec.ReadFull(s[:])
-	}
-	r.err = err
-	return s
-}
-
-func (r *reader) note() []byte {
-	if r.err != nil {
-		return nil
-	}
-	n, err := r.dec.DecodeBytesLen()
-	if err == nil && n > MaxNoteBytes {
-		err = fmt.Errorf("note of %d bytes; %d can be", n, MaxNoteBytes)
-	}
-	if r.err = err; err != nil || n <= 0 {
-		return nil
-	}
-	b := make([]byte, n)
-	r.err = r.dec.ReadFull(b)
-	return b
-}
-
-func (r *reader) vector() clock.VersionVector {
-	if r.err != nil {
-		return nil
-	}
-	n, err := r.dec.DecodeArrayLen()
-	if err == nil && (n < 0 || n > MaxOrigins) {
-		err = fmt.Errorf("vector of %d origins; %d can be", n, MaxOrigins)
-	}
-	if r.err = err; err != nil || n == 0 {
-		return nil
-	}
-	var v clock.VersionVector
-	for range n {
-		e := clock.Entry{Site: r.site(), Seq: r.uint()}
-		if r.err == nil && len(v) > 0 && v[len(v)-1].Site.Compare(e.Site) >= 0 {
-			r.err = errors.New("vector that is not in order")
-		}
-		if r.err != nil {
-			return nil
-		}
-		v = append(v, e)
-	}
-	return v
 }
