@@ -90,10 +90,16 @@ func (db *DB) Read(ctx context.Context) (capture.Reading, error) {
 	if err := db.fault(ctx, StepRead); err != nil {
 		return nil, err
 	}
+	if len(db.log.entries) == 0 {
+		return nothingRead, nil
+	}
 	r := &reading{entries: slices.Clone(db.log.entries)}
 	db.committed(func() { r.rows = view(r.entries) })
 	return r, nil
 }
+
+// nothingRead is a view of an empty log.
+var nothingRead = &reading{}
 
 // reading is a view, worked out when it is opened.
 type reading struct {

@@ -14,6 +14,7 @@ import (
 type table struct {
 	def       *schema.Table
 	position  map[string]int // of columns
+	folding   []folding      // of columns
 	identity  []int
 	shipped   []int
 	names     []string     // of the shipped columns
@@ -28,6 +29,7 @@ type table struct {
 // record is one row. Its values are the local ones, one for each column.
 type record struct {
 	key      crdt.Key
+	ref      crdt.Value // a reference to it, once someone needed it
 	vals     []crdt.Value
 	deleting bool // a cascade is under way
 }
@@ -62,6 +64,7 @@ func newTable(def *schema.Table, first int64) *table {
 		rows:     make(map[crdt.Key]*record),
 	}
 	for i, c := range def.Columns {
+		t.folding = append(t.folding, foldingOf(c.Collation))
 		t.position[c.Name] = i
 		if c.Name == def.AutoIncrement {
 			t.auto = i
@@ -150,7 +153,15 @@ func (t *table) out(v crdt.Value, column int) crdt.Value {
 	if target == nil {
 		return crdt.Null
 	}
-	return crdt.Ref(target.key)
+	return target.reference()
+}
+
+// reference returns a reference to the row in portable form.
+func (r *record) reference() crdt.Value {
+	if r.ref == crdt.Null {
+		r.ref = crdt.Ref(r.key)
+	}
+	return r.ref
 }
 
 // find returns the row that a local value refers to.
@@ -158,21 +169,62 @@ func (ref *reference) find(v crdt.Value) *record {
 	return ref.lookup.rows[crdt.MakeKey(ref.to.canonical(v, ref.target))]
 }
 
-// canonical returns the value that stands for all that the column's collation
-// takes as equal to v.
-func (t *table) canonical(v crdt.Value, column int) crdt.Value {
-	collation := t.def.Columns[column].Collation
-	if collation == "" || v.Tag() != crdt.TagText {
-		return v
+// folding is what a column's collation takes as equal.
+type folding uint8
+
+const (
+	trims   folding = 1 << iota // trailing blanks
+	lowers                      // letter case
+	nothing folding = 0
+)
+
+func foldingOf(collation string) (f folding) {
+	if collation == "" {
+		return nothing
 	}
 	if !strings.Contains(collation, "nopad") && !strings.Contains(collation, "0900") {
-		v = crdt.Value(strings.TrimRight(string(v), " "))
+		f |= trims
 	}
 	if strings.HasSuffix(collation, "_ci") {
-		v = crdt.Text(strings.ToLower(v.Payload()))
+		f |= lowers
+	}
+	return f
+}
+
+// canonical returns the value that stands for all that the column's collation
+// takes as equal to v: mostly v itself.
+func (t *table) canonical(v crdt.Value, column int) crdt.Value {
+	f := t.folding[column]
+	if f == nothing || v.Tag() != crdt.TagText {
+		return v
+	}
+	if f&trims != 0 && v[len(v)-1] == ' ' {
+		v = crdt.Value(strings.TrimRight(string(v), " "))
+	}
+	if f&lowers != 0 {
+		if lower := strings.ToLower(v.Payload()); lower != v.Payload() {
+			v = crdt.Text(lower)
+		}
 	}
 	return v
 }
+
+// column returns the place of a column; false when there is none.
+func (t *table) column(name string) (int, bool) {
+	if len(t.def.Columns) > fewColumns {
+		at, ok := t.position[name]
+		return at, ok
+	}
+	for i := range t.def.Columns {
+		if t.def.Columns[i].Name == name {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+// fewColumns is how many columns are looked through one by one.
+const fewColumns = 8
 
 // entry returns the key of a row in an index; false when it is not in it.
 func (ix *index) entry(t *table, vals []crdt.Value) (crdt.Key, bool) {

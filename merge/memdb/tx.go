@@ -44,6 +44,9 @@ func (x *tx) Lock(ctx context.Context, def *schema.Table, keys []crdt.Key) ([]me
 	var rows []merge.Row
 	for _, key := range keys {
 		if r := t.rows[key]; r != nil {
+			if rows == nil {
+				rows = make([]merge.Row, 0, len(keys))
+			}
 			rows = append(rows, t.portable(r))
 		}
 	}

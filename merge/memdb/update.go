@@ -11,10 +11,10 @@ import (
 // insert.
 func (db *DB) update(t *table, r *record, row merge.Row, log func(logEntry)) *refusal {
 	vals := slices.Clone(r.vals)
-	if bad := t.fill(row, vals, make([]bool, len(vals)), nil); bad != nil {
+	if bad := t.fill(row, vals, nil, nil); bad != nil {
 		return bad
 	}
-	var changed []int
+	changed := make([]int, 0, len(row.Columns))
 	for _, column := range t.shipped {
 		if vals[column] != r.vals[column] {
 			changed = append(changed, column)

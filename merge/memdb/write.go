@@ -71,16 +71,19 @@ func (t *table) fillKey(key crdt.Key, vals []crdt.Value, given []bool) *refusal 
 	return nil
 }
 
-// fill sets the columns that the row lists. Of several things that are wrong,
+// fill sets the columns that the row lists, and notes them in given, which may be
+// nil. Of several things that are wrong,
 // a reference is told first.
 func (t *table) fill(row merge.Row, vals []crdt.Value, given []bool, later map[int]bool) *refusal {
 	var first *refusal
 	for i, name := range row.Columns {
-		column, ok := t.position[name]
+		column, ok := t.column(name)
 		if !ok {
 			return refuse(merge.RefusedValue, "unknown column %s in %s", name, t.def.Name)
 		}
-		given[column] = true
+		if given != nil {
+			given[column] = true
+		}
 		if later[column] {
 			continue
 		}
