@@ -137,7 +137,7 @@ func (n *Node) count(ctx context.Context) (f figures, err error) {
 	if f.stability, err = n.replica.Stability(); err != nil {
 		return f, err
 	}
-	if rows, err := n.replica.NotPlacedRows(1); err == nil && len(rows) > 0 {
+	if rows, err := n.replica.AsideRows(1); err == nil && len(rows) > 0 {
 		f.firstAside = fmt.Sprintf("table %s, key %s: %s", rows[0].ID.Table, rows[0].ID.Key, rows[0].Reason)
 	}
 	for _, t := range n.model.Tables {

@@ -261,6 +261,9 @@ func testBadRow(t *testing.T, a, b, c *site) {
 		if err == nil && st.SetAside != 1 {
 			err = fmt.Errorf("%d rows set aside, want 1", st.SetAside)
 		}
+		if alarms := strings.Join(st.Alarms, "\n"); err == nil && !strings.Contains(alarms, "the first: table person, key "+uuidOf(6)) {
+			err = fmt.Errorf("the row is not named: %q", alarms)
+		}
 		return err
 	})
 	b.exec("ALTER TABLE person MODIFY phone VARCHAR(40)")

@@ -271,7 +271,7 @@ func TestOpenMRS(t *testing.T) {
 	}
 	for _, s := range []*server{p, n, m, e} {
 		if c, err := s.r.Counts(); err != nil || c.Waiting+c.Held+c.Aside > 0 {
-			rows, _ := s.r.NotPlacedRows(5)
+			rows, _ := s.r.AsideRows(5)
 			t.Errorf("site %d: %+v, %v: %v", s.id[0], c, err, rows)
 		}
 	}

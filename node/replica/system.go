@@ -144,11 +144,14 @@ func (r *Replica) Counts() (Counts, error) {
 	return c, r.Conflicts(func(Conflict) bool { c.Conflicts++; return true })
 }
 
-// NotPlacedRows lists rows that are held or set aside, up to limit.
-func (r *Replica) NotPlacedRows(limit int) ([]NotPlaced, error) {
+// AsideRows lists rows that the database does not take, up to limit.
+func (r *Replica) AsideRows(limit int) ([]NotPlaced, error) {
 	var out []NotPlaced
 	var bad error
 	err := r.cfg.Store.Scan([]byte{keyAside}, []byte{keyAside + 1}, func(k, v []byte) bool {
+		if placeOf(v) != merge.Aside {
+			return true // held, or kept: no fault of the database's
+		}
 		id := rowIDs(k)[0]
 		s, err := r.stateOf(id)
 		if err == nil && s != nil {
