@@ -39,6 +39,9 @@ func Serve(ctx context.Context, conn net.Conn, open func() (*replica.View, error
 		return err
 	}
 	defer v.Close()
+	if h.Compare {
+		return serveCompare(ctx, w, v)
+	}
 	s := &server{wire: w, view: v, asked: map[string]bool{}}
 	return s.run(ctx)
 }

@@ -47,10 +47,17 @@ const (
 	kindDone
 	kindAlive
 	kindFail
+	// Of a comparison, see compare.go.
+	kindShape
+	kindShaped
+	kindSums
+	kindPick
 )
 
 type hello struct {
 	Version int
+	// Compare: the site does not join, it compares tables.
+	Compare bool
 }
 
 type query struct {
