@@ -85,7 +85,7 @@ func (n *Node) bringUpFrom(ctx context.Context, peer clock.SiteID, address strin
 	start := time.Now()
 	logged := start
 	var last bringup.Progress
-	err = bringup.Fetch(ctx, conn, n.replica, n.db.Scanner(n.model), func(p bringup.Progress) {
+	err = bringup.Fetch(ctx, conn, n.replica, n.db.Scanner(n.tables()), func(p bringup.Progress) {
 		last = p
 		text := fmt.Sprintf("joining: %s table %s, %d of %d tables done, %d of about %d rows, %d KiB carried",
 			p.Step, p.Table, p.Tables, p.TablesTotal, p.Rows, p.RowsTotal, p.Bytes>>10)
@@ -102,23 +102,23 @@ func (n *Node) bringUpFrom(ctx context.Context, peer clock.SiteID, address strin
 	return nil
 }
 
-// serveState gives a joining site its first rows.
+// serveState gives a joining site its first rows, or compares tables with one.
 func (w *network) serveState(ctx context.Context, conn *tls.Conn, peer clock.SiteID) {
 	defer conn.Close()
 	n := w.n
-	n.log.Info("a site is getting its first rows here", "site", n.name(peer))
+	n.log.Info("a site reads the tables here", "site", n.name(peer))
 	err := bringup.Serve(ctx, conn, func() (view *replica.View, err error) {
 		err = n.engine.do(ctx, func() error {
 			if err := n.passOn(ctx, peer); err != nil {
 				return fmt.Errorf("pass its admission on: %w", err)
 			}
-			view, err = n.replica.OpenView(ctx, n.db.Scanner(n.model))
+			view, err = n.replica.OpenView(ctx, n.db.Scanner(n.tables()))
 			return err
 		})
 		n.grown() // taking the view may have captured something
 		return view, err
 	})
 	if err != nil {
-		n.log.Warn("a site did not get its first rows", "site", n.name(peer), "error", err)
+		n.log.Warn("a site could not read the tables here to the end", "site", n.name(peer), "error", err)
 	}
 }

@@ -148,7 +148,7 @@ func (s service) Export(ctx context.Context, req admin.ExportRequest, w io.Write
 	if peer == n.key.ID() {
 		return nil, admin.Nof("a bundle for this site itself would carry nothing: name another site with --to")
 	}
-	done := &admin.Exported{From: n.cfg.Name, Site: n.name(peer)}
+	done := &admin.Exported{From: n.settings().Name, Site: n.name(peer)}
 	packing := session.PackOptions{Bare: req.Bare, MaxBytes: req.MaxBytes}
 	if !req.Bare {
 		seen, err := n.lookForBundle(ctx, peer)

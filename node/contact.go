@@ -58,7 +58,7 @@ func (n *Node) announce(ctx context.Context) {
 
 // writeContact runs on the engine's goroutine.
 func (n *Node) writeContact(ctx context.Context) error {
-	c, err := n.book.NewContact(n.key, addresses(&n.cfg), time.Now())
+	c, err := n.book.NewContact(n.key, n.addresses(), time.Now())
 	if c == nil || err != nil {
 		return err
 	}

@@ -28,13 +28,13 @@ const (
 // startHints begins to take part in the membership.
 func (w *network) startHints(ctx context.Context) error {
 	n := w.n
-	packets, err := n.ports.Net.ListenPacket(n.cfg.Listen)
+	packets, err := n.ports.Net.ListenPacket(n.settings().Listen)
 	if err != nil {
-		return fmt.Errorf("listen on %s (UDP): %w; set `listen` in baraza.yaml to an address of this machine that is free", n.cfg.Listen, err)
+		return fmt.Errorf("listen on %s (UDP): %w; set `listen` in baraza.yaml to an address of this machine that is free", n.settings().Listen, err)
 	}
 	var session string // none: a site that others cannot dial
-	reached := n.cfg.Listen
-	if at := addresses(&n.cfg); len(at) > 0 {
+	reached := n.settings().Listen
+	if at := n.addresses(); len(at) > 0 {
 		session, reached = at[0], at[0]
 	}
 	w.streams, err = members.NewTransport(packets, reached, func(ctx context.Context, site clock.SiteID, address string) (net.Conn, error) {
@@ -44,7 +44,7 @@ func (w *network) startHints(ctx context.Context) error {
 		return err
 	}
 	w.members, err = members.New(members.Config{
-		Self:      members.Member{Site: n.key.ID(), Name: n.cfg.Name, Session: session},
+		Self:      members.Member{Site: n.key.ID(), Name: n.settings().Name, Session: session},
 		Transport: w.streams, Keys: [][]byte{n.ring}, Log: n.log,
 		Event: func(e members.Event) { w.hint(e) },
 	})

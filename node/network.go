@@ -46,9 +46,9 @@ type network struct {
 
 // listen takes the listening address, so that a taken one is an error at once.
 func (n *Node) listen() (*network, error) {
-	l, err := n.ports.Net.Listen(n.cfg.Listen)
+	l, err := n.ports.Net.Listen(n.settings().Listen)
 	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w; set `listen` in baraza.yaml to an address of this machine that is free", n.cfg.Listen, err)
+		return nil, fmt.Errorf("listen on %s: %w; set `listen` in baraza.yaml to an address of this machine that is free", n.settings().Listen, err)
 	}
 	w := &network{n: n, listener: l, lastSeen: map[clock.SiteID]time.Time{}, cancel: func() {}}
 	w.tls, err = n.key.ServerTLS(trust.ProtocolSession, trust.ProtocolJoin, trust.ProtocolMembers, protocolState)
@@ -83,6 +83,7 @@ func (w *network) start(ctx context.Context) error {
 	}
 	w.work.Go(func() { n.announce(ctx) })
 	w.work.Go(func() { n.announceRules(ctx) })
+	w.work.Go(func() { n.checks.run(ctx) })
 	w.work.Go(func() { w.accept(ctx) })
 	return nil
 }

@@ -48,6 +48,7 @@ type broken struct {
 // Node is one site.
 type Node struct {
 	dir     string
+	mu      sync.RWMutex // of cfg and model, see settings.go
 	cfg     config.Config
 	given   Options // overrides cfg, see settings
 	log     *slog.Logger
@@ -68,6 +69,7 @@ type Node struct {
 	replica *replica.Replica
 	engine  *engine
 	net     *network
+	checks  *checks
 
 	// Of the engine's goroutine: sites whose admission is not believed here yet,
 	// and when this site last looked whether it has to say what it has applied.
@@ -98,6 +100,7 @@ func Open(dir string, o Options) (*Node, error) {
 		n.log = slog.New(slog.DiscardHandler)
 	}
 	n.ports.fill()
+	n.checks = newChecks(n)
 	if err := n.open(); err != nil {
 		n.Close()
 		return nil, err
@@ -106,7 +109,7 @@ func Open(dir string, o Options) (*Node, error) {
 }
 
 func (n *Node) open() (err error) {
-	if err = n.settings(); err != nil {
+	if err = n.loadSettings(); err != nil {
 		return err
 	}
 	if n.lock, err = config.Acquire(n.dir); err != nil {
@@ -135,8 +138,8 @@ func (n *Node) open() (err error) {
 	return err
 }
 
-// settings reads the site's settings and puts over them what holds for this run.
-func (n *Node) settings() (err error) {
+// loadSettings reads the site's settings and puts over them what holds for this run.
+func (n *Node) loadSettings() (err error) {
 	if n.cfg, err = config.Load(n.dir); err != nil {
 		return err
 	}
@@ -156,7 +159,7 @@ func (n *Node) saveSettings() error {
 	if err != nil {
 		return err
 	}
-	saved := n.cfg
+	saved := n.settings()
 	saved.Listen, saved.Advertise = before.Listen, before.Advertise
 	return saved.Save(n.dir)
 }
@@ -238,7 +241,7 @@ func (n *Node) Run(ctx context.Context) error {
 		return err
 	}
 	n.setPhase("")
-	n.log.Info("the site runs", "name", n.cfg.Name, "id", n.key.ID(), "listen", n.cfg.Listen, "tables", len(n.model.Tables))
+	n.log.Info("the site runs", "name", n.settings().Name, "id", n.key.ID(), "listen", n.settings().Listen, "tables", len(n.tables().Tables))
 	<-ctx.Done()
 	n.log.Info("stopping")
 	working.Wait()
@@ -298,7 +301,7 @@ func (n *Node) tryDatabase(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	n.model = m
+	n.setTables(m)
 	n.replica, err = replica.Open(ctx, replica.Config{
 		Self: n.key.ID(), Store: n.store, Model: m,
 		Database: n.hooks.Watch(db), Source: source,

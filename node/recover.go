@@ -78,7 +78,7 @@ func (n *Node) recoverFrom(ctx context.Context, p dialer.Peer, held string) erro
 		if err = e; err != nil {
 			continue
 		}
-		err = bringup.Fetch(ctx, conn, n.replica, n.db.Scanner(n.model), func(at bringup.Progress) {
+		err = bringup.Fetch(ctx, conn, n.replica, n.db.Scanner(n.tables()), func(at bringup.Progress) {
 			n.setRecoveryQuietly("%s; %s: %s table %s, %d of %d tables done, %d KiB carried",
 				held, n.name(p.ID), at.Step, at.Table, at.Tables, at.TablesTotal, at.Bytes>>10)
 		})

@@ -30,7 +30,7 @@ func (s service) SetTable(ctx context.Context, req admin.SetTableRequest) (*admi
 
 // setTable runs on the engine's goroutine.
 func (n *Node) setTable(ctx context.Context, req *admin.SetTableRequest) error {
-	t := n.model.Tables[req.Table]
+	t := n.tables().Tables[req.Table]
 	if t == nil || !t.Replicated {
 		return admin.Nof("table %s is not replicated: `baraza tables list` shows those that are", req.Table)
 	}
@@ -48,7 +48,7 @@ func (n *Node) setUnique(ctx context.Context, t *schema.Table, name string) erro
 	if !ok {
 		return admin.Nof("unique=%s is not known: use unique=null, unique=mark or unique=hold", name)
 	}
-	if by := schema.Referrers(n.model)[t.Name]; way == merge.WayHold && len(by) > 0 {
+	if by := schema.Referrers(n.tables())[t.Name]; way == merge.WayHold && len(by) > 0 {
 		return admin.Nof("rows of table %s cannot be held outside it, as table %s refers to them: use unique=null or unique=mark", t.Name, by[0].Child.Name)
 	}
 	return n.replica.SetUnique(ctx, t.Name, way)
@@ -57,7 +57,7 @@ func (n *Node) setUnique(ctx context.Context, t *schema.Table, name string) erro
 // mirrorRules writes into the settings what is set for all sites. It runs on the
 // engine's goroutine.
 func (n *Node) mirrorRules() error {
-	unique := maps.Clone(n.cfg.Unique)
+	unique := maps.Clone(n.settings().Unique)
 	if unique == nil {
 		unique = map[string]string{}
 	}
@@ -66,10 +66,12 @@ func (n *Node) mirrorRules() error {
 			unique[table] = value
 		}
 	})
-	if err != nil || maps.Equal(unique, n.cfg.Unique) {
+	if err != nil || maps.Equal(unique, n.settings().Unique) {
 		return err
 	}
-	n.cfg.Unique = unique
+	c := n.settings()
+	c.Unique = unique
+	n.setSettings(c)
 	return n.saveSettings()
 }
 
@@ -95,8 +97,8 @@ func (n *Node) announceRules(ctx context.Context) {
 
 // adoptRules runs on the engine's goroutine.
 func (n *Node) adoptRules(ctx context.Context) error {
-	for _, t := range schema.Order(n.model) {
-		name := n.cfg.Unique[t.Name]
+	for _, t := range schema.Order(n.tables()) {
+		name := n.settings().Unique[t.Name]
 		if name == "" || !t.Replicated {
 			continue
 		}

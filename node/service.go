@@ -12,6 +12,7 @@ import (
 	"baraza/clock"
 	"baraza/merge"
 	"baraza/node/admin"
+	"baraza/node/config"
 	"baraza/node/replica"
 	"baraza/node/trust"
 	"baraza/schema"
@@ -38,7 +39,7 @@ func (s service) ready() error {
 func (s service) Status(ctx context.Context) (*admin.Status, error) {
 	n := s.n
 	st := &admin.Status{
-		Site: n.cfg.Name, ID: n.key.ID().String(), Version: Version, StartedAt: n.started.UTC(),
+		Site: n.settings().Name, ID: n.key.ID().String(), Version: Version, StartedAt: n.started.UTC(),
 		Vector: map[string]uint64{}, Capture: "trigger", Database: n.databaseName(), Alarms: []string{},
 		Peers: s.peers(), Hooks: []admin.Hook{},
 	}
@@ -60,14 +61,15 @@ func (s service) Status(ctx context.Context) (*admin.Status, error) {
 	if !fresh {
 		st.Alarms = append(st.Alarms, "the figures are some seconds old: the site is busy with a large transaction, or its database does not answer")
 	}
+	st.Alarms = append(st.Alarms, n.checks.doubts.alarms()...)
 	if text := n.recoveryText(); text != "" {
 		st.Alarms = append(st.Alarms, text)
 	}
 	if !n.engine.databaseUp.Load() {
 		st.Alarms = append(st.Alarms, fmt.Sprint("the database cannot be worked on: ", n.engine.lastError.Load()))
 	}
-	if d := n.clockOffset(); d.Abs() > time.Duration(n.cfg.MaxDrift) {
-		st.Alarms = append(st.Alarms, fmt.Sprintf("this site's clock is %s off the clocks of its peers, more than max_drift (%s): set the clock right", d.Round(time.Second), n.cfg.MaxDrift))
+	if d := n.clockOffset(); d.Abs() > time.Duration(n.settings().MaxDrift) {
+		st.Alarms = append(st.Alarms, fmt.Sprintf("this site's clock is %s off the clocks of its peers, more than max_drift (%s): set the clock right", d.Round(time.Second), n.settings().MaxDrift))
 	}
 	if hub := n.hub(); hub != nil {
 		for _, s := range hub.Stranded() {
@@ -140,7 +142,7 @@ func (n *Node) count(ctx context.Context) (f figures, err error) {
 	if rows, err := n.replica.AsideRows(1); err == nil && len(rows) > 0 {
 		f.firstAside = fmt.Sprintf("table %s, key %s: %s", rows[0].ID.Table, rows[0].ID.Key, rows[0].Reason)
 	}
-	for _, t := range n.model.Tables {
+	for _, t := range n.tables().Tables {
 		if t.Replicated {
 			f.tables++
 		}
@@ -152,7 +154,7 @@ func (n *Node) count(ctx context.Context) (f figures, err error) {
 // Invite implements admin.Service.
 func (s service) Invite(_ context.Context, req admin.InviteRequest) (*admin.Invitation, error) {
 	n := s.n
-	at := addresses(&n.cfg)
+	at := n.addresses()
 	if len(at) == 0 {
 		return nil, admin.Nof("this site has no address that others can dial: set `advertise` in baraza.yaml, or invite from another member")
 	}
@@ -223,7 +225,8 @@ func (s service) Forget(ctx context.Context, req admin.ForgetRequest) error {
 // Tables implements admin.Service.
 func (s service) Tables(ctx context.Context) (*admin.TableList, error) {
 	n := s.n
-	m, err := n.db.Load(ctx, n.cfg.Schema())
+	c := n.settings()
+	m, err := n.db.Load(ctx, c.Schema())
 	if err != nil {
 		return nil, err
 	}
@@ -235,7 +238,7 @@ func (s service) Tables(ctx context.Context) (*admin.TableList, error) {
 			refused[p.Table] = p.Text
 		}
 	}
-	list := &admin.TableList{Patterns: n.cfg.Tables, Exclude: n.cfg.Exclude, Tables: []admin.Table{}}
+	list := &admin.TableList{Patterns: c.Tables, Exclude: c.Exclude, Tables: []admin.Table{}}
 	for name, t := range m.Tables {
 		if t.Replicated || refused[name] != "" {
 			list.Tables = append(list.Tables, admin.Table{
@@ -253,15 +256,15 @@ func (s service) Tables(ctx context.Context) (*admin.TableList, error) {
 
 // AddTables implements admin.Service.
 func (s service) AddTables(ctx context.Context, req admin.TablesRequest) (*admin.TableList, error) {
-	return s.changeTables(ctx, func() error { return s.n.addPatterns(req.Patterns) })
+	return s.changeTables(ctx, func(c *config.Config) error { return addPatterns(c, req.Patterns) })
 }
 
 // RemoveTables implements admin.Service.
 func (s service) RemoveTables(ctx context.Context, req admin.TablesRequest) (*admin.TableList, error) {
-	return s.changeTables(ctx, func() error { return s.n.removePatterns(req.Patterns) })
+	return s.changeTables(ctx, func(c *config.Config) error { return s.n.removePatterns(c, req.Patterns) })
 }
 
-func (s service) changeTables(ctx context.Context, change func() error) (*admin.TableList, error) {
+func (s service) changeTables(ctx context.Context, change func(*config.Config) error) (*admin.TableList, error) {
 	if err := s.ready(); err != nil {
 		return nil, err
 	}

@@ -7,19 +7,20 @@ import (
 	"slices"
 
 	"baraza/node/admin"
+	"baraza/node/config"
 	"baraza/schema"
 )
 
 // addPatterns adds table patterns to the settings.
-func (n *Node) addPatterns(patterns []string) error {
+func addPatterns(c *config.Config, patterns []string) error {
 	for _, p := range patterns {
 		if _, err := path.Match(p, ""); err != nil {
 			return admin.Nof("the pattern %q is not one: %v", p, err)
 		}
-		n.cfg.Exclude = slices.DeleteFunc(slices.Clone(n.cfg.Exclude), func(x string) bool { return x == p })
+		c.Exclude = slices.DeleteFunc(slices.Clone(c.Exclude), func(x string) bool { return x == p })
 		// No patterns at all means every table: then there is nothing to add.
-		if len(n.cfg.Tables) > 0 && !slices.Contains(n.cfg.Tables, p) {
-			n.cfg.Tables = append(slices.Clone(n.cfg.Tables), p)
+		if len(c.Tables) > 0 && !slices.Contains(c.Tables, p) {
+			c.Tables = append(slices.Clone(c.Tables), p)
 		}
 	}
 	return nil
@@ -27,42 +28,41 @@ func (n *Node) addPatterns(patterns []string) error {
 
 // removePatterns takes patterns out, or excludes tables that another pattern
 // takes.
-func (n *Node) removePatterns(patterns []string) error {
+func (n *Node) removePatterns(c *config.Config, patterns []string) error {
 	for _, p := range patterns {
-		if i := slices.Index(n.cfg.Tables, p); i >= 0 && len(n.cfg.Tables) > 1 {
-			n.cfg.Tables = slices.Delete(slices.Clone(n.cfg.Tables), i, i+1)
+		if i := slices.Index(c.Tables, p); i >= 0 && len(c.Tables) > 1 {
+			c.Tables = slices.Delete(slices.Clone(c.Tables), i, i+1)
 			continue
 		}
-		t := n.model.Tables[p]
+		t := n.tables().Tables[p]
 		if t == nil || !t.Replicated {
 			return admin.Nof("no table and no pattern %q is replicated: `baraza tables list` shows them", p)
 		}
-		n.cfg.Exclude = append(slices.Clone(n.cfg.Exclude), p)
+		c.Exclude = append(slices.Clone(c.Exclude), p)
 	}
 	return nil
 }
 
 // changeTables changes the settings, the triggers and the model together, or
 // leaves everything as it was.
-func (n *Node) changeTables(ctx context.Context, change func() error) error {
+func (n *Node) changeTables(ctx context.Context, change func(*config.Config) error) error {
 	return n.engine.do(ctx, func() error {
-		before := n.cfg
-		err := change()
-		if err == nil {
-			err = n.adoptTables(ctx)
-		}
-		if err != nil {
-			n.cfg = before
+		c := n.settings()
+		if err := change(&c); err != nil {
 			return err
 		}
+		if err := n.adoptTables(ctx, &c); err != nil {
+			return err
+		}
+		n.setSettings(c)
 		return n.saveSettings()
 	})
 }
 
 // adoptTables makes the tables of the settings the replicated ones. Local
 // changes that were noted before are taken first. It runs on the engine.
-func (n *Node) adoptTables(ctx context.Context) error {
-	m, _, err := loadModel(ctx, n.db, &n.cfg)
+func (n *Node) adoptTables(ctx context.Context, c *config.Config) error {
+	m, _, err := loadModel(ctx, n.db, c)
 	var refused *RefusedError
 	if errors.As(err, &refused) {
 		return admin.Nof("%s", refused.Problems[0])
@@ -73,7 +73,7 @@ func (n *Node) adoptTables(ctx context.Context) error {
 	if _, err := n.replica.Capture(ctx); err != nil {
 		return err
 	}
-	before := n.model
+	before := n.tables()
 	if err := n.db.Install(ctx, m); err != nil {
 		return err
 	}
@@ -86,11 +86,11 @@ func (n *Node) adoptTables(ctx context.Context) error {
 // publish makes the rows of tables that are newly replicated known to all
 // sites.
 func (n *Node) publish(ctx context.Context, before *schema.Model) error {
-	for _, t := range schema.Order(n.model) {
+	for _, t := range schema.Order(n.tables()) {
 		if old := before.Tables[t.Name]; !t.Replicated || (old != nil && old.Replicated) {
 			continue
 		}
-		scan, err := n.db.Scanner(n.model).Scan(ctx)
+		scan, err := n.db.Scanner(n.tables()).Scan(ctx)
 		if err != nil {
 			return err
 		}
@@ -110,7 +110,8 @@ func (n *Node) publish(ctx context.Context, before *schema.Model) error {
 // Tables that cannot be replicated any more are passed over with a warning:
 // one table never stops the others.
 func (n *Node) reloadTables(ctx context.Context) error {
-	m, err := n.db.Load(ctx, n.cfg.Schema())
+	c := n.settings()
+	m, err := n.db.Load(ctx, c.Schema())
 	if err != nil {
 		return err
 	}
@@ -124,7 +125,7 @@ func (n *Node) reloadTables(ctx context.Context) error {
 		return err
 	}
 	n.log.Info("the schema changed: the tables were read again")
-	before := n.model
+	before := n.tables()
 	if err := n.useModel(ctx, m); err != nil {
 		return err
 	}
@@ -137,21 +138,22 @@ func (n *Node) useModel(ctx context.Context, m *schema.Model) error {
 	if err != nil {
 		return err
 	}
-	n.model = m
+	n.setTables(m)
 	n.replica.SetModel(m)
 	n.replica.SetPorts(n.hooks.Watch(db), source)
 	return nil
 }
 
 func (n *Node) databaseName() string {
-	if n.model == nil {
-		return ""
+	if m := n.tables(); m != nil {
+		return m.Database
 	}
-	return n.model.Database
+	return ""
 }
 
 // sharedSettings is what a joining site gets.
 func (n *Node) sharedSettings() []byte {
-	shared := n.cfg.Shared()
+	c := n.settings()
+	shared := c.Shared()
 	return shared.Marshal()
 }

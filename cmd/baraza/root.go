@@ -46,7 +46,7 @@ runs beside each database; the pair is a site. All sites are equal.`,
 		return usagef(cmd, "%s", strings.TrimPrefix(err.Error(), "pflag: "))
 	})
 	root.AddCommand(newInit(), newInvite(), newJoin(), newRun(), newStatus(), newPeers(), newTables(),
-		newConflicts(), newExport(), newImport(), newDoctor(), newDemo(), newSim(), newVersion())
+		newConflicts(), newVerify(), newExport(), newImport(), newDoctor(), newDemo(), newSim(), newVersion())
 	return root
 }
 

@@ -76,7 +76,7 @@ func TestUsageErrors(t *testing.T) {
 		{"frob", `baraza: there is no command "frob": see baraza --help`},
 		{"initt", "did you mean init"},
 		{"--frob", "unknown flag: --frob: see baraza --help"},
-		{"verify", "there is no command"},
+		{"verily", "there is no command"},
 		{"peers frob", `there is no command "frob": see baraza peers --help`},
 		{"peers forget", "SITE is missing: see baraza peers forget --help"},
 		{"peers forget a b", `"b" is one word too many`},

@@ -161,6 +161,16 @@ func (c *Client) Conflict(ctx context.Context, req ConflictRequest) (*Conflict, 
 	return ask[Conflict](ctx, c, "conflicts/show", req)
 }
 
+// Verify implements Service.
+func (c *Client) Verify(ctx context.Context, req VerifyRequest) (*Verification, error) {
+	return ask[Verification](ctx, c, "verify", req)
+}
+
+// Verification implements Service.
+func (c *Client) Verification(ctx context.Context) (*Verification, error) {
+	return ask[Verification](ctx, c, "verify/state", none{})
+}
+
 // Stop implements Service.
 func (c *Client) Stop(ctx context.Context) error {
 	_, err := ask[none](ctx, c, "stop", none{})

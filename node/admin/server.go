@@ -40,6 +40,8 @@ func Handler(s Service) http.Handler {
 	route(mux, "conflicts", s.Conflicts)
 	route(mux, "conflicts/show", s.Conflict)
 	streams(mux, s)
+	route(mux, "verify", s.Verify)
+	route(mux, "verify/state", func(ctx context.Context, _ none) (*Verification, error) { return s.Verification(ctx) })
 	route(mux, "stop", func(ctx context.Context, _ none) (*none, error) { return &none{}, s.Stop(ctx) })
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		fail(w, Cannotf("the running site has no %s %s: use the same version of baraza for the command and the site", r.Method, r.URL.Path))

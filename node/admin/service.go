@@ -36,6 +36,12 @@ type Service interface {
 	// Import reads a bundle and stores what is in it. No when it is not one that
 	// this site may take.
 	Import(ctx context.Context, r io.Reader) (*Imported, error)
+	// Verify begins to compare this site's tables with the sites that are
+	// connected, in the background. No while another comparison runs, or when
+	// there is no such table.
+	Verify(ctx context.Context, req VerifyRequest) (*Verification, error)
+	// Verification tells how far the last comparison is.
+	Verification(ctx context.Context) (*Verification, error)
 	// Stop asks the site to stop cleanly; it returns at once.
 	Stop(ctx context.Context) error
 }

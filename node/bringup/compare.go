@@ -44,6 +44,22 @@ type Difference struct {
 	// where there is none.
 	Columns      []string
 	Mine, Theirs *replica.Item
+	// UnderWay: a change that is on its way explains it so far.
+	UnderWay bool
+}
+
+// Same reports whether a difference is the one that it was before: the same
+// writes, and the same values.
+func (d *Difference) Same(before *Difference) bool {
+	return slices.Equal(d.Columns, before.Columns) && same(d.Mine, before.Mine) && same(d.Theirs, before.Theirs)
+}
+
+func same(a, b *replica.Item) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.Row == b.Row && a.Deleted == b.Deleted && slices.Equal(a.Cells, b.Cells) &&
+		slices.Equal(a.Columns, b.Columns) && slices.Equal(a.Values, b.Values)
 }
 
 // Comparer compares one view of this site with one of a member.
@@ -152,36 +168,32 @@ func (c *Comparer) open(ctx context.Context, name string) (*Table, error) {
 	return t, nil
 }
 
-// Compare compares the rows in some buckets. It calls each for those that differ,
-// and returns how many differ because of changes that are on their way.
-func (t *Table) Compare(ctx context.Context, some replica.Different, each func(Difference)) (underWay int, err error) {
+// Compare compares the rows in some buckets, and calls each for those that
+// differ.
+func (t *Table) Compare(ctx context.Context, some replica.Different, each func(Difference)) error {
 	c := t.c
 	if err := c.send(kindPick, pick{t.name, t.columns, some}); err != nil {
-		return 0, err
+		return err
 	}
 	theirs := map[crdt.Key]*replica.Item{}
 	if err := c.items(t.name, theirs); err != nil {
-		return 0, err
+		return err
 	}
 	mine := c.view.Header().Vector
 	judge := func(key crdt.Key, m, o *replica.Item) {
 		v, columns := replica.CompareRow(m, o, mine, c.header.Vector)
-		switch v {
-		case replica.UnderWay:
-			underWay++
-		case replica.Differs:
-			each(Difference{Table: t.name, Key: key, Columns: columns, Mine: m, Theirs: o})
-		case replica.Equal:
+		if v != replica.Equal {
+			each(Difference{Table: t.name, Key: key, Columns: columns, Mine: m, Theirs: o, UnderWay: v == replica.UnderWay})
 		}
 	}
-	err = c.view.Pick(ctx, t.name, t.columns, some, func(it *replica.Item) error {
+	err := c.view.Pick(ctx, t.name, t.columns, some, func(it *replica.Item) error {
 		other := theirs[it.Key]
 		delete(theirs, it.Key)
 		judge(it.Key, it, other)
 		return nil
 	}, c.aliveOf(t.name))
 	if err != nil {
-		return underWay, err
+		return err
 	}
 	rest := make([]crdt.Key, 0, len(theirs))
 	for key := range theirs {
@@ -191,7 +203,7 @@ func (t *Table) Compare(ctx context.Context, some replica.Different, each func(D
 	for _, key := range rest {
 		judge(key, nil, theirs[key])
 	}
-	return underWay, nil
+	return nil
 }
 
 // items reads the member's rows.

@@ -47,9 +47,13 @@ func compared(n, p *site, table string) (found []bringup.Difference, underWay in
 	n.ok(err)
 	for first := 0; t.Different.Any(); {
 		some, next := t.Different.Some(first, t.Rows, 100)
-		more, err := t.Compare(context.Background(), some, func(d bringup.Difference) { found = append(found, d) })
-		n.ok(err)
-		underWay += more
+		n.ok(t.Compare(context.Background(), some, func(d bringup.Difference) {
+			if d.UnderWay {
+				underWay++
+			} else {
+				found = append(found, d)
+			}
+		}))
 		if first = next; next == 0 {
 			break
 		}

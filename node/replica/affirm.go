@@ -96,7 +96,7 @@ func (r *Replica) fillAffirmed(ctx context.Context, table string, rows []Affirme
 	if err := l.finish(); err != nil {
 		return 0, err
 	}
-	r.saveVectors(l.t, l.applied, l.contents(), l.contexts(), l.clock.Last())
+	r.saveVectors(l.t, l.applied, l.gains(), l.clock.Last())
 	return n, tx.SetMark(ctx, r.mark, r.mark.Next())
 }
 

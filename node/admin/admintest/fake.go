@@ -17,8 +17,10 @@ type Fake struct {
 	ThePeers     admin.PeerList
 	TheTables    admin.TableList
 	TheConflicts admin.ConflictList
-	TheExport    admin.Exported
-	TheImport    admin.Imported
+	// TheVerifications are given one after the other, the last one for ever.
+	TheVerifications []admin.Verification
+	TheExport        admin.Exported
+	TheImport        admin.Imported
 	// Bundle is what Export writes, and Late what it returns after it.
 	Bundle string
 	Late   error
@@ -165,4 +167,28 @@ func Example() *Fake {
 			{ID: "c0ffee02", Table: "person", Key: "5a1b9e4c-0000-4000-8000-000000000002", Rule: "R2", Won: won, Lost: admin.Write{Site: "Kisumu", Time: seen, Delete: true}},
 		}},
 	}
+}
+
+// Verify implements admin.Service.
+func (f *Fake) Verify(_ context.Context, q admin.VerifyRequest) (*admin.Verification, error) {
+	f.note(q)
+	return f.nextVerification(), f.Err
+}
+
+// Verification implements admin.Service.
+func (f *Fake) Verification(context.Context) (*admin.Verification, error) {
+	return f.nextVerification(), f.Err
+}
+
+func (f *Fake) nextVerification() *admin.Verification {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.TheVerifications) == 0 {
+		return &admin.Verification{}
+	}
+	v := f.TheVerifications[0]
+	if len(f.TheVerifications) > 1 {
+		f.TheVerifications = f.TheVerifications[1:]
+	}
+	return &v
 }
