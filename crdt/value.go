@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 )
 
 // Value is one column's value in the form that is the same at every site: a
@@ -29,6 +30,7 @@ const (
 	TagJSON    = 'j' // JSON text
 	TagSpatial = 'g' // SRID (4 bytes, little endian) and WKB, as the database stores it
 	TagRef     = 'r' // the Key of the referenced row
+	TagLink    = 'l' // the table and the Key of the referenced row: a reference to one of several tables
 )
 
 // Int returns the value of a signed integer.
@@ -64,6 +66,21 @@ func Tagged(tag byte, payload string) Value { return Value(string(rune(tag)) + p
 
 // Ref returns the value of a reference to the row with the given key.
 func Ref(key Key) Value { return Value(string(rune(TagRef)) + string(key)) }
+
+// Link returns the value of a reference to the row of a table, in a column that
+// may refer to rows of several.
+func Link(table string, key Key) Value {
+	return Value(string(rune(TagLink)) + table + "\x00" + string(key))
+}
+
+// Link returns the row that a Link names; false when v is none.
+func (v Value) Link() (table string, key Key, ok bool) {
+	if v.Tag() != TagLink {
+		return "", "", false
+	}
+	table, rest, ok := strings.Cut(string(v[1:]), "\x00")
+	return table, Key(rest), ok
+}
 
 // IsNull reports whether v is SQL NULL.
 func (v Value) IsNull() bool { return v == Null }
@@ -143,6 +160,9 @@ func (v Value) String() string {
 		return "0x" + hex.EncodeToString([]byte(v[1:]))
 	case TagRef:
 		return Key(v[1:]).String()
+	case TagLink:
+		table, key, _ := v.Link()
+		return table + " " + key.String()
 	case TagText:
 		return strconv.Quote(string(v[1:]))
 	case TagDecimal, TagTime, TagJSON:

@@ -99,9 +99,7 @@ func (pl *placing) taken(id RowID) (bool, error) {
 
 // updateAbsent decides about a reference that a row in its table gets, to a row
 // that is not there; null reports that it becomes NULL.
-func (pl *placing) updateAbsent(tp *tablePiece, w *work, ref *schema.Reference, v crdt.Value, kept *keptColumns) (null bool, err error) {
-	key, _ := v.Key()
-	to := RowID{ref.Table, key}
+func (pl *placing) updateAbsent(tp *tablePiece, w *work, ref *schema.Reference, v crdt.Value, to RowID, kept *keptColumns) (null bool, err error) {
 	why, err := pl.absence(w, tp.t.Column(ref.Column), ref, to)
 	switch {
 	case err != nil:
@@ -126,12 +124,8 @@ func (pl *placing) releases(t *schema.Table, w *work, columns []string) {
 		return
 	}
 	for i, c := range w.inTable.Columns {
-		ref := t.Reference(c)
-		if ref == nil || !slices.Contains(columns, c) {
-			continue
-		}
-		if key, ok := w.inTable.Values[i].Key(); ok {
-			pl.released = append(pl.released, RowID{ref.Table, key})
+		if ref, to := refersTo(pl.m.Model, t, c, w.inTable.Values[i]); ref != nil && slices.Contains(columns, c) {
+			pl.released = append(pl.released, to)
 		}
 	}
 }

@@ -226,12 +226,10 @@ func (pl *placing) references(tp *tablePiece, w *work, found *resolved) (in inse
 			in.lacking = append(in.lacking, name)
 			continue
 		}
-		ref := tp.t.Reference(name)
-		if ref == nil || found.has(ref.Table, all[i]) {
+		ref, to := refersTo(pl.m.Model, tp.t, name, all[i])
+		if ref == nil || found.has(to) {
 			continue
 		}
-		key, _ := all[i].Key()
-		to := RowID{ref.Table, key}
 		if to == w.id {
 			continue // it goes in with the row, when nothing else is missing
 		}
@@ -301,8 +299,8 @@ func (pl *placing) planColumns(tp *tablePiece, w *work, found *resolved, out *ba
 		if w.inTable.Values[j] == v {
 			continue
 		}
-		if ref := tp.t.Reference(name); ref != nil && !found.has(ref.Table, v) {
-			null, err := pl.updateAbsent(tp, w, ref, v, &kept)
+		if ref, to := refersTo(pl.m.Model, tp.t, name, v); ref != nil && !found.has(to) {
+			null, err := pl.updateAbsent(tp, w, ref, v, to, &kept)
 			if err != nil {
 				return err
 			}

@@ -279,7 +279,7 @@ func (rm *removal) apart(ctx context.Context) error {
 // backward lists the columns through which a row that goes refers to one that
 // goes after it.
 func (rm *removal) backward(tp *tablePiece, c *candidate) (columns []string) {
-	for i := range tp.t.References {
+	for i := range tp.t.References { // a typed one keeps nothing from going
 		ref := &tp.t.References[i]
 		if !tp.t.Column(ref.Column).Nullable || !rm.pl.backward(tp, ref) {
 			continue

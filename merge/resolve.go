@@ -3,6 +3,7 @@ package merge
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"baraza/crdt"
@@ -51,15 +52,29 @@ func (f *resolved) ask(id RowID) {
 	f.list = append(f.list, answer{id: id})
 }
 
-// has reports whether a value can be written as a reference to the table: NULL
-// always, a raw value (a table with no identity of its own) too.
-func (f *resolved) has(table string, v crdt.Value) bool {
-	key, isRef := v.Key()
-	if !isRef {
-		return true
-	}
-	a := f.find(RowID{table, key})
+// has reports whether a row is there.
+func (f *resolved) has(id RowID) bool {
+	a := f.find(id)
 	return a != nil && a.there
+}
+
+// refersTo returns the reference that a value of a column is, and the row that it
+// names; nil for NULL and for a raw value.
+func refersTo(m *schema.Model, t *schema.Table, column string, v crdt.Value) (*schema.Reference, RowID) {
+	if ref := t.Reference(column); ref != nil {
+		if key, is := v.Key(); is {
+			return ref, RowID{ref.Table, key}
+		}
+		return nil, RowID{}
+	}
+	if len(t.Typed) == 0 {
+		return nil, RowID{}
+	}
+	table, key, is := v.Link()
+	if x := t.TypedReference(column); is && x != nil {
+		return x.Reference(m, table), RowID{table, key}
+	}
+	return nil, RowID{}
 }
 
 // resolve finds out which rows that the table's rows refer to are there. Rows
@@ -68,8 +83,19 @@ func (f *resolved) has(table string, v crdt.Value) bool {
 func (pl *placing) resolve(ctx context.Context, tp *tablePiece, found *resolved) error {
 	for i := range tp.t.References {
 		ref := &tp.t.References[i]
-		if err := pl.ask(ctx, tp, ref.Column, ref.Table, found); err != nil {
+		if err := pl.ask(ctx, tp, ref.Column, ref.Table, crdt.Value.Key, found); err != nil {
 			return err
+		}
+	}
+	for i := range tp.t.Typed {
+		for _, table := range slices.Compact(slices.Sorted(maps.Values(tp.t.Typed[i].Tables))) {
+			keyOf := func(v crdt.Value) (crdt.Key, bool) {
+				to, key, is := v.Link()
+				return key, is && to == table
+			}
+			if err := pl.ask(ctx, tp, tp.t.Typed[i].Column, table, keyOf, found); err != nil {
+				return err
+			}
 		}
 	}
 	pl.resolveSelf(tp, found)
@@ -77,7 +103,7 @@ func (pl *placing) resolve(ctx context.Context, tp *tablePiece, found *resolved)
 }
 
 // ask resolves the keys in one reference column that are not resolved yet.
-func (pl *placing) ask(ctx context.Context, tp *tablePiece, column, table string, found *resolved) error {
+func (pl *placing) ask(ctx context.Context, tp *tablePiece, column, table string, keyOf func(crdt.Value) (crdt.Key, bool), found *resolved) error {
 	before := len(found.list)
 	var keys []crdt.Key
 	for _, w := range tp.order {
@@ -85,7 +111,7 @@ func (pl *placing) ask(ctx context.Context, tp *tablePiece, column, table string
 			continue
 		}
 		v, _ := w.row.Value(column)
-		key, isRef := v.Key()
+		key, isRef := keyOf(v)
 		if !isRef {
 			continue
 		}
@@ -145,15 +171,13 @@ func (w *work) comesIn() bool { return w.inTable == nil && (w.row.Exists || w.re
 // mustWait reports whether a row that is to be inserted refers to a row that
 // is not there and does not come later.
 func (pl *placing) mustWait(tp *tablePiece, w *work, found *resolved) bool {
-	for i := range tp.t.References {
-		ref := &tp.t.References[i]
-		v, ok := w.row.Value(ref.Column)
-		if !ok || found.has(ref.Table, v) {
+	for i, name := range w.row.Columns {
+		ref, to := refersTo(pl.m.Model, tp.t, name, w.row.Values[i])
+		if ref == nil || found.has(to) {
 			continue
 		}
-		key, _ := v.Key()
-		col := tp.t.Column(ref.Column)
-		if col == nil || !col.Nullable || !pl.backward(tp, ref) && !pl.comesLater(tp, RowID{ref.Table, key}) {
+		col := tp.t.Column(name)
+		if col == nil || !col.Nullable || !pl.backward(tp, ref) && !pl.comesLater(tp, to) {
 			return true
 		}
 	}

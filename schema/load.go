@@ -25,9 +25,21 @@ type Options struct {
 	// References are references without a foreign key, as in
 	// "orders.concept_id": "concept.concept_id".
 	References map[string]string
+	// Typed are columns whose reference depends on another value, "table.column" to
+	// what tells.
+	Typed map[string]TypedBy
 	// FirstStamps are columns that tell in any table that has them when a row was
 	// written: see Table.Dates.
 	FirstStamps []string
+}
+
+// TypedBy says what a column refers to by the value of another.
+type TypedBy struct {
+	// By is a column of the same table, or "reference.column": a column of the
+	// row that the reference refers to.
+	By string `yaml:"by" json:"by"`
+	// Tables are the tables by that value.
+	Tables map[string]string `yaml:"tables" json:"tables"`
 }
 
 // Queryer is a database, a connection or a transaction.
@@ -64,6 +76,9 @@ func finish(m *Model, opts Options) error {
 	inherit(m)
 	date(m, opts.FirstStamps)
 	if err := identify(m, opts.Identity); err != nil {
+		return err
+	}
+	if err := declareTyped(m, opts.Typed); err != nil {
 		return err
 	}
 	prune(m)
@@ -184,6 +199,11 @@ func prune(m *Model) {
 		for _, ref := range t.References {
 			if t.Replicated || slices.Contains(t.Identity.Columns, ref.Column) {
 				add(ref.Table)
+			}
+		}
+		for i := range t.Typed {
+			for _, table := range t.Typed[i].Tables {
+				add(table)
 			}
 		}
 		for _, fk := range t.Composite {

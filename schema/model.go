@@ -22,6 +22,8 @@ type Table struct {
 	AutoIncrement string
 	Identity      Identity
 	References    []Reference
+	// Typed are columns whose reference depends on another value.
+	Typed []TypedReference
 	// Composite are the foreign keys of several columns. Their columns travel
 	// as they are, but for those that are References on their own account.
 	Composite []ForeignKey
@@ -81,6 +83,30 @@ type Reference struct {
 	OnDelete, OnUpdate string // "RESTRICT", "NO ACTION", "CASCADE", "SET NULL"
 }
 
+// TypedReference says that a column holds, as a number or as its text, the
+// primary key of a row of one of several tables, or no reference at all: another
+// value tells.
+type TypedReference struct {
+	Column string
+	// By is the column that tells, or, with Type, the reference to the row whose
+	// column Type tells.
+	By, Type string
+	// Tables are the tables by what that value is. Any other value means that
+	// the column is no reference.
+	Tables map[string]string
+}
+
+// Reference returns what the column holds where it refers to the table; nil
+// where it never does. No reference is left dangling, so it is as with RESTRICT.
+func (x *TypedReference) Reference(m *Model, table string) *Reference {
+	for _, name := range x.Tables {
+		if name == table {
+			return &Reference{Column: x.Column, Table: table, Target: m.Tables[table].PrimaryKey[0], OnDelete: "NO ACTION", OnUpdate: "NO ACTION"}
+		}
+	}
+	return nil
+}
+
 // ForeignKey is a foreign key of several columns.
 type ForeignKey struct {
 	Columns            []string
@@ -112,6 +138,17 @@ func (t *Table) Reference(column string) *Reference {
 	for i := range t.References {
 		if t.References[i].Column == column {
 			return &t.References[i]
+		}
+	}
+	return nil
+}
+
+// TypedReference returns what the column holds by its type; nil for a column that
+// is none such.
+func (t *Table) TypedReference(column string) *TypedReference {
+	for i := range t.Typed {
+		if t.Typed[i].Column == column {
+			return &t.Typed[i]
 		}
 	}
 	return nil

@@ -41,6 +41,11 @@ func newOrdering(m *Model) *ordering {
 		for _, ref := range t.References {
 			add(ref.Table, t.Column(ref.Column).Nullable)
 		}
+		for i := range t.Typed { // where it is one it is seldom needed at once
+			for _, to := range t.Typed[i].Tables {
+				add(to, true)
+			}
+		}
 		for _, fk := range t.Composite {
 			nullable := false
 			for _, c := range fk.Columns {

@@ -42,7 +42,7 @@ func AppendLiteral(b []byte, v crdt.Value) ([]byte, error) {
 		// Hexadecimal would be twice as long, and a BLOB of 16 MB would not
 		// fit the server's max_allowed_packet.
 		return appendQuoted(append(b, "_binary"...), string(v[1:])), nil
-	case crdt.TagRef:
+	case crdt.TagRef, crdt.TagLink:
 		return b, ErrReference
 	}
 	return b, fmt.Errorf("a value that is none: %.40x", string(v))

@@ -20,7 +20,8 @@ type Refs struct {
 	// help for some.
 	Missing func(ctx context.Context, t *Table, target string, values []crdt.Value) (map[crdt.Value]crdt.Key, error)
 
-	cache map[cacheID]map[crdt.Value]crdt.Value
+	cache   map[cacheID]map[crdt.Value]crdt.Value
+	tellers map[tellerID]map[crdt.Value]crdt.Value
 }
 
 // cacheID is a column that references point to.
@@ -30,7 +31,9 @@ type cacheID struct {
 }
 
 // NewRefs returns a translator that knows nothing yet.
-func NewRefs() *Refs { return &Refs{cache: make(map[cacheID]map[crdt.Value]crdt.Value)} }
+func NewRefs() *Refs {
+	return &Refs{cache: make(map[cacheID]map[crdt.Value]crdt.Value), tellers: make(map[tellerID]map[crdt.Value]crdt.Value)}
+}
 
 // Portable turns the references in rows that were just read into keys, and
 // names the rows. A reference to a row that is not there becomes NULL.
@@ -39,6 +42,9 @@ func (r *Refs) Portable(ctx context.Context, q Queryer, t *Table, rows []Row) er
 		if len(known) > cacheMax {
 			delete(r.cache, id)
 		}
+	}
+	if err := r.link(ctx, q, t, rows); err != nil { // while what tells is a local value
+		return err
 	}
 	for i := range t.Columns {
 		ref := t.refs[i]

@@ -14,9 +14,16 @@ type Link struct{ Parent, Child crdt.Key }
 
 // Referrers returns the rows of child that refer with these columns to the
 // target columns of the parent rows that keys name: at most limit of them and
-// one more.
-func (r *Refs) Referrers(ctx context.Context, q Queryer, parent, child *Table, columns, targets []string, keys []crdt.Key, limit int) ([]Link, error) {
+// one more. typed: only those whose type says that they refer to that table.
+func (r *Refs) Referrers(ctx context.Context, q Queryer, parent, child *Table, columns, targets []string, typed bool, keys []crdt.Key, limit int) ([]Link, error) {
 	var links []Link
+	only := ""
+	if typed {
+		var err error
+		if only, err = child.typedOnly(columns[0], parent.Def.Name); err != nil {
+			return nil, err
+		}
+	}
 	for chunk := range slices.Chunk(keys, Batch) {
 		parents, tuples, err := r.targets(ctx, q, parent, targets, chunk)
 		if err != nil {
@@ -25,7 +32,15 @@ func (r *Refs) Referrers(ctx context.Context, q Queryer, parent, child *Table, c
 		if len(tuples) == 0 {
 			continue
 		}
-		more, err := r.children(ctx, q, child, columns, tuples, limit-len(links), func(values []crdt.Value) crdt.Key {
+		if typed {
+			for i := range tuples {
+				tuples[i] = []crdt.Value{child.Column(columns[0]).Spelled(tuples[i][0])}
+			}
+		}
+		more, err := r.children(ctx, q, child, columns, tuples, only, limit-len(links), func(values []crdt.Value) crdt.Key {
+			if n, is := numberIn(values[0]); typed && is {
+				values = []crdt.Value{n}
+			}
 			return parents[parent.canonicalTuple(targets, values)]
 		})
 		if err != nil {
@@ -68,12 +83,16 @@ func (r *Refs) targets(ctx context.Context, q Queryer, t *Table, targets []strin
 	return parents, tuples, nil
 }
 
-// children reads the rows whose columns hold one of the tuples.
-func (r *Refs) children(ctx context.Context, q Queryer, t *Table, columns []string, tuples [][]crdt.Value, limit int, parent func([]crdt.Value) crdt.Key) ([]Link, error) {
+// children reads the rows whose columns hold one of the tuples, and for which
+// only is true, where it is not "".
+func (r *Refs) children(ctx context.Context, q Queryer, t *Table, columns []string, tuples [][]crdt.Value, only string, limit int, parent func([]crdt.Value) crdt.Key) ([]Link, error) {
 	from := t.pick(t.positions(columns))
 	where, err := AppendMatch(nil, from, tuples)
 	if err != nil {
 		return nil, err
+	}
+	if only != "" {
+		where = append(append(where, " AND "...), only...)
 	}
 	// The identity follows one field, as portableIdentity wants it.
 	fields := slices.Concat(from[:1], t.pick(t.identity), from[1:])
@@ -107,7 +126,7 @@ func (t *Table) canonicalTuple(columns []string, values []crdt.Value) crdt.Key {
 // columns; "" for one that cannot be named.
 func (r *Refs) With(ctx context.Context, q Queryer, t *Table, columns []string, values []crdt.Value) ([]crdt.Key, error) {
 	const few = 10 // of a unique index there is one
-	links, err := r.children(ctx, q, t, columns, [][]crdt.Value{values}, few, func([]crdt.Value) crdt.Key { return "" })
+	links, err := r.children(ctx, q, t, columns, [][]crdt.Value{values}, "", few, func([]crdt.Value) crdt.Key { return "" })
 	if err != nil {
 		return nil, fmt.Errorf("look up %s: %w", t.Def.Name, err)
 	}

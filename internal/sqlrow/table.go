@@ -27,6 +27,7 @@ type Table struct {
 	pk       []int        // in cols
 	identity []int        // in cols
 	refs     []*reference // of each of cols; nil for a plain column
+	typed    []*typed
 }
 
 // reference is where a column points.
@@ -61,6 +62,11 @@ func NewTables(m *schema.Model) (*Tables, error) {
 	}
 	for _, t := range ts.byName {
 		ts.link(t)
+	}
+	for _, t := range ts.byName {
+		if err := ts.linkTyped(t); err != nil {
+			return nil, fmt.Errorf("table %s: %w", t.Def.Name, err)
+		}
 	}
 	return ts, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"baraza/crdt"
@@ -37,7 +38,44 @@ func (x *tx) references(ctx context.Context, t *sqlrow.Table, rows []merge.Row, 
 		}
 		known[ref.Column] = values
 	}
+	for i := range t.Def.Typed {
+		if err := x.links(ctx, &t.Def.Typed[i], rows, known); err != nil {
+			return nil, err
+		}
+	}
 	return known, nil
+}
+
+// links looks up the rows that a typed column of the rows refers to. They are
+// known by what follows the tag of a Link: table and key.
+func (x *tx) links(ctx context.Context, typed *schema.TypedReference, rows []merge.Row, known knownReferences) error {
+	keys := map[string][]crdt.Key{}
+	for _, row := range rows {
+		if at := slices.Index(row.Columns, typed.Column); at >= 0 {
+			if table, key, is := row.Values[at].Link(); is {
+				keys[table] = append(keys[table], key)
+			}
+		}
+	}
+	for _, table := range slices.Sorted(maps.Keys(keys)) {
+		to := x.db.tables.Table(table)
+		if to == nil || len(to.PrimaryKey()) != 1 {
+			continue
+		}
+		values, err := x.resolve(ctx, target{to, to.PrimaryKey()[0].Name}, keys[table])
+		if err != nil {
+			return err
+		}
+		if known[typed.Column] == nil {
+			known[typed.Column] = map[crdt.Key]crdt.Value{}
+		}
+		for _, key := range keys[table] {
+			if v, ok := values[key]; ok {
+				known[typed.Column][crdt.Key(crdt.Link(table, key).Payload())] = v
+			}
+		}
+	}
+	return nil
 }
 
 // keysIn lists the different keys in a reference column of the rows. Of a row
@@ -94,7 +132,16 @@ func appendColumn(b []byte, row crdt.Key, column string, col *sqlrow.Column, ref
 			}
 		}
 		v = local
-	} else if _, translated := known[column]; translated && !v.IsNull() {
+	} else if table, key, isLink := v.Link(); isLink && col != nil {
+		local, ok := known[column][crdt.Key(v.Payload())]
+		if !ok {
+			return b, &merge.RowError{
+				Key: row, Refusal: merge.RefusedReference,
+				Detail: fmt.Sprintf("column %s refers to row %s of table %s, which is not there", column, key, table),
+			}
+		}
+		v = col.Spelled(local)
+	} else if _, translated := known[column]; translated && ref != nil && !v.IsNull() {
 		return b, &merge.RowError{Key: row, Refusal: merge.RefusedValue, Detail: fmt.Sprintf("column %s needs a reference", column)}
 	}
 	var err error

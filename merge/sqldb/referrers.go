@@ -18,7 +18,7 @@ func (x *tx) Referrers(ctx context.Context, parent *schema.Table, by *schema.Ref
 	if err != nil {
 		return nil, err
 	}
-	found, err := x.refs.Referrers(ctx, x.sql, to, from, by.Columns, by.Targets, keys, limit)
+	found, err := x.refs.Referrers(ctx, x.sql, to, from, by.Columns, by.Targets, by.Typed != nil, keys, limit)
 	if err != nil {
 		return nil, wrap(err, "look for rows of "+by.Child.Name+" that refer to "+parent.Name)
 	}

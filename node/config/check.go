@@ -54,6 +54,14 @@ func (c *Config) check() (key string, err error) {
 		{"keyless", func() error { return checkPatterns("keyless", c.Keyless) }},
 		{"identity", c.checkIdentity},
 		{"references", c.checkReferences},
+		{"typed_references", func() error {
+			for _, from := range sortedKeys(c.Typed) {
+				if err := checkTyped(from, c.Typed[from]); err != nil {
+					return err
+				}
+			}
+			return nil
+		}},
 		{"unique", func() error { return checkUnique(c.Unique) }},
 		{"capture", func() error {
 			if c.Capture == "binlog" {

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml"
+
+	"baraza/schema"
 )
 
 // File is the name of the settings file in a site's data directory.
@@ -51,6 +53,9 @@ type Config struct {
 	// References are references without a foreign key, "table.column" to
 	// "table.column".
 	References map[string]string `yaml:"references,omitempty"`
+	// Typed are columns that hold the number of a row of one of several tables,
+	// "table.column" to what tells which.
+	Typed map[string]schema.TypedBy `yaml:"typed_references,omitempty"`
 	// FirstStamps are columns that tell when a row was written, for rows that were
 	// there before.
 	FirstStamps []string `yaml:"first_stamps,omitempty"`

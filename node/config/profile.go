@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml"
+
+	"baraza/schema"
 )
 
 // Profile is what is known of an application's tables: a file that an
@@ -30,6 +32,9 @@ type Profile struct {
 	// References are references without a foreign key, "table.column" to
 	// "table.column".
 	References map[string]string `yaml:"references"`
+	// Typed are columns that hold the number of a row of one of several tables,
+	// "table.column" to what tells which.
+	Typed map[string]schema.TypedBy `yaml:"typed_references"`
 	// FirstStamps are columns that tell when a row was written.
 	FirstStamps []string `yaml:"first_stamps"`
 	// Unique is what rows show whose unique value another row has, by table.
@@ -114,6 +119,7 @@ func (c *Config) ApplyProfile(p *Profile) {
 	}
 	c.Identity = fill(c.Identity, identity)
 	c.References = fill(c.References, p.References)
+	c.Typed = fill(c.Typed, p.Typed)
 	if len(c.FirstStamps) == 0 {
 		c.FirstStamps = slices.Clone(p.FirstStamps)
 	}

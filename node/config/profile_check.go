@@ -9,6 +9,8 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/parser"
+
+	"baraza/schema"
 )
 
 const profileNameChars = "abcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -17,18 +19,20 @@ const profileNameChars = "abcdefghijklmnopqrstuvwxyz0123456789-_"
 var profileWords = words{
 	keys: keysOf(Profile{}),
 	kinds: map[string]string{
-		"name":         "a word, as in openmrs",
-		"description":  "a text",
-		"exclude":      "a list, as in - {tables: [audit_*], why: state of one server}",
-		"keyless":      "a list, as in - {tables: [tag_map], why: it has no primary key}",
-		"identity":     "a list, as in - {table: users, columns: [uuid], why: it has no unique index}",
-		"unique":       "tables with what they do, as in person_name: mark",
-		"references":   "columns with columns, as in orders.concept_id: concept.concept_id",
-		"first_stamps": "a list of columns, as in [date_created, date_changed]",
-		"hooks":        "a list of hooks, as docs/hooks.md describes them",
+		"name":             "a word, as in openmrs",
+		"description":      "a text",
+		"exclude":          "a list, as in - {tables: [audit_*], why: state of one server}",
+		"keyless":          "a list, as in - {tables: [tag_map], why: it has no primary key}",
+		"identity":         "a list, as in - {table: users, columns: [uuid], why: it has no unique index}",
+		"unique":           "tables with what they do, as in person_name: mark",
+		"references":       "columns with columns, as in orders.concept_id: concept.concept_id",
+		"typed_references": "columns, as in note.row_id: {by: type_id.format, tables: {org.example.Ward: ward}}",
+		"first_stamps":     "a list of columns, as in [date_created, date_changed]",
+		"hooks":            "a list of hooks, as docs/hooks.md describes them",
 	},
 	inner: map[string][]string{
-		"exclude": {"tables", "why"}, "keyless": {"tables", "why"}, "identity": {"table", "columns", "why"},
+		"typed_references": {"by", "tables"},
+		"exclude":          {"tables", "why"}, "keyless": {"tables", "why"}, "identity": {"table", "columns", "why"},
 		"hooks": {"name", "tables", "url", "bodies", "row", "table", "after", "timeout"},
 	},
 }
@@ -129,7 +133,28 @@ func (p *Profile) checkReferences() (at string, err error) {
 			return fmt.Sprintf("$.first_stamps[%d]", i), fmt.Errorf("first_stamps: %q is not the name of a column: write it without its table, as in date_changed", column)
 		}
 	}
+	for _, from := range sortedKeys(p.Typed) {
+		if err := checkTyped(from, p.Typed[from]); err != nil {
+			return "$.typed_references.'" + from + "'", err
+		}
+	}
 	return "", nil
+}
+
+// checkTyped knows the form only.
+func checkTyped(from string, by schema.TypedBy) error {
+	if strings.Count(from, ".") != 1 || by.By == "" || strings.Count(by.By, ".") > 1 {
+		return fmt.Errorf("typed_references: %q by %q: write table.column, and by: a column of it, or a reference of it and a column of what that refers to, as in type_id.format", from, by.By)
+	}
+	if len(by.Tables) == 0 {
+		return fmt.Errorf("typed_references: %s names no tables: add tables: {org.example.Ward: ward}", from)
+	}
+	for _, value := range sortedKeys(by.Tables) {
+		if table := by.Tables[value]; table == "" || strings.Contains(table, ".") {
+			return fmt.Errorf("typed_references: %s: %s means %q: write the name of a table", from, value, table)
+		}
+	}
+	return nil
 }
 
 func sortedKeys[V any](m map[string]V) []string {

@@ -85,6 +85,8 @@ func TestProfileErrors(t *testing.T) {
 		"identity two":  {head + "identity:\n  - {table: a, columns: [b], why: x}\n  - {table: a, columns: [b], why: x}\n", "p.yaml:4: identity: a is there twice"},
 		"identity out":  {head + "exclude:\n  - {tables: [a], why: x}\nidentity:\n  - {table: a, columns: [b], why: x}\n", "p.yaml:5: identity: a is left out by exclude"},
 		"reference":     {head + "references:\n  a.b: c.d\n  e: f\n", `p.yaml:4: references: "e" to "f"`},
+		"typed":         {head + "typed_references:\n  a.b: {by: c.d.e, tables: {x: y}}\n", `p.yaml:3: typed_references: "a.b" by "c.d.e"`},
+		"typed none":    {head + "typed_references:\n  a.b: {by: c.d}\n", "p.yaml:3: typed_references: a.b names no tables"},
 		"dates":         {head + "first_stamps: [a, b.c]\n", `p.yaml:2: first_stamps: "b.c" is not the name of a column`},
 		"no yaml":       {head + "exclude: [\n", "p.yaml:2: this is not YAML"},
 	} {

@@ -10,14 +10,15 @@ import (
 // Shared is the part of the settings that all sites have in common. A joining
 // site gets it from its inviter.
 type Shared struct {
-	Profile     string              `json:"profile,omitempty"`
-	Tables      []string            `json:"tables,omitempty"`
-	Exclude     []string            `json:"exclude,omitempty"`
-	Keyless     []string            `json:"keyless,omitempty"`
-	Identity    map[string][]string `json:"identity,omitempty"`
-	References  map[string]string   `json:"references,omitempty"`
-	FirstStamps []string            `json:"first_stamps,omitempty"`
-	Unique      map[string]string   `json:"unique,omitempty"`
+	Profile     string                    `json:"profile,omitempty"`
+	Tables      []string                  `json:"tables,omitempty"`
+	Exclude     []string                  `json:"exclude,omitempty"`
+	Keyless     []string                  `json:"keyless,omitempty"`
+	Identity    map[string][]string       `json:"identity,omitempty"`
+	References  map[string]string         `json:"references,omitempty"`
+	Typed       map[string]schema.TypedBy `json:"typed_references,omitempty"`
+	FirstStamps []string                  `json:"first_stamps,omitempty"`
+	Unique      map[string]string         `json:"unique,omitempty"`
 	// Hooks are those that call the application below its address, which each
 	// site sets itself. Others are one site's own.
 	Hooks []Hook `json:"hooks,omitempty"`
@@ -31,14 +32,14 @@ func (c *Config) Shared() Shared {
 			hooks = append(hooks, c.Hooks[i])
 		}
 	}
-	return Shared{c.Profile, c.Tables, c.Exclude, c.Keyless, c.Identity, c.References, c.FirstStamps, c.Unique, hooks}
+	return Shared{c.Profile, c.Tables, c.Exclude, c.Keyless, c.Identity, c.References, c.Typed, c.FirstStamps, c.Unique, hooks}
 }
 
 // Adopt takes the common part over. Of hooks only those are taken that Shared
 // gives: no site makes another run a command or call a stranger.
 func (c *Config) Adopt(s Shared) {
 	c.Profile, c.Tables, c.Exclude, c.Keyless = s.Profile, s.Tables, s.Exclude, s.Keyless
-	c.Identity, c.References, c.FirstStamps = s.Identity, s.References, s.FirstStamps
+	c.Identity, c.References, c.Typed, c.FirstStamps = s.Identity, s.References, s.Typed, s.FirstStamps
 	c.Unique = s.Unique
 	for i := range s.Hooks {
 		if s.Hooks[i].ofApp() {
@@ -49,7 +50,10 @@ func (c *Config) Adopt(s Shared) {
 
 // Schema returns what the settings say of the tables.
 func (c *Config) Schema() schema.Options {
-	return schema.Options{Tables: c.Tables, Exclude: c.Exclude, Keyless: c.Keyless, Identity: c.Identity, References: c.References, FirstStamps: c.FirstStamps}
+	return schema.Options{
+		Tables: c.Tables, Exclude: c.Exclude, Keyless: c.Keyless, Identity: c.Identity,
+		References: c.References, Typed: c.Typed, FirstStamps: c.FirstStamps,
+	}
 }
 
 // Marshal returns the form that travels.

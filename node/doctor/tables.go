@@ -102,6 +102,9 @@ func (p *patient) becomes(t *schema.Table) string {
 	if len(undeclared) > 0 {
 		fmt.Fprintf(&b, "; references without a foreign key: %s", strings.Join(undeclared, ", "))
 	}
+	for i := range t.Typed {
+		fmt.Fprintf(&b, "; %s is a reference where %s says so", t.Typed[i].Column, strings.Trim(t.Typed[i].By+"."+t.Typed[i].Type, "."))
+	}
 	if len(t.Dates) > 0 {
 		fmt.Fprintf(&b, "; first stamps by %s", strings.Join(t.Dates, ", "))
 	}

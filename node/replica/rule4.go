@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"maps"
 	"slices"
 
 	"baraza/clock"
@@ -205,6 +206,13 @@ func (l *local) notesReferences(ch *crdt.Change) {
 		ref := &t.References[i]
 		if ch.Delete || slices.Contains(ch.Columns, ref.Column) {
 			note(ref.Table)
+		}
+	}
+	for i := range t.Typed {
+		if ch.Delete || slices.Contains(ch.Columns, t.Typed[i].Column) {
+			for _, table := range slices.Sorted(maps.Values(t.Typed[i].Tables)) {
+				note(table)
+			}
 		}
 	}
 }

@@ -52,6 +52,11 @@ func (t *txn) indexBrief(id merge.RowID, after *merge.State) {
 			t.set(rowKey(keyLeft, merge.RowID{Table: ref.Table, Key: key}), []byte{})
 		}
 	}
+	for _, v := range after.Values {
+		if to, key, ok := v.Link(); ok {
+			t.set(rowKey(keyLeft, merge.RowID{Table: to, Key: key}), []byte{})
+		}
+	}
 }
 
 // dropLeft drops what keyLeft has of rows that are not deleted.
