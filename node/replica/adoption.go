@@ -36,14 +36,12 @@ func (b *BringUp) Finish(ctx context.Context, scan merge.Scan, alive func(table 
 	r := b.r
 	t := r.newTxn()
 	// Nobody who wrote what is in the adoption batch had seen anything of
-	// another site, or, after a restore, all of it: nobody knows what the backup
-	// had. Still it is applied after what the member had, since it says what to
-	// make of tombstones.
+	// another site, or, after a restore, all of it, nor all that this site had
+	// written: nobody knows what the backup had. Still it is applied after what
+	// the member had, since it says what to make of tombstones.
 	a := &adoption{local: r.newLocal(t), bringUp: b}
 	a.after = b.header.Vector
-	if b.again {
-		a.context = r.contexts[r.cfg.Self].Clone()
-	}
+	a.context = nil
 	a.clock.Observe(b.header.Clock) // what was written here stands in the tables
 	a.clock.Observe(b.dating.latest)
 	if err := a.fill(ctx, scan, alive); err != nil {
@@ -61,11 +59,13 @@ func (b *BringUp) Finish(ctx context.Context, scan merge.Scan, alive func(table 
 		x := g.of(site)
 		x.context, x.hasContext = v, true
 	}
+	for _, e := range seen.applied {
+		if e.Site != r.cfg.Self {
+			g.of(e.Site).content = b.content(e)
+		}
+	}
 	a.gain(&g)
 	seen.gain(&g)
-	for _, e := range seen.applied {
-		g.of(e.Site).content = e.Seq // as far as anyone can tell
-	}
 	r.saveVectors(t, seen.applied, g, seen.clock.Last())
 	t.set(metaTaken, a.taken.encode())
 	t.set(metaBringUp, nil)
@@ -90,6 +90,15 @@ func (b *BringUp) Finish(ctx context.Context, scan merge.Scan, alive func(table 
 	return r.releaseTaken(ctx)
 }
 
+// content returns where another site's log has content, as the member says; of
+// one that says nothing all may be.
+func (b *BringUp) content(e clock.Entry) uint64 {
+	if b.header.Content == nil {
+		return e.Seq
+	}
+	return b.header.Content[e.Site]
+}
+
 // adoption is the adoption batch in the making.
 type adoption struct {
 	*local
@@ -100,7 +109,7 @@ type adoption struct {
 }
 
 func (a *adoption) fill(ctx context.Context, scan merge.Scan, alive func(table string, rows int64) error) error {
-	if err := a.settle(); err != nil {
+	if err := a.saySettled(); err != nil {
 		return err
 	}
 	for _, table := range a.bringUp.Tables() {
@@ -114,11 +123,11 @@ func (a *adoption) fill(ctx context.Context, scan merge.Scan, alive func(table s
 	return a.captured(ctx)
 }
 
-// settle begins the batch with what the member had said is settled, so that
+// saySettled begins the batch with what the member had said is settled, so that
 // every site takes a row that only this site has as one that is new, whether or
 // not it still has a tombstone that the member treats so. That this site has
 // applied anything it says later, after all that had not seen it.
-func (a *adoption) settle() error {
+func (a *adoption) saySettled() error {
 	h := a.bringUp.header
 	if len(h.Settled) == 0 || a.bringUp.again { // then what this site said holds
 		return nil
@@ -126,6 +135,14 @@ func (a *adoption) settle() error {
 	p := &published{applied: h.Settled, settled: h.Settled}
 	row := p.row(a.r.cfg.Self, a.r.cfg.NowMillis())
 	return a.row(&row)
+}
+
+// saidSettled is what the batch's site has said that every site has applied.
+func (a *adoption) saidSettled() clock.VersionVector {
+	if a.bringUp.again {
+		return a.r.settledOf(a.r.cfg.Self)
+	}
+	return a.bringUp.header.Settled
 }
 
 // bound keeps the batch from growing in memory.
@@ -139,7 +156,9 @@ func (a *adoption) bound() error {
 
 // onlyHere adds the rows that the member does not have: those in buckets that
 // differ that were not taken over. The references among them are followed by
-// each site as for any batch.
+// each site as for any batch. After a restore they are rows that applications
+// have inserted since, and rows that were deleted since the backup and stay for
+// what applications have written.
 func (a *adoption) onlyHere(ctx context.Context, scan merge.Scan, table string, alive func(table string, rows int64) error) error {
 	d, ok := a.bringUp.different[table]
 	if !ok {
@@ -170,6 +189,9 @@ func (a *adoption) onlyRow(id merge.RowID, row *merge.Row) error {
 		return err
 	}
 	at := a.bringUp.dating.of(id.Table, row.Columns, row.Values, a.r.cfg.Model.ZoneSeconds)
+	if a.bringUp.again { // others have seen all that this site wrote at a lower stamp
+		at = a.stamp(&capture.Row{At: a.r.cfg.NowMillis() * 1000})
+	}
 	s := &merge.State{Stamps: crdt.Stamps{Row: clock.Stamp{Time: at, Site: a.r.cfg.Self}}}
 	if err := a.t.Put(id, s, nil); err != nil {
 		return err
@@ -258,7 +280,7 @@ func (a *adoption) capture(row *capture.Row) error {
 	switch {
 	case k != nil && k.Gone:
 		err = a.unseen(id, k, row)
-	case k == nil && row.Delete:
+	case k == nil && row.Delete && !a.bringUp.again: // what a restored database had is no news
 		if err = a.deletedHere(id, row); err == nil {
 			err = a.keep(row)
 		}
@@ -273,11 +295,24 @@ func (a *adoption) capture(row *capture.Row) error {
 		if err == nil && (rest.Delete || len(rest.Columns) > 0) {
 			err = a.keep(&rest)
 		}
+		if err == nil && k != nil && row.Delete {
+			err = a.allSeen(id) // whatever comes after it must not come before it
+		}
 	}
 	if err != nil {
 		return err
 	}
 	return a.bound()
+}
+
+// allSeen notes that the writers of the row's further changes had seen it as it
+// was taken over.
+func (a *adoption) allSeen(id merge.RowID) error {
+	encoded, err := (&takeover{}).encode()
+	if err == nil {
+		a.t.set(rowKey(keyTaken, id), encoded)
+	}
+	return err
 }
 
 // deletedHere adds a row that perhaps only this site ever had, as it was before
@@ -332,9 +367,14 @@ func (a *adoption) unseen(id merge.RowID, k *takeover, captured *capture.Row) er
 		ch.Columns, ch.Values = captured.Columns, captured.Values
 		ch.Whole = len(ch.Columns) == a.r.shipped[id.Table]
 	}
-	if !a.bringUp.again {
-		ch.Prior = ownStamps(&row.Stamps, a.r.cfg.Self)
+	if ch.Whole && merge.Settled(row, a.saidSettled()) { // as every site sees it
+		row = &crdt.Row{Lost: row.Lost}
 	}
+	floor := clock.Timestamp(0)
+	if a.bringUp.again {
+		floor = a.bringUp.header.Clock // at or below it is what the backup may not have
+	}
+	ch.Prior = ownStamps(&row.Stamps, a.r.cfg.Self, floor)
 	kept := a.keptAfter(s, &ch)
 	row.Apply(&ch, a.r.cfg.Self, a.context)
 	a.append(ch)
@@ -347,15 +387,15 @@ func (a *adoption) unseen(id merge.RowID, k *takeover, captured *capture.Row) er
 }
 
 // ownStamps returns the stamps of a row as a site knows them that has seen
-// nothing but its own writes: all others are the baseline's.
-func ownStamps(s *crdt.Stamps, self clock.SiteID) crdt.Stamps {
+// nothing but its own writes later than floor: all others are the baseline's.
+func ownStamps(s *crdt.Stamps, self clock.SiteID, floor clock.Timestamp) crdt.Stamps {
 	var own crdt.Stamps
-	if s.Row.Site == self {
+	if s.Row.Site == self && s.Row.Time > floor {
 		own.Row = s.Row
 	}
 	for _, c := range s.Cells {
 		switch {
-		case c.Stamp.Site == self:
+		case c.Stamp.Site == self && c.Stamp.Time > floor:
 			own.Cells = append(own.Cells, c)
 		case !own.Row.IsZero():
 			own.Cells = append(own.Cells, crdt.CellStamp{Column: c.Column})

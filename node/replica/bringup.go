@@ -78,6 +78,9 @@ type Header struct {
 	Contexts map[clock.SiteID]clock.VersionVector
 	// Settled is what the site had said every site has applied (merge.Settled).
 	Settled clock.VersionVector
+	// Content is, per origin, the last entry that has more than baraza's own
+	// rows; nil from an older version.
+	Content map[clock.SiteID]uint64
 	// Clock is the greatest timestamp that the site had given or seen.
 	Clock clock.Timestamp
 	// ZoneSeconds is how far the site's database's local time is ahead of UTC.

@@ -162,7 +162,7 @@ func (r *Replica) due(g *group, have clock.Entry, limit int) (*due, error) {
 			b.after = r.contextOf(g, have.Site, e.Context)
 			b.context = b.after
 			if e.Unseen {
-				b.context = clock.VersionVector{g.applied.Get(have.Site)}
+				b.context = nil
 			}
 			b.said = publishedIn(have.Site, e.Changes)
 			b.settled = g.settledOf(r, have.Site, b.said)

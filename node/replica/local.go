@@ -386,6 +386,7 @@ func (l *local) finish() error {
 	l.write(true)
 	self := l.r.cfg.Self
 	l.applied = l.applied.With(clock.Entry{Site: self, Seq: l.seq, Through: l.clock.Last()})
+	l.t.logs = true
 	l.t.set(l.t.siteKey(metaHave, self), binary.BigEndian.AppendUint64(l.t.mem.room(8), l.seq))
 	l.record()
 	return nil

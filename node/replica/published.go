@@ -134,6 +134,15 @@ func publishedIn(origin clock.SiteID, changes []crdt.Change) *published {
 	return found
 }
 
+// SettledIn returns what an origin says among the changes of an entry of its
+// that every site has applied; false when it says nothing of it.
+func SettledIn(origin clock.SiteID, changes []crdt.Change) (clock.VersionVector, bool) {
+	if p := publishedIn(origin, changes); p != nil {
+		return p.settled, true
+	}
+	return nil, false
+}
+
 // loadPublished reads what sites said of themselves.
 func (r *Replica) loadPublished() error {
 	r.published = map[clock.SiteID]*published{}

@@ -69,6 +69,10 @@ func (l *left) judge(db merge.Mark) found {
 		return asLeft
 	case l.taken && db == l.mark.Next():
 		return asReleased
+	case l.hasRenewed && db.Boot < l.renewed.Boot:
+		// Before it was renewed it was found as left: this is a backup that is
+		// newer than the one restored then.
+		return setBack
 	case db.Boot < l.mark.Boot, db.Boot == l.mark.Boot && db.Nonce == l.mark.Nonce && db.Number < l.mark.Number:
 		return setBack
 	}
@@ -89,7 +93,7 @@ func loadLeft(store kv.Store) (*left, error) {
 	switch {
 	case err != nil || staged == nil:
 	case binary.BigEndian.Uint64(staged) == 0:
-		err = finishStaged(store)
+		err = finishStaged(store, true)
 	default:
 		l.staged, l.hasStaged, err = loadStagedMark(store, staged)
 	}

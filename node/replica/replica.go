@@ -167,7 +167,7 @@ func (r *Replica) Settle(ctx context.Context) error {
 		return err
 	}
 	if found == asStaged || found == setBack && left.hasStaged {
-		err = finishStaged(r.cfg.Store)
+		err = finishStaged(r.cfg.Store, true)
 	} else {
 		err = dropStaged(r.cfg.Store)
 	}

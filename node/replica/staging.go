@@ -82,8 +82,10 @@ func stagedValue(v []byte) []byte {
 // moveBytes bounds one batch of moving staged writes, in bytes.
 const moveBytes = 4 << 20
 
-// finishStaged moves the staged writes to their place. It can be repeated.
-func finishStaged(store kv.Store) error {
+// finishStaged moves the staged writes to their place. It can be repeated. With
+// sync they are durable there: a database that is set back to just before the
+// step makes it no step that never was.
+func finishStaged(store kv.Store, sync bool) error {
 	mark, err := store.Get(metaStaged)
 	if err != nil {
 		return err
@@ -94,9 +96,9 @@ func finishStaged(store kv.Store) error {
 			return err
 		}
 		b.Delete(metaStaged)
-		return store.Write(b, false)
+		return store.Write(b, sync)
 	}
-	return drainStaged(store, func(b *kv.Batch, k, v []byte) {
+	return drainStaged(store, sync, func(b *kv.Batch, k, v []byte) {
 		if val := stagedValue(v); val == nil {
 			b.Delete(slices.Clone(k[1:]))
 		} else {
@@ -107,10 +109,10 @@ func finishStaged(store kv.Store) error {
 
 // dropStaged forgets the staged writes.
 func dropStaged(store kv.Store) error {
-	return drainStaged(store, func(*kv.Batch, []byte, []byte) {})
+	return drainStaged(store, false, func(*kv.Batch, []byte, []byte) {})
 }
 
-func drainStaged(store kv.Store, move func(b *kv.Batch, k, v []byte)) error {
+func drainStaged(store kv.Store, sync bool, move func(b *kv.Batch, k, v []byte)) error {
 	lower := []byte{keyStaged}
 	for {
 		b := &kv.Batch{}
@@ -129,7 +131,7 @@ func drainStaged(store kv.Store, move func(b *kv.Batch, k, v []byte)) error {
 		}
 		if !more {
 			b.Delete(metaStaged)
-			return store.Write(b, false)
+			return store.Write(b, sync)
 		}
 		if err := store.Write(b, false); err != nil {
 			return err

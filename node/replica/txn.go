@@ -42,6 +42,9 @@ type txn struct {
 	spilled bool
 	// tried: the step wrote to the store, or tried to.
 	tried bool
+	// logs: the step adds to this site's log. Once others may have that, the step
+	// must not be taken back, whatever becomes of the database.
+	logs bool
 	// waits and asides: this step has a row that waits for another, or is in the
 	// index that NotPlaced reads.
 	waits, asides bool
@@ -403,14 +406,14 @@ func (t *txn) stage(number uint64) (finish func() error, err error) {
 	if t.spilled {
 		b := t.stagedBatch()
 		b.Set(metaStaged, head)
-		return func() error { return finishStaged(t.store) }, t.store.Write(b, true)
+		return func() error { return finishStaged(t.store, t.logs) }, t.store.Write(b, true)
 	}
 	final, b := t.batch(), &t.staging[1]
 	t.head = appendOps(head, final)
 	b.Set(metaStaged, t.head)
 	t.names.flush(b)
 	final.Delete(metaStaged)
-	return func() error { return t.store.Write(final, false) }, t.store.Write(b, true)
+	return func() error { return t.store.Write(final, t.logs) }, t.store.Write(b, true)
 }
 
 // batch is the writes of a step that fits into memory.

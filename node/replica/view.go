@@ -83,7 +83,7 @@ func (r *Replica) View(scan merge.Scan) (*View, error) {
 	}
 	v := &View{scan: scan, snap: r.cfg.Store.Snapshot(), model: r.cfg.Model}
 	v.header = Header{
-		Site: r.cfg.Self, Vector: r.applied.Clone(), Contexts: maps.Clone(r.contexts),
+		Site: r.cfg.Self, Vector: r.applied.Clone(), Contexts: maps.Clone(r.contexts), Content: maps.Clone(r.content),
 		Settled: r.settledOf(r.cfg.Self).Clone(), Clock: r.clock.Last(), Tables: r.merger.Order,
 		ZoneSeconds: r.cfg.Model.ZoneSeconds,
 	}
