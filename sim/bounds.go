@@ -24,7 +24,7 @@ type bound struct {
 
 // checkBounds: nothing that is kept in memory is beyond its bound.
 func (s *Site) checkBounds() error {
-	if !s.up {
+	if !s.up || s.restored.behind {
 		return nil
 	}
 	sites := len(s.w.Sites)

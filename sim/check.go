@@ -22,6 +22,9 @@ func (s *Site) check() error {
 	if err := s.watch.look(); err != nil {
 		return err
 	}
+	if s.restored.behind {
+		return nil // its tables are those of a backup
+	}
 	s.watch.checks++
 	if s.watch.checks%conflictsEvery == 0 {
 		if err := s.checkConflicts(); err != nil {
@@ -148,7 +151,7 @@ func (w *World) latest() time.Duration {
 // settled reports whether all sites have applied all there is.
 func (w *World) settled() bool {
 	for _, s := range w.Sites {
-		if !s.up || s.lags() {
+		if !s.up || s.restored.behind || s.lags() {
 			return false
 		}
 	}

@@ -13,6 +13,8 @@ type wallClock struct {
 	reading int64
 	ppm     int64
 	stuck   bool
+	// setAt is when it was last made wrong, or right.
+	setAt time.Duration
 }
 
 // ClockStart is how a clock is when a run begins.
@@ -45,8 +47,19 @@ func (s *Site) clockWrong() {
 	}
 }
 
+// keepsTime reports whether a clock is not to be made wrong, and notes that it
+// is: the changes of a restored database are told from those that the site had
+// by their times (docs/limits.md).
+func (s *Site) keepsTime() bool {
+	s.clock.setAt = s.w.now
+	return s.restored.behind
+}
+
 // BumpClock sets a site's clock forward, or back.
 func (s *Site) BumpClock(by time.Duration) {
+	if s.keepsTime() {
+		return
+	}
 	s.w.soon.wrongClocks = true
 	s.clock.rebase(s.w.now)
 	s.clock.reading += by.Microseconds()
@@ -56,6 +69,9 @@ func (s *Site) BumpClock(by time.Duration) {
 
 // DriftClock makes a site's clock fast, or slow, by parts in a million.
 func (s *Site) DriftClock(ppm int64) {
+	if s.keepsTime() {
+		return
+	}
 	s.w.soon.wrongClocks = true
 	s.clock.rebase(s.w.now)
 	s.clock.ppm = ppm
@@ -65,6 +81,9 @@ func (s *Site) DriftClock(ppm int64) {
 
 // StickClock makes a site's clock stand still, or go on from where it stands.
 func (s *Site) StickClock(stuck bool) {
+	if s.keepsTime() {
+		return
+	}
 	s.w.soon.wrongClocks = true
 	s.clock.rebase(s.w.now)
 	s.clock.stuck = stuck
@@ -74,7 +93,7 @@ func (s *Site) StickClock(stuck bool) {
 
 // SetClockRight ends all that is wrong with a site's clock.
 func (s *Site) SetClockRight() {
-	s.clock = wallClock{at: s.w.now, reading: right(s.w.now)}
+	s.clock = wallClock{at: s.w.now, reading: right(s.w.now), setAt: s.w.now}
 	if s.clockRight != nil {
 		s.clockRight()
 		s.clockRight = nil

@@ -16,6 +16,8 @@ type fact struct {
 	*crdt.Change
 	at   clock.Stamp
 	seen clock.VersionVector
+	// settled is what its site had said that every site has applied.
+	settled clock.VersionVector
 }
 
 // value returns what a fact wrote to a column.
@@ -111,6 +113,9 @@ func (r *oracleRow) lostDelete(exists bool) []crdt.Loss {
 		f := &r.facts[i]
 		// Whoever had seen the delete inserts over it knowingly, also where it
 		// was settled and the tombstone is gone (merge.Settled).
+		if f.Whole && f.settled.Covers(r.Deleted) {
+			return nil
+		}
 		if f.Prior.Deleted == r.Deleted || f.Whole && r.Deleted.Less(f.at) && f.seen.Covers(r.Deleted) && !r.undone(f) {
 			return nil
 		}

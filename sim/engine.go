@@ -45,6 +45,7 @@ func (s *Site) startEngine() {
 			s.retried()
 			s.grown() // it may have taken local changes on its way
 		},
+		Recover: func(context.Context) (bool, error) { s.recover(); return false, nil },
 	}}
 	s.nudge(0)
 }
@@ -82,9 +83,12 @@ func (s *Site) committed() {
 
 // work does a step and plans the next.
 func (s *Site) work() {
+	if s.fetch != nil {
+		return // it goes on when that ends
+	}
 	d := &s.engine.driver
 	more, err := d.Step(context.Background(), s.w.now-s.booted)
-	if err == nil {
+	if err == nil && s.fetch == nil {
 		var goOn bool
 		goOn, err = s.tend()
 		more = more || goOn
@@ -92,6 +96,8 @@ func (s *Site) work() {
 	s.stepped()
 	if err == nil {
 		d.Worked()
+		s.halfway = false
+		s.judge()
 		if !s.survived(nil) || s.w.err != nil {
 			return
 		}
@@ -102,7 +108,7 @@ func (s *Site) work() {
 		}
 		return
 	}
-	s.placing.forgotten = true
+	s.placing.forgotten, s.halfway = true, true
 	wait, wrong := d.Failed(err)
 	if !wrong {
 		err = nil

@@ -178,7 +178,7 @@ func TestCheckersBite(t *testing.T) {
 	set(&r, "uuid", crdt.Text(uuid(99)), "name", crdt.Null, "weight", crdt.Null, "note", crdt.Null)
 	behind("a row is invented", "nobody logged", insert(person, r), remove(person, r.Key))
 	key := row.Key
-	w.ledger.cells[cell{merge.RowID{Table: "setting", Key: key}, "value", crdt.Text("v9.9")}] = false
+	w.ledger.cells[cell{merge.RowID{Table: "setting", Key: key}, "value", crdt.Text("v9.9")}] = nil
 	if err := s.checkLedger(); err == nil || !strings.Contains(err.Error(), "lost without a trace") {
 		t.Errorf("a value that is nowhere: %v", err)
 	}

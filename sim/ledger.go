@@ -12,10 +12,13 @@ import (
 // ledger is what applications committed. Every value in it is written once.
 type ledger struct {
 	serial int
-	cells  map[cell]bool // true: knowingly overwritten
+	// cells tells by which transactions a value was knowingly overwritten.
+	cells map[cell][]int
 	// writer and transaction of every value that was committed.
 	wrote map[crdt.Value]written
 	txns  int
+	// losses are transactions that may be lost with a database (losses.go).
+	losses []loss
 }
 
 type cell struct {
@@ -30,7 +33,7 @@ type written struct {
 }
 
 func newLedger() ledger {
-	return ledger{cells: map[cell]bool{}, wrote: map[crdt.Value]written{}}
+	return ledger{cells: map[cell][]int{}, wrote: map[crdt.Value]written{}}
 }
 
 func (l *ledger) fresh(s *Site) crdt.Value {
@@ -53,8 +56,8 @@ func (l *ledger) enter(s *Site, values []crdt.Value, before map[merge.RowID]merg
 	}
 	for id, old := range before {
 		now, _ := s.db.Row(id.Table, id.Key)
-		l.compare(id, now, old, false)
-		l.compare(id, old, now, true)
+		l.compare(s, id, now, old, 0)
+		l.compare(s, id, old, now, l.txns)
 		if o := s.oracle.rows[id]; o != nil && !o.Live() {
 			// A kept row (R4): its values are those of a deleted row, and stay
 			// conflicts though they were shown.
@@ -64,11 +67,22 @@ func (l *ledger) enter(s *Site, values []crdt.Value, before map[merge.RowID]merg
 }
 
 // compare enters the fresh values that one image of a row has and another has
-// not.
-func (l *ledger) compare(id merge.RowID, has, lacks merge.Row, overwritten bool) {
+// not, and by which transaction they were overwritten.
+func (l *ledger) compare(s *Site, id merge.RowID, has, lacks merge.Row, by int) {
 	for i, v := range has.Values {
-		if isFresh(v) && (len(lacks.Values) == 0 || lacks.Values[i] != v) {
-			l.cells[cell{id, has.Columns[i], v}] = overwritten
+		if !isFresh(v) || len(lacks.Values) > 0 && lacks.Values[i] == v {
+			continue
+		}
+		c := cell{id, has.Columns[i], v}
+		switch {
+		case by == 0:
+			l.cells[c] = nil
+		case s.restored.behind:
+			// What its tables show may have been overwritten since the backup, or
+			// not: then it may be in a conflict or not (docs/limits.md).
+			l.cells[c] = append(l.cells[c], openTxn)
+		default:
+			l.cells[c] = append(l.cells[c], by)
 		}
 	}
 }
@@ -76,7 +90,7 @@ func (l *ledger) compare(id merge.RowID, has, lacks merge.Row, overwritten bool)
 // forget leaves open what becomes of the values of a row.
 func (l *ledger) forget(id merge.RowID, r merge.Row) {
 	for i, v := range r.Values {
-		if c := (cell{id, r.Columns[i], v}); l.cells[c] {
+		if c := (cell{id, r.Columns[i], v}); len(l.cells[c]) > 0 {
 			delete(l.cells, c)
 		}
 	}
@@ -109,7 +123,7 @@ func (s *Site) checkLedger() error {
 		if _, wrote := l.wrote[c.Value]; isFresh(c.Value) && !wrote {
 			bad = fmt.Errorf("%s has a conflict about %s, which nobody wrote", s, lost)
 		}
-		if l.cells[lost] {
+		if l.known(s.w, lost) == yes {
 			bad = fmt.Errorf("%s has a conflict about %s, which was overwritten by one who had seen it", s, lost)
 		}
 		if c.Winner.IsZero() {
@@ -124,8 +138,8 @@ func (s *Site) checkLedger() error {
 		return err
 	}
 	var missing []string
-	for c, known := range l.cells {
-		if !known && !found[c] && !(gone[c.RowID] && s.oracle.rows[c.RowID].Value(c.column) == c.value) {
+	for c := range l.cells {
+		if l.due(s.w, c) && !found[c] && !(gone[c.RowID] && s.oracle.rows[c.RowID].Value(c.column) == c.value) {
 			missing = append(missing, c.String())
 		}
 	}

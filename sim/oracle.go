@@ -10,6 +10,7 @@ import (
 	"baraza/crdt"
 	"baraza/internal/rules"
 	"baraza/merge"
+	"baraza/node/replica"
 )
 
 // oracle makes a site's tables out of the log entries that the site applied, by
@@ -28,7 +29,7 @@ type oracleRow struct {
 
 func newOracle() oracle { return oracle{rows: map[merge.RowID]*oracleRow{}} }
 
-func (o *oracle) apply(origin clock.SiteID, ch *crdt.Change, seen clock.VersionVector) {
+func (o *oracle) apply(origin clock.SiteID, ch *crdt.Change, e *loggedEntry) {
 	id := merge.RowID{Table: ch.Table, Key: ch.Key}
 	r := o.rows[id]
 	if r == nil {
@@ -36,7 +37,7 @@ func (o *oracle) apply(origin clock.SiteID, ch *crdt.Change, seen clock.VersionV
 		o.rows[id] = r
 	}
 	at := clock.Stamp{Time: ch.Time, Site: origin}
-	r.facts = append(r.facts, fact{ch, at, seen})
+	r.facts = append(r.facts, fact{ch, at, e.seen, e.settled})
 	r.Apply(ch, at)
 }
 
@@ -55,23 +56,33 @@ func (o *oracle) view(settings merge.Rules) *rules.View {
 type originLog struct {
 	raw     [][]byte
 	entries []loggedEntry
-	batchOf map[int]uint64 // by transaction, the first entry of its batch
-	batch   uint64         // the batch under way
-	seen    map[crdt.Value]bool
-	context clock.VersionVector // of the batch under way
+	batchOf map[int]uint64        // by transaction, the first entry of its batch
+	batch   uint64                // the batch under way
+	seen    map[crdt.Value]uint64 // the batch that has the value
+	context clock.VersionVector   // of the batch under way
 	last    clock.Timestamp
+	// before is the batch before the one under way, and unseen the last one
+	// whose writers had seen nothing: what they had not seen and what they had
+	// goes into two batches.
+	before, unseen uint64
+	settled        clock.VersionVector // as of the batch under way
 }
 
 // loggedEntry is an entry with the context of its batch.
 type loggedEntry struct {
 	*crdt.Entry
 	seen clock.VersionVector
+	// settled is what the origin had said every site has applied.
+	settled clock.VersionVector
 }
 
 // fold takes what a site applied since the last call.
 func (s *Site) fold() error {
 	now := s.r.Applied()
 	if !now.Includes(s.oracle.applied) {
+		if s.restored.behind {
+			return nil // a backup of just before the last group: it is applied again
+		}
 		return fmt.Errorf("%s had applied %v, and now only %v", s, s.oracle.applied, now)
 	}
 	s.nowMillis()
@@ -93,7 +104,7 @@ func (s *Site) fold() error {
 
 func (s *Site) foldOrigin(origin *Site, upTo uint64, floor clock.Timestamp) error {
 	for after := s.oracle.applied.Seq(origin.id); after < upTo; {
-		first, raw, err := s.r.Log().Read(origin.id, after, entriesBytes)
+		first, raw, err := s.entries(origin, after)
 		if err != nil {
 			return err
 		}
@@ -113,7 +124,7 @@ func (s *Site) foldOrigin(origin *Site, upTo uint64, floor clock.Timestamp) erro
 				if merge.IsSystem(e.Changes[i].Table) {
 					continue
 				}
-				s.oracle.apply(origin.id, &e.Changes[i], e.seen)
+				s.oracle.apply(origin.id, &e.Changes[i], e)
 				s.watch.behind[merge.RowID{Table: e.Changes[i].Table, Key: e.Changes[i].Key}] = true
 			}
 			if ahead := e.Through.Millis() - s.latestRead; origin != s && ahead > s.w.maxDriftMillis() {
@@ -128,12 +139,23 @@ func (s *Site) foldOrigin(origin *Site, upTo uint64, floor clock.Timestamp) erro
 	return nil
 }
 
+// entries reads the log of an origin: that of the site, or, of what the site was
+// brought up with, the origin's own.
+func (s *Site) entries(origin *Site, after uint64) (first uint64, raw [][]byte, err error) {
+	if through := s.jumped.Seq(origin.id); after < through && s.r.Log().First(origin.id) > after+1 {
+		if l := s.w.logs[origin.id]; l != nil && uint64(len(l.raw)) >= through {
+			return after + 1, l.raw[after:through], nil
+		}
+	}
+	return s.r.Log().Read(origin.id, after, entriesBytes)
+}
+
 // entry returns a decoded entry, which is the same at every site. What its own
 // site logs is checked when it is logged.
 func (w *World) entry(s, origin *Site, seq uint64, raw []byte, floor clock.Timestamp) (*loggedEntry, error) {
 	l := w.logs[origin.id]
 	if l == nil {
-		l = &originLog{batchOf: map[int]uint64{}, seen: map[crdt.Value]bool{}}
+		l = &originLog{batchOf: map[int]uint64{}, seen: map[crdt.Value]uint64{}}
 		w.logs[origin.id] = l
 	}
 	switch have := uint64(len(l.raw)); {
@@ -152,7 +174,11 @@ func (w *World) entry(s, origin *Site, seq uint64, raw []byte, floor clock.Times
 	if err := l.check(w, s, seq, e, floor); err != nil {
 		return nil, fmt.Errorf("%s logs entry %d: %w", s, seq, err)
 	}
-	l.raw, l.entries = append(l.raw, raw), append(l.entries, loggedEntry{e, l.context})
+	seen := l.context
+	if l.batch == l.unseen {
+		seen = nil
+	}
+	l.raw, l.entries = append(l.raw, raw), append(l.entries, loggedEntry{e, seen, l.settled})
 	return &l.entries[seq-1], nil
 }
 
@@ -161,7 +187,13 @@ func (w *World) entry(s, origin *Site, seq uint64, raw []byte, floor clock.Times
 // transaction is in two batches.
 func (l *originLog) check(w *World, s *Site, seq uint64, e *crdt.Entry, floor clock.Timestamp) error {
 	if e.First {
-		l.batch = seq
+		l.before, l.batch = l.batch, seq
+		if e.Unseen {
+			l.unseen = seq
+		}
+		if settled, says := replica.SettledIn(s.id, e.Changes); says {
+			l.settled = settled
+		}
 		l.context = l.context.Clone() // earlier entries keep theirs
 		l.context.Merge(e.Context)
 		l.context.Merge(clock.VersionVector{{Site: s.id, Seq: seq - 1, Through: l.last}})
@@ -187,6 +219,12 @@ func (l *originLog) check(w *World, s *Site, seq uint64, e *crdt.Entry, floor cl
 	return nil
 }
 
+// split reports whether a batch is the one before, of a bring-up: the rows that
+// only the site has, as they are, and then what its applications wrote.
+func (l *originLog) split(batch uint64) bool {
+	return l.batch != l.unseen && batch == l.before && batch == l.unseen
+}
+
 func (l *originLog) value(w *World, s *Site, v crdt.Value) error {
 	if !isFresh(v) {
 		return nil
@@ -197,11 +235,11 @@ func (l *originLog) value(w *World, s *Site, v crdt.Value) error {
 		return fmt.Errorf("%s was never committed", shortValue(v))
 	case by.site != s:
 		return fmt.Errorf("%s is an echo: %s wrote it", shortValue(v), by.site)
-	case l.seen[v]:
+	case l.seen[v] != 0 && !l.split(l.seen[v]):
 		return fmt.Errorf("%s is logged twice", shortValue(v))
 	}
-	l.seen[v] = true
-	if first, ok := l.batchOf[by.txn]; ok && first != l.batch {
+	l.seen[v] = l.batch
+	if first, ok := l.batchOf[by.txn]; ok && first != l.batch && !l.split(first) {
 		return fmt.Errorf("%s is in another batch than the rest of its transaction, which began at entry %d", shortValue(v), first)
 	}
 	l.batchOf[by.txn] = l.batch

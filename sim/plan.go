@@ -27,13 +27,18 @@ const (
 	CrashAtStep
 	Failure // of one step of the disk or the database
 	OneLine
+	Restored // the database is restored: the backup is of Fault.At
 	faultKinds
 )
+
+// drawnKinds are those that any plan may have; the others are drawn apart.
+const drawnKinds = OneLine + 1
 
 func (k FaultKind) String() string {
 	return [...]string{
 		"one", "halves", "majority/minority", "ring of majorities", "bridge", "one-way", "flapping",
 		"clock bump", "clock strobe", "clock stuck", "clock drift", "crash", "crash at a step", "failure", "one line",
+		"database restored",
 	}[k]
 }
 
@@ -80,9 +85,10 @@ func NewPlan(seed uint64, least, most int) Plan {
 		p.Ops = append(p.Ops, Op{within(rnd, length), rnd.IntN(p.Sites), rnd.Uint64(), rnd.IntN(4) == 0})
 	}
 	for range rnd.IntN(10) {
-		f := Fault{At: within(rnd, length), For: within(rnd, length/2), Kind: FaultKind(rnd.IntN(int(faultKinds))), Seed: rnd.Uint64()}
+		f := Fault{At: within(rnd, length), For: within(rnd, length/2), Kind: FaultKind(rnd.IntN(int(drawnKinds))), Seed: rnd.Uint64()}
 		p.Faults = append(p.Faults, f)
 	}
+	p.Faults = append(p.Faults, losing(seed, length)...)
 	slices.SortStableFunc(p.Ops, func(a, b Op) int { return int(a.At - b.At) })
 	slices.SortStableFunc(p.Faults, func(a, b Fault) int { return int(a.At - b.At) })
 	return p
@@ -116,6 +122,18 @@ func (p *Plan) carry() {
 func rulesOf(seed uint64) Rules {
 	rnd := rand.New(rand.NewPCG(seed, 9))
 	return []Rules{Plain, Plain, Plain, Plain, References, Clashes}[rnd.IntN(6)]
+}
+
+// losing draws what of a plan's sites is lost: in one plan of four.
+func losing(seed uint64, length time.Duration) (list []Fault) {
+	rnd := rand.New(rand.NewPCG(seed, 15))
+	if rnd.IntN(4) > 0 {
+		return nil
+	}
+	for range 1 + rnd.IntN(3) {
+		list = append(list, Fault{At: within(rnd, length), For: within(rnd, length/2), Kind: Restored, Seed: rnd.Uint64()})
+	}
+	return list
 }
 
 // within draws a moment; now and then several fall into one burst.
@@ -179,6 +197,8 @@ func (w *World) apply(f Fault) {
 	case ClockDrift:
 		s.DriftClock(int64(rnd.IntN(200_000) - 100_000))
 		w.after(f.For, right)
+	case Restored:
+		s.RestoreIn(f.For, rnd.IntN(2) == 0)
 	case Crash:
 		s.Crash(f.For)
 	case CrashAtStep:

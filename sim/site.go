@@ -62,6 +62,22 @@ type Site struct {
 	backUp, clockRight func()
 	writing            bool
 
+	// restored: the database was set back; fetch is a bring-up under way,
+	// fetchedAt when the last one ended, and jumped what the site has without
+	// having got the log entries.
+	restored  restored
+	fetch     *fetch
+	fetchedAt time.Duration
+	jumped    clock.VersionVector
+	backAgain func() // tells the observer that a restored database is right again
+	// commits are the transactions of applications that may not be captured yet.
+	commits []int
+	// halfway: a step failed or was cut off, so that what is in the store may be
+	// more than was seen of it.
+	halfway bool
+	// nonces are those of its starts.
+	nonces *rand.Rand
+
 	watch      watch
 	oracle     oracle
 	placing    placing
@@ -72,7 +88,7 @@ type Site struct {
 }
 
 func newSite(w *World, n int) *Site {
-	s := &Site{w: w, n: n, id: clock.SiteID{byte(n >> 8), byte(n)}, rnd: w.random("site", n), oracle: newOracle(), linkTo: map[clock.SiteID]*Link{}}
+	s := &Site{w: w, n: n, id: clock.SiteID{byte(n >> 8), byte(n)}, rnd: w.random("site", n), nonces: w.random("nonce", n), oracle: newOracle(), linkTo: map[clock.SiteID]*Link{}}
 	s.watch = newWatch(s)
 	s.bundles.heard = map[clock.SiteID]gossip.Heard{}
 	s.alarm, s.turn, s.synced, s.serve = s.alarmed, s.worked, s.storedNow, s.sendTo
@@ -115,6 +131,7 @@ func (s *Site) boot() error {
 	r, err := replica.Open(context.Background(), replica.Config{
 		Self: s.id, Store: s.disk, Database: s.db, Source: s.db, Model: clinic,
 		NowMillis: s.nowMillis, MaxDriftMillis: s.w.opts.MaxDrift.Milliseconds(),
+		Nonce: s.nonces.Uint64() | 1,
 	})
 	if err != nil {
 		return err
@@ -129,6 +146,9 @@ func (s *Site) boot() error {
 		return fmt.Errorf("it told its peers that it has %s, and has %s", s.told, r.Log().Vector())
 	}
 	s.storer = storer{}
+	s.halfway, s.restored.judged = false, true
+	s.judge()
+	s.fetchedAt = -bringUpPause
 	s.startEngine()
 	s.w.note("%s starts, life %d", s, s.life)
 	if s.backUp != nil {
@@ -153,6 +173,10 @@ func (s *Site) Crash(downFor time.Duration) {
 		return
 	}
 	s.up = false
+	s.halfway = s.halfway || s.breaker.down || s.r.Sizes().Taken > 0
+	if s.fetch != nil {
+		s.fetch.close()
+	}
 	kept, told := s.rnd.IntN(3), s.rnd.IntN(2) == 0
 	s.w.note("%s crashes for %v", s, downFor)
 	if s.backUp != nil {
@@ -214,6 +238,10 @@ func (s *Site) survived(err error) bool {
 		s.w.note("%s goes down: %v", s, err)
 		s.Crash(time.Duration(1+s.rnd.IntN(20)) * time.Second)
 		return false
+	}
+	if expected(err) && s.restored.behind {
+		s.restored.judged = true
+		return true
 	}
 	if err != nil && !errors.Is(err, errFailed) {
 		s.w.fail(fmt.Errorf("%s: %w", s, err))

@@ -139,7 +139,9 @@ func (w *World) joined(since time.Duration) [][]*Site {
 }
 
 // calm reports whether a site has run since a moment without a failure.
-func (s *Site) calm(since time.Duration) bool { return s.up && s.troubled <= since }
+func (s *Site) calm(since time.Duration) bool {
+	return s.up && !s.restored.behind && s.troubled <= since
+}
 
 // open reports whether a line has been open both ways since a moment.
 func (l *Link) open(since time.Duration) bool {

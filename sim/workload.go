@@ -88,8 +88,15 @@ func (s *Site) Write(seed uint64) {
 			x.statement()
 		}
 	}
+	x.run()
+}
+
+// run commits a transaction.
+func (x *transaction) run() {
+	s := x.s
 	s.watch.begin()
 	s.writing = true
+	pending := s.db.Pending()
 	err := s.db.App(x.writes...)
 	s.writing = false
 	before := s.watch.end()
@@ -103,6 +110,7 @@ func (s *Site) Write(seed uint64) {
 	}
 	if s.w.opts.Checks != CheckNone {
 		s.w.ledger.enter(s, x.values, before)
+		s.noteCommit(s.w.ledger.txns, pending)
 	}
 	if o := s.w.opts.Observer; o != nil {
 		o.Wrote(s.n-1, len(x.writes))

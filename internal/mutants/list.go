@@ -167,4 +167,37 @@ var mutants = []mutant{
 		"truncation: nothing ever goes", "node/replica/truncate.go",
 		"moreLog, err := r.log.drop(r.stable, dropEntries)", "moreLog, err := r.log.drop(nil, dropEntries)",
 	},
+
+	{
+		"restore: log rows that were captured before count as news", "node/replica/recover_bringup.go",
+		"old, err := r.captured(noted)", "old, err := r.captured(noted[:0])",
+	},
+	{
+		"restore: old values are sent as news", "node/replica/takeover.go",
+		"\tif !b.again {\n\t\tif own, err", "\tif b.r != nil {\n\t\tif own, err",
+	},
+	{
+		"restore: the member may lack what this site had", "node/replica/recover_bringup.go",
+		"case !h.Vector.Includes(r.Needs()):", "case h.Vector == nil:",
+	},
+	{
+		"restore: rows that were deleted since the backup stay", "node/replica/recover_bringup.go",
+		"for before := -1; b.again; {", "for before := -1; b.again && before > 0; {",
+	},
+	{
+		"restore: what was written since counts as written by who had seen everything", "node/replica/local.go",
+		"e.Unseen = l.after != nil", "e.Unseen = l.after != nil && len(l.r.applied) == 0",
+	},
+	{
+		"restore: a row that was deleted and inserted again stays deleted", "node/replica/adoption.go",
+		"err = a.allSeen(id)", "err = error(nil)",
+	},
+	{
+		"restore: a group that the database has no more counts as applied", "node/replica/replica.go",
+		"if found == setBack {\n\t\tif err := r.noteSetBack(mark)", "if found == setBack && mark.Boot == 0 {\n\t\tif err := r.noteSetBack(mark)",
+	},
+	{
+		"restore: own entries that were sent are taken back", "node/replica/local.go",
+		"l.t.logs = true", "l.t.logs = false",
+	},
 }

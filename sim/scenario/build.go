@@ -200,6 +200,9 @@ func (f *Fault) hit(w *sim.World, s *sim.Site, kind sim.FaultKind, rnd *rand.Ran
 	case sim.Crash:
 		s.Crash(f.For)
 		return
+	case sim.Restored:
+		s.RestoreIn(f.For, rnd.IntN(2) == 0)
+		return
 	case sim.ClockStrobe:
 		w.Strobe(s, rnd, f.For)
 		return

@@ -1,0 +1,111 @@
+package sim
+
+import "slices"
+
+// What may be lost: transactions that were committed to a database, that its
+// site had not logged, and that were lost with it. A capture takes all that is
+// committed, so what came before a transaction that is in the log is logged
+// too.
+
+// loss is what was lost with a database.
+type loss struct {
+	site *Site
+	// txns of the site were in the lost database only.
+	txns []int
+	// vague: the site may have logged them, since a step of it was cut off when
+	// they were being captured. Then its log tells, but for deletes.
+	vague bool
+}
+
+// answer is what the ledger knows.
+type answer int
+
+const (
+	no answer = iota
+	yes
+	perhaps
+)
+
+// openTxn stands for a transaction of which nobody can tell what it overwrote.
+const openTxn = -1
+
+// lose notes that a site's database is put back to what it was when there had
+// been so many transactions.
+func (l *ledger) lose(s *Site, txns int) {
+	lost := loss{site: s, vague: s.halfway || s.up && s.r.Sizes().Taken > 0}
+	var kept []int
+	for _, txn := range s.commits {
+		switch {
+		case txn <= txns:
+			kept = append(kept, txn)
+		case s.db.Pending() > 0:
+			lost.txns = append(lost.txns, txn)
+		}
+	}
+	s.commits = kept
+	if len(lost.txns) > 0 {
+		l.losses = append(l.losses, lost)
+	}
+}
+
+// gone tells whether a transaction was lost with a database.
+func (l *ledger) gone(w *World, txn int) answer {
+	for i := range l.losses {
+		lost := &l.losses[i]
+		switch {
+		case !slices.Contains(lost.txns, txn):
+		case !lost.vague:
+			return yes
+		case w.loggedSince(lost, txn):
+			return no
+		default:
+			return perhaps
+		}
+	}
+	return no
+}
+
+// loggedSince reports whether a site's log has a value of a transaction, or of
+// a later one that was lost with it.
+func (w *World) loggedSince(lost *loss, txn int) bool {
+	log := w.logs[lost.site.id]
+	if log == nil {
+		return false
+	}
+	for _, other := range lost.txns {
+		if _, logged := log.batchOf[other]; logged && other >= txn {
+			return true
+		}
+	}
+	return false
+}
+
+// known tells whether a value was overwritten by one who had seen it.
+func (l *ledger) known(w *World, c cell) answer {
+	known := no
+	for _, by := range l.cells[c] {
+		switch {
+		case by == openTxn:
+			known = perhaps
+		case l.gone(w, by) == no:
+			return yes
+		case l.gone(w, by) == perhaps:
+			known = perhaps
+		}
+	}
+	return known
+}
+
+// due reports whether a value must be visible or in a conflict.
+func (l *ledger) due(w *World, c cell) bool {
+	return l.known(w, c) == no && l.gone(w, l.wrote[c.value].txn) == no
+}
+
+// noteCommit notes that a site's application committed, when so many log rows
+// had not been released before.
+func (s *Site) noteCommit(txn, pending int) {
+	if pending == 0 {
+		s.commits = nil
+	}
+	s.commits = append(s.commits, txn)
+}
