@@ -49,12 +49,20 @@ func (s *Site) RestoreIn(d time.Duration, stop bool) {
 	})
 }
 
-// couldGive reports whether some other site is not to be brought up itself, and
-// so can give a site back what it lost, if not at once.
+// couldGive reports whether some site that lines lead to is not to be brought up
+// itself, and so can give a site back what it lost, if not at once.
 func (w *World) couldGive(to *Site) bool {
-	for _, s := range w.Sites {
-		if s != to && !s.restored.behind {
-			return true
+	reached := map[*Site]bool{to: true}
+	for way := []*Site{to}; len(way) > 0; way = way[1:] {
+		for _, l := range way[0].links {
+			o := l.other(way[0])
+			if !reached[o] && !o.restored.behind {
+				return true
+			}
+			if !reached[o] {
+				reached[o] = true
+				way = append(way, o)
+			}
 		}
 	}
 	return false

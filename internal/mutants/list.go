@@ -174,7 +174,7 @@ var mutants = []mutant{
 	},
 	{
 		"restore: old values are sent as news", "node/replica/takeover.go",
-		"\tif !b.again {\n\t\tif own, err", "\tif b.r != nil {\n\t\tif own, err",
+		"\tif !b.again {\n\t\tif own, at, err", "\tif b.r != nil {\n\t\tif own, at, err",
 	},
 	{
 		"restore: the member may lack what this site had", "node/replica/recover_bringup.go",
