@@ -7,6 +7,12 @@ const (
 	// the next: what comes in between shares one look, one write to disk and one
 	// release, which the application would otherwise pay for.
 	captureInterval = 20 * time.Millisecond
+	// captureBusy is how many changes of one capture say that the application
+	// writes a lot, and captureBusyInterval the distance then: most of what a
+	// small capture costs, its two commits among it, is for the capture and not
+	// for its rows.
+	captureBusy         = 40
+	captureBusyInterval = 50 * time.Millisecond
 	// captureFull is how many changes of one capture say that more are coming
 	// than single captures share well.
 	captureFull = 2000
@@ -31,8 +37,10 @@ func (p *pace) after(began, ended time.Time, changes int) {
 	switch {
 	case changes == 0:
 		p.due, p.full = time.Time{}, time.Time{}
-	case changes < captureFull:
+	case changes < captureBusy:
 		p.due, p.full = began.Add(captureInterval), time.Time{}
+	case changes < captureFull:
+		p.due, p.full = began.Add(captureBusyInterval), time.Time{}
 	default:
 		if p.full.IsZero() {
 			p.full = began

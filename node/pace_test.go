@@ -16,7 +16,9 @@ func TestPace(t *testing.T) {
 	}{
 		{1 * ms, 0, -1},
 		{5 * ms, 1, captureInterval - 5*ms},
-		{30 * ms, captureFull - 1, -1},
+		{5 * ms, captureBusy - 1, captureInterval - 5*ms},
+		{5 * ms, captureBusy, captureBusyInterval - 5*ms},
+		{60 * ms, captureFull - 1, -1},
 		{30 * ms, captureFull, 60 * ms},
 		{1000 * ms, 50_000, captureRestMax},
 		{2500 * ms, 100_000, captureRestMax},

@@ -10,9 +10,11 @@ import (
 )
 
 // The store's share of the process's memory is bounded by cacheBytes and
-// memtablesMax memtables.
+// memtablesMax memtables. Pebble takes the memtables out of its cache, so it is
+// given room for both: with none left it would read a table's whole filter from
+// the file for every key.
 const (
-	cacheBytes     = 32 << 20
+	cacheBytes     = 8 << 20
 	memtableBytes  = 16 << 20
 	memtablesMax   = 3 // then writers wait for a flush
 	openFilesMax   = 256
@@ -49,7 +51,7 @@ func (o *Options) pebble() *pebble.Options {
 	opts := &pebble.Options{
 		FS:                          o.FS,
 		FormatMajorVersion:          pebble.FormatNewest,
-		CacheSize:                   cacheBytes,
+		CacheSize:                   cacheBytes + memtablesMax*memtableBytes,
 		MemTableSize:                memtableBytes,
 		MemTableStopWritesThreshold: memtablesMax,
 		MaxOpenFiles:                openFilesMax,
