@@ -84,16 +84,24 @@ func (p *plan) onDelete(id int) string {
 
 // onUpdate: a row whose key changes is another row. What an update costs is
 // mostly the preparing of every expression anew for every row: no IF within
-// another, and no expression that is not needed.
+// another, and no expression that is not needed. So it asks first whether the
+// key kept its bits, as it nearly always does; only then whether it is the same
+// key in other letters.
 func (p *plan) onUpdate(id int) string {
-	same := []string{local}
+	bits, key := []string{local}, []string{local}
 	for i := range p.columns {
 		if c := &p.columns[i]; p.inKey(c) {
-			same = append(same, c.SameKeySQL("NEW", "OLD"))
+			bits = append(bits, c.SameSQL("NEW", "OLD", p.signedZero))
+			key = append(key, c.SameKeySQL("NEW", "OLD"))
 		}
 	}
-	return guarded(p.updateInstead(id), "IF "+strings.Join(same, " AND ")+" THEN\n"+
-		p.note(id, opUpdate, "NEW", p.same())+
+	body := "IF " + strings.Join(bits, " AND ") + " THEN\n" +
+		p.note(id, opUpdate, "NEW", p.same(true))
+	if !slices.Equal(bits, key) {
+		body += "ELSEIF " + strings.Join(key, " AND ") + " THEN\n" +
+			p.note(id, opUpdate, "NEW", p.same(false))
+	}
+	return guarded(p.updateInstead(id), body+
 		"ELSEIF "+local+" THEN\n"+
 		p.noteDelete(id)+
 		p.note(id, opInsert, "NEW", ""))
@@ -131,15 +139,16 @@ func (p *plan) keySQL(row string) string {
 }
 
 // same is an expression that gives a byte for each column, 1 where the update
-// left it as it was and 0 where not. A bitmap would be shorter and costs an
-// operation more for each column: on a table of ten columns twice the time.
-func (p *plan) same() string {
+// left it as it was and 0 where not; sameKey says that those of the key are known
+// to be as they were. A bitmap would be shorter and costs an operation more for
+// each column: on a table of ten columns twice the time.
+func (p *plan) same(sameKey bool) string {
 	var columns []string
 	for i := range p.columns {
 		c := &p.columns[i]
 		same := c.SameSQL("NEW", "OLD", p.signedZero)
-		if p.inKey(c) && same == c.SameKeySQL("NEW", "OLD") {
-			same = "1" // the trigger has asked already
+		if sameKey && p.inKey(c) {
+			same = "1"
 		}
 		columns = append(columns, same)
 	}

@@ -18,7 +18,9 @@ import (
 const ddlWait = 10
 
 // createHome are the tables that every installation has. The key is text: it
-// can be twice as long as the longest primary key, twice again for latin1.
+// can be twice as long as the longest primary key, twice again for latin1: a
+// VARBINARY of that length would make every row of the log 16 KB wide in the
+// server's memory, which it clears and copies.
 var createHome = []string{
 	"CREATE DATABASE IF NOT EXISTS " + home,
 	`CREATE TABLE IF NOT EXISTS ` + home + `.log (
@@ -27,7 +29,7 @@ var createHome = []string{
 		op TINYINT NOT NULL,
 		at TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
 		same VARBINARY(128) COMMENT 'of an update, a byte for each column: 1 where it left the value as it was',
-		k VARBINARY(16000) NOT NULL) ENGINE=InnoDB`,
+		k BLOB NOT NULL) ENGINE=InnoDB`,
 	`CREATE TABLE IF NOT EXISTS ` + home + `.tables (
 		id SMALLINT UNSIGNED PRIMARY KEY,
 		db VARCHAR(64) NOT NULL,
