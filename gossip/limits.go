@@ -41,10 +41,13 @@ type Config struct {
 	// Site is the site that this is.
 	Site clock.SiteID
 	// HaveDelay is how long news gathers before it is announced to a peer that
-	// lacks it: 50 ms. Shorter finds providers sooner, longer sends less.
+	// lacks it and may have no provider: 50 ms. Shorter finds providers sooner,
+	// longer sends less.
 	HaveDelay time.Duration
-	// AckDelay is how long before a peer that has something is told that it is
-	// durable here too: 1 s. It costs bytes on every line and hurries nobody.
+	// AckDelay is how long before a peer that has something, or gets it from
+	// another provider, is told that it is durable here too: 1 s. It costs bytes
+	// on every line, and hurries nobody but a peer whose provider hangs: that one
+	// changes to another after AckDelay and Grace.
 	AckDelay time.Duration
 	// Grace is how long an entry that another peer has announced may be missing
 	// from the provider before that peer becomes the provider: 500 ms. Shorter

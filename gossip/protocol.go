@@ -65,6 +65,8 @@ type session struct {
 	helloSent bool
 	// told is what the peer was told, by Have or by Entries.
 	told clock.VersionVector
+	// fed are the origins that the peer gets elsewhere, sorted.
+	fed []clock.SiteID
 	// haveAt is when there is something to announce.
 	haveAt time.Duration
 	// cursors are the peer's subscriptions, sorted by origin; turn is the

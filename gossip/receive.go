@@ -41,6 +41,7 @@ func (p *Protocol) greet(pe *peer, h Hello, now time.Duration) error {
 
 // announced takes a Have.
 func (p *Protocol) announced(pe *peer, changed clock.VersionVector, now time.Duration) error {
+	pe.feeds(changed)
 	if err := p.learn(pe, changed); err != nil {
 		return err
 	}

@@ -59,8 +59,10 @@ func (p *Protocol) Outgoing(id clock.SiteID, now Instant) (Message, bool) {
 }
 
 // announceLater sees to it that a peer is told of an origin's entries: soon
-// when it lacks them, at leisure when it only needs the acknowledgement, and
-// not at all when they will be pushed to it.
+// when it lacks them and may have nobody to get them from, at leisure when it gets
+// them elsewhere or only needs the acknowledgement, and not at all when they will
+// be pushed to it. Among n sites that all have lines to each other, n messages
+// soon after each entry would tell each peer what it has just got.
 func (p *Protocol) announceLater(pe *peer, origin clock.SiteID, now time.Duration) {
 	have := p.have.Seq(origin)
 	if !pe.connected || !pe.greeted || have <= pe.told.Seq(origin) {
@@ -71,10 +73,32 @@ func (p *Protocol) announceLater(pe *peer, origin clock.SiteID, now time.Duratio
 		return
 	}
 	delay := p.cfg.HaveDelay
-	if pe.known.Seq(origin) >= have {
+	if pe.known.Seq(origin) >= have || pe.isFed(origin) {
 		delay = p.cfg.AckDelay
 	}
 	pe.haveAt = min(pe.haveAt, now+delay)
+}
+
+// feeds notes the origins that a peer has come further with while it was not
+// subscribed to them here: it gets them elsewhere.
+func (pe *peer) feeds(announced clock.VersionVector) {
+	for _, e := range announced {
+		if _, here := pe.findCursor(e.Site); here || e.Seq <= pe.known.Seq(e.Site) {
+			continue
+		}
+		if i, ok := pe.findFed(e.Site); !ok {
+			pe.fed = slices.Insert(pe.fed, i, e.Site)
+		}
+	}
+}
+
+func (pe *peer) findFed(origin clock.SiteID) (int, bool) {
+	return slices.BinarySearchFunc(pe.fed, origin, clock.SiteID.Compare)
+}
+
+func (pe *peer) isFed(origin clock.SiteID) bool {
+	_, ok := pe.findFed(origin)
+	return ok
 }
 
 // news returns what a peer was not told and will not get pushed.
