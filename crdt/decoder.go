@@ -71,9 +71,17 @@ func (d *decoder) count(limit, size int) int {
 
 func (d *decoder) vector() clock.VersionVector {
 	n := d.count(contextSitesMax, len(clock.SiteID{})+2)
-	var v clock.VersionVector
+	if n == 0 {
+		return nil
+	}
+	v := make(clock.VersionVector, 0, n)
 	for range n {
-		v.Set(clock.Entry{Site: d.site(), Seq: d.uvarint(), Through: clock.Timestamp(d.uvarint())})
+		e := clock.Entry{Site: d.site(), Seq: d.uvarint(), Through: clock.Timestamp(d.uvarint())}
+		if last := len(v) - 1; last < 0 || v[last].Site.Compare(e.Site) < 0 {
+			v = append(v, e)
+		} else {
+			v.Set(e)
+		}
 	}
 	return v
 }

@@ -241,12 +241,22 @@ func DecodeEntry(b []byte) (*Entry, error) {
 		e.Through = clock.Timestamp(d.uvarint())
 	}
 	last := clock.Timestamp(d.uvarint())
-	sites := make([]clock.SiteID, d.count(entryChangesMax, len(clock.SiteID{})))
-	for i := range sites {
-		sites[i] = d.site()
+	var fewSites [8]clock.SiteID
+	if n := d.count(entryChangesMax, len(clock.SiteID{})); n <= len(fewSites) {
+		d.sites = fewSites[:n]
+	} else {
+		d.sites = make([]clock.SiteID, n)
 	}
-	d.sites = sites
-	shapes := make([]shape, d.count(entryChangesMax, 2))
+	for i := range d.sites {
+		d.sites[i] = d.site()
+	}
+	var fewShapes [4]shape
+	shapes := fewShapes[:]
+	if n := d.count(entryChangesMax, 2); n <= len(fewShapes) {
+		shapes = shapes[:n]
+	} else {
+		shapes = make([]shape, n)
+	}
 	for i := range shapes {
 		shapes[i].table = d.string()
 		if n := d.count(entryColumnsMax, 1); n > 0 {

@@ -33,9 +33,15 @@ type tablePiece struct {
 	shipped []string
 	keys    []crdt.Key
 	order   []*work // in the order of keys
+	// fewKeys and fewWork are behind keys and order while there are few.
+	fewKeys [few]crdt.Key
+	fewWork [few]*work
 	// rows finds the work on a row; nil while there are few.
 	rows map[crdt.Key]*work
 }
+
+// few is how many rows of a table need no memory of their own.
+const few = 4
 
 // fewRows is how many rows of a table are looked through one by one.
 const fewRows = 8
@@ -164,6 +170,9 @@ func (tp *tablePiece) find(key crdt.Key) *work {
 }
 
 func (tp *tablePiece) add(w *work) {
+	if tp.keys == nil {
+		tp.keys, tp.order = tp.fewKeys[:0], tp.fewWork[:0]
+	}
 	tp.keys, tp.order = append(tp.keys, w.id.Key), append(tp.order, w)
 	if tp.rows != nil {
 		tp.rows[w.id.Key] = w

@@ -16,6 +16,7 @@ import (
 // are placed in further rounds.
 func (p *Piece) place(ctx context.Context, tx Tx, states States) error {
 	all := &rounds{}
+	all.rounds = all.first[:0]
 	for round := p; round != nil; {
 		all.rounds = append(all.rounds, round)
 		pl := &placing{Piece: round, rounds: all, tx: tx, states: states}
@@ -34,6 +35,7 @@ func (p *Piece) place(ctx context.Context, tx Tx, states States) error {
 // rounds is what the rounds of one place know together.
 type rounds struct {
 	rounds []*Piece // up to the one at hand
+	first  [1]*Piece
 	// seen counts how often a row was tried again in this transaction, but for
 	// what arrived: a row that waits for several is woken by each of them.
 	seen map[RowID]int
@@ -158,6 +160,13 @@ func (k *keptColumns) null(column string, v crdt.Value, target RowID) {
 	}
 }
 
+// begin makes room for the rows of a table, if that was not done yet.
+func (b *batch) begin(rows int) {
+	if b.rows == nil {
+		b.rows, b.work, b.kept = make([]Row, 0, rows), make([]*work, 0, rows), make([]keptColumns, 0, rows)
+	}
+}
+
 func (b *batch) add(w *work, r Row, k keptColumns) {
 	b.rows, b.work, b.kept = append(b.rows, r), append(b.work, w), append(b.kept, k)
 }
@@ -201,6 +210,7 @@ func (pl *placing) planInsert(tp *tablePiece, w *work, found *resolved, out *bat
 	if in.patched {
 		pl.patches = append(pl.patches, patch{w, tp})
 	}
+	out.begin(len(tp.order))
 	out.add(w, Row{Key: w.id.Key, Columns: columns, Values: values}, in.kept)
 	return nil
 }
@@ -308,6 +318,9 @@ func (pl *placing) planColumns(tp *tablePiece, w *work, found *resolved, out *ba
 				continue
 			}
 		}
+		if columns == nil {
+			columns, values = make([]string, 0, len(r.Columns)-i), make([]crdt.Value, 0, len(r.Columns)-i)
+		}
 		columns, values = append(columns, name), append(values, v)
 	}
 	if len(w.doomed) > 0 {
@@ -316,6 +329,7 @@ func (pl *placing) planColumns(tp *tablePiece, w *work, found *resolved, out *ba
 	if len(columns) == 0 {
 		return pl.keepColumns(w, kept)
 	}
+	out.begin(len(tp.order))
 	out.add(w, Row{Key: w.id.Key, Columns: columns, Values: values}, kept)
 	return nil
 }

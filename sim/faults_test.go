@@ -175,7 +175,7 @@ func TestCheckersBite(t *testing.T) {
 	one := s.db.Rows("person")[0]
 	behind("a value is changed", "not", note(one, crdt.Text("x")), note(one, one.Values[slices.Index(one.Columns, "note")]))
 	r := merge.Row{Key: keyOf(99)}
-	set(&r, "uuid", crdt.Text(uuid(99)), "name", crdt.Null, "weight", crdt.Null, "note", crdt.Null)
+	set(&r, field{"uuid", crdt.Text(uuid(99))}, field{"name", crdt.Null}, field{"weight", crdt.Null}, field{"note", crdt.Null})
 	behind("a row is invented", "nobody logged", insert(person, r), remove(person, r.Key))
 	key := row.Key
 	w.ledger.cells[cell{merge.RowID{Table: "setting", Key: key}, "value", crdt.Text("v9.9")}] = nil

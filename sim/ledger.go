@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"baraza/crdt"
@@ -38,7 +39,8 @@ func newLedger() ledger {
 
 func (l *ledger) fresh(s *Site) crdt.Value {
 	l.serial++
-	return crdt.Text(fmt.Sprintf("v%d.%d", s.n, l.serial))
+	b := strconv.AppendInt([]byte{crdt.TagText, 'v'}, int64(s.n), 10)
+	return crdt.Value(strconv.AppendUint(append(b, '.'), uint64(l.serial), 10))
 }
 
 // isFresh tells values of the ledger from others.

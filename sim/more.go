@@ -15,10 +15,10 @@ import (
 func (x *transaction) more() (table string, n int, r merge.Row) {
 	n = x.any()
 	r.Key = keyOf(n)
-	id := crdt.Text(uuid(n))
+	id := uuidOf(n)
 	switch x.kind {
 	case "remark":
-		set(&r, "uuid", id, "person_id", x.ifThere("person", x.stable()), "body", x.fresh())
+		set(&r, field{"uuid", id}, field{"person_id", x.ifThere("person", x.stable())}, field{"body", x.fresh()})
 	case "visit":
 		return "visit", n, x.visit(n, x.ifThere("visit", x.stable()))
 	case "charge":
@@ -26,18 +26,18 @@ func (x *transaction) more() (table string, n int, r merge.Row) {
 		x.parent("visit", keyOf(v), func() merge.Row { return x.visit(v, crdt.Null) })
 		c := crdt.Text(fmt.Sprintf("code%d", code))
 		r.Key = crdt.MakeKey(refTo(v), c)
-		set(&r, "visit_id", refTo(v), "code", c, "amount", x.fresh())
+		set(&r, field{"visit_id", refTo(v)}, field{"code", c}, field{"amount", x.fresh()})
 		return "charge", code, r
 	case "bill":
 		v := x.stable()
 		x.parent("visit", keyOf(v), func() merge.Row { return x.visit(v, crdt.Null) })
-		set(&r, "uuid", id, "visit_id", refTo(v), "remark_id", x.ifThere("remark", x.stable()), "note", x.fresh())
+		set(&r, field{"uuid", id}, field{"visit_id", refTo(v)}, field{"remark_id", x.ifThere("remark", x.stable())}, field{"note", x.fresh()})
 	case "badge":
 		person, slot := x.ifThere("person", x.stable()), x.unique("slot", n)
 		if x.rnd.IntN(4) == 0 {
 			slot = crdt.Null
 		}
-		set(&r, "uuid", id, "number", x.unique("number", n), "person_id", person, "slot", slot, "note", x.fresh())
+		set(&r, field{"uuid", id}, field{"number", x.unique("number", n)}, field{"person_id", person}, field{"slot", slot}, field{"note", x.fresh()})
 	case "users":
 		x.users(n, &r)
 	}
@@ -48,7 +48,7 @@ func (x *transaction) visit(n int, parent crdt.Value) merge.Row {
 	p := x.stable()
 	x.parent("person", keyOf(p), func() merge.Row { return x.person(p) })
 	r := merge.Row{Key: keyOf(n)}
-	set(&r, "uuid", crdt.Text(uuid(n)), "person_id", refTo(p), "parent_id", parent, "reason", x.fresh())
+	set(&r, field{"uuid", uuidOf(n)}, field{"person_id", refTo(p)}, field{"parent_id", parent}, field{"reason", x.fresh()})
 	return r
 }
 
@@ -63,7 +63,7 @@ func (x *transaction) users(n int, r *merge.Row) {
 	if x.rnd.IntN(4) == 0 {
 		name = crdt.Null
 	}
-	set(r, "uuid", crdt.Text(uuid(n)), "username", name, "person_id", refTo(p), "creator", refTo(creator), "note", x.fresh())
+	set(r, field{"uuid", uuidOf(n)}, field{"username", name}, field{"person_id", refTo(p)}, field{"creator", refTo(creator)}, field{"note", x.fresh()})
 }
 
 // ifThere refers to a row if it is there, and else, or at times, to none.

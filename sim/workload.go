@@ -204,13 +204,13 @@ func (x *transaction) row() (table string, n int, r merge.Row) {
 		x.parent("person", keyOf(p), func() merge.Row { return x.person(p) })
 		l := crdt.Text(fmt.Sprintf("label%d", label))
 		r.Key = crdt.MakeKey(refTo(p), l)
-		set(&r, "person_id", refTo(p), "label", l, "note", x.fresh())
+		set(&r, field{"person_id", refTo(p)}, field{"label", l}, field{"note", x.fresh()})
 		return "tag", label, r
 	case "setting":
 		n = x.any()
 		property := crdt.Text(fmt.Sprintf("p%d", n))
 		r.Key = crdt.MakeKey(property)
-		set(&r, "property", property, "value", x.fresh())
+		set(&r, field{"property", property}, field{"value", x.fresh()})
 		return "setting", n, r
 	}
 	return x.more()
@@ -225,19 +225,19 @@ func (x *transaction) obs() (string, int, merge.Row) {
 		group = refTo(g)
 	}
 	r := merge.Row{Key: keyOf(n)}
-	set(&r, "uuid", crdt.Text(uuid(n)), "patient_id", crdt.Ref(patientKey(p)), "obs_group_id", group, "value_text", x.fresh())
+	set(&r, field{"uuid", uuidOf(n)}, field{"patient_id", crdt.Ref(patientKey(p))}, field{"obs_group_id", group}, field{"value_text", x.fresh()})
 	return "obs", n, r
 }
 
 func (x *transaction) person(n int) merge.Row {
 	r := merge.Row{Key: keyOf(n)}
-	set(&r, "uuid", crdt.Text(uuid(n)), "name", x.fresh(), "weight", crdt.Float64(float64(x.rnd.IntN(3))), "note", x.fresh())
+	set(&r, field{"uuid", uuidOf(n)}, field{"name", x.fresh()}, field{"weight", crdt.Float64(float64(x.rnd.IntN(3)))}, field{"note", x.fresh()})
 	return r
 }
 
 func (x *transaction) patient(n int) merge.Row {
 	r := merge.Row{Key: patientKey(n)}
-	set(&r, "patient_id", refTo(n), "allergy", x.fresh())
+	set(&r, field{"patient_id", refTo(n)}, field{"allergy", x.fresh()})
 	return r
 }
 
@@ -259,10 +259,17 @@ func (x *transaction) some(table string, r merge.Row) merge.Row {
 	return out
 }
 
-// set appends columns and values, given in pairs.
-func set(r *merge.Row, pairs ...any) {
-	for i := 0; i < len(pairs); i += 2 {
-		r.Columns, r.Values = append(r.Columns, pairs[i].(string)), append(r.Values, pairs[i+1].(crdt.Value))
+// field is a column with its value.
+type field struct {
+	column string
+	value  crdt.Value
+}
+
+// set appends columns and values.
+func set(r *merge.Row, fields ...field) {
+	r.Columns, r.Values = slices.Grow(r.Columns, len(fields)), slices.Grow(r.Values, len(fields))
+	for _, f := range fields {
+		r.Columns, r.Values = append(r.Columns, f.column), append(r.Values, f.value)
 	}
 }
 

@@ -21,6 +21,7 @@ const leafKeysMax = 64
 // the snapshots too and is copied before it is changed.
 type Mem struct {
 	mu     sync.RWMutex
+	small  []byte // room for small values
 	closed bool
 	epoch  uint64
 	tree   tree
@@ -172,13 +173,35 @@ func (m *Mem) put(op *Op) (was Op) {
 	case found:
 		it := &m.ownLeaf(at).items[i]
 		was = Op{it.key, it.value}
-		it.value = clone(op.Value)
+		it.value = m.clone(op.Value)
 	default:
-		it := item{clone(op.Key), clone(op.Value)}
+		it := item{clone(op.Key), m.clone(op.Value)}
 		was = Op{Key: it.key}
 		m.insert(at, i, it)
 	}
 	return was
+}
+
+// smallValue is how large a value may be to share memory with those that were
+// written before and after it, and smallRoom how much is taken at a time, in bytes:
+// little, as one value that stays keeps all of it.
+const (
+	smallValue = 64
+	smallRoom  = 512
+)
+
+// clone copies a value; small ones cost no allocation each.
+func (m *Mem) clone(value []byte) []byte {
+	n := len(value)
+	if n == 0 || n > smallValue {
+		return clone(value)
+	}
+	if cap(m.small)-len(m.small) < n {
+		m.small = make([]byte, 0, smallRoom)
+	}
+	at := len(m.small)
+	m.small = append(m.small, value...)
+	return m.small[at : at+n : at+n]
 }
 
 // insert puts a new key at place i of leaf at, and splits the leaf if full.

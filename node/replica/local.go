@@ -61,8 +61,9 @@ func (r *Replica) Capture(ctx context.Context) (int, error) {
 	}
 	r.taken = l.taken
 	l.adopt()
+	changes := l.changes
 	r.done(t)
-	return l.changes, r.releaseTaken(ctx)
+	return changes, r.releaseTaken(ctx)
 }
 
 // begin is the beginning of every step: it clears up what an earlier one left.
@@ -128,7 +129,11 @@ type local struct {
 
 func (r *Replica) newLocal(t *txn) *local {
 	seq := r.log.seq(r.cfg.Self)
-	l := &local{r: r, t: t, ownClock: *r.clock, applied: r.applied, context: r.applied, first: seq + 1, seq: seq}
+	l := &t.local
+	if l.r != nil { // the second one of this step
+		l = &local{}
+	}
+	*l = local{r: r, t: t, ownClock: *r.clock, applied: r.applied, context: r.applied, first: seq + 1, seq: seq}
 	l.clock = &l.ownClock
 	return l
 }
@@ -366,10 +371,14 @@ func (l *local) delivered() clock.VersionVector {
 // origin's own entry is implied by the log's order.
 func contextDelta(before, now clock.VersionVector, self clock.SiteID) clock.VersionVector {
 	var delta clock.VersionVector
-	for _, e := range now {
-		if e.Site != self && before.Get(e.Site) != e {
-			delta.Set(e)
+	for i, e := range now { // in order, so the delta is too
+		if e.Site == self || i < len(before) && before[i] == e || before.Get(e.Site) == e {
+			continue
 		}
+		if delta == nil {
+			delta = make(clock.VersionVector, 0, len(now)-i)
+		}
+		delta = append(delta, e)
 	}
 	return delta
 }

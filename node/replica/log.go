@@ -135,13 +135,13 @@ func (l *Log) hold(origin clock.SiteID) {
 func (l *Log) Read(origin clock.SiteID, after uint64, maxBytes int) (first uint64, entries [][]byte, err error) {
 	l.mu.Lock()
 	have, held := l.have.Seq(origin), l.first.Seq(origin)
-	var last []byte
+	var last [][]byte
 	if after+1 == have && held <= have {
 		last = l.recent.find(origin, have)
 	}
 	l.mu.Unlock()
 	if last != nil {
-		return have, [][]byte{last}, nil
+		return have, last, nil
 	}
 	if after >= have {
 		return after + 1, nil, nil

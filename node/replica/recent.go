@@ -28,7 +28,7 @@ type recent struct {
 type recentEntry struct {
 	origin  clock.SiteID
 	seq     uint64
-	payload []byte // read only
+	payload [][]byte // the entry and nothing else, read only
 }
 
 // keep takes entries of an origin, the first numbered first. It copies them, for
@@ -41,7 +41,7 @@ func (r *recent) keep(origin clock.SiteID, first uint64, entries [][]byte) {
 		if len(e) > recentBytes {
 			continue
 		}
-		x := recentEntry{origin, first + uint64(i), slices.Clone(e)}
+		x := recentEntry{origin, first + uint64(i), [][]byte{slices.Clone(e)}}
 		if len(r.list) < recentEntries {
 			r.list = append(r.list, x)
 			continue
@@ -51,8 +51,8 @@ func (r *recent) keep(origin clock.SiteID, first uint64, entries [][]byte) {
 	}
 }
 
-// find returns an entry; nil when it is not here.
-func (r *recent) find(origin clock.SiteID, seq uint64) []byte {
+// find returns an entry, alone in a list; nil when it is not here.
+func (r *recent) find(origin clock.SiteID, seq uint64) [][]byte {
 	for i := range r.list {
 		if x := &r.list[i]; x.seq == seq && x.origin == origin {
 			return x.payload

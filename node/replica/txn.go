@@ -31,6 +31,8 @@ type txn struct {
 	// staging are the batches that stage writes, and head the first one's value.
 	staging [2]kv.Batch
 	head    []byte
+	// local is the step's first batch of own changes.
+	local local
 	// bytes is about what rows and raw hold.
 	bytes  int
 	limits *limits
