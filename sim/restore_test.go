@@ -16,7 +16,7 @@ func setting(s *Site, n int) cell {
 	x := &transaction{s: s, there: map[merge.RowID]bool{}}
 	property := crdt.Text(fmt.Sprintf("p%d", n))
 	r := merge.Row{Key: crdt.MakeKey(property)}
-	set(&r, "property", property, "value", x.fresh())
+	set(&r, field{"property", property}, field{"value", x.fresh()})
 	x.write(memdb.Insert, "setting", r)
 	x.run()
 	return cell{merge.RowID{Table: "setting", Key: r.Key}, "value", r.Values[1]}
