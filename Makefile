@@ -13,7 +13,7 @@ TOOL    := go tool -modfile=tools/go.mod
 RACE := ^baraza/(clock|crdt|gossip|schema|merge|merge/memdb|internal/kv|internal/netcut|gossip/members|node/(session|session/dialer|store|trust|config))$$
 FUZZTIME ?= 30s
 
-.PHONY: help deps build test vet gofmt tier2 race servers test-servers e2e bench microbench lint fuzz sim mutants replay-check demo clean
+.PHONY: help deps build test vet gofmt tier2 race servers test-servers e2e openmrs bench microbench lint fuzz sim mutants replay-check demo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ race: deps ## every test with the race detector
 
 e2e: deps build ## only the tests that run whole sites on real servers
 	go test -timeout 20m -count=1 ./internal/demo/... ./internal/e2e/...
+
+openmrs: deps build ## whole OpenMRS databases: joined, cut off, three sites, an older schema (set BARAZA_OPENMRS to the data; 5 minutes)
+	go test -timeout 30m -count=1 -v ./internal/e2e -run OpenMRS -openmrs
 
 sim: build ## 10,000 random runs of simulated sites (10 minutes)
 	bin/baraza sim check --runs 10000 --sites 2-8

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -155,8 +156,27 @@ func agreeing(t *testing.T, sites []*site) portable {
 func work(t *testing.T, sites []*site, seed, patients, edits int) {
 	t.Helper()
 	each(sites, func(i int, s *site) {
-		s.client(generate(t, "--relative", "--site", strconv.Itoa(i+1), "--seed", strconv.Itoa(seed),
-			"--patients", strconv.Itoa(patients), "--activity", strconv.Itoa(edits)))
+		s.client(s.numbered(generate(t, "--relative", "--site", strconv.Itoa(i+1), "--seed", strconv.Itoa(seed),
+			"--patients", strconv.Itoa(patients), "--activity", strconv.Itoa(edits))))
+	})
+}
+
+// firstNumber is the line by which the generator finds where to go on numbering.
+var firstNumber = regexp.MustCompile(`SET @b_(\w+)=\(SELECT COALESCE\(MAX\((\w+)\),0\) FROM \w+\);`)
+
+// numbered keeps numbers for the generator, which gives them itself and looks only
+// once which are taken, while rows of other sites come in and take the next.
+func (s *site) numbered(sql string) string {
+	const before, room = 1000, 100_000 // before: rows that come in meanwhile
+	return firstNumber.ReplaceAllStringFunc(sql, func(line string) string {
+		m := firstNumber.FindStringSubmatch(line)
+		first, err := strconv.Atoi(s.value("SELECT COALESCE(MAX(" + m[2] + "), 0) FROM " + m[1]))
+		if err != nil {
+			s.t.Error(err)
+		}
+		first += before
+		s.exec(fmt.Sprintf("ALTER TABLE %s AUTO_INCREMENT = %d", m[1], first+room))
+		return fmt.Sprintf("SET @b_%s=%d;", m[1], first)
 	})
 }
 
@@ -169,7 +189,7 @@ func common(t *testing.T, sites []*site, patients, edits int) string {
 	if !ok {
 		t.Fatal("gen.py wrote no activity")
 	}
-	sites[0].client(rows)
+	sites[0].client(sites[0].numbered(rows))
 	return "SET NAMES utf8mb4; SET time_zone='+00:00';\n" + later
 }
 
