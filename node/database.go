@@ -48,6 +48,14 @@ type Database interface {
 	Open(ctx context.Context, m *schema.Model) (merge.Database, capture.Source, error)
 	// Scanner reads whole tables beside that.
 	Scanner(m *schema.Model) merge.Scanner
+	// Signal is a text that changes when the schema may have changed. It costs
+	// little, and changes now and then without a reason.
+	Signal(ctx context.Context) (string, error)
+	// Gaps lists replicated tables whose triggers were taken away.
+	Gaps(ctx context.Context, m *schema.Model) ([]string, error)
+	// Numbers returns for each table the next number that the database gives a row,
+	// 0 where it gives none, and -1 for a table without rows.
+	Numbers(ctx context.Context, m *schema.Model) (map[string]int64, error)
 	// Pending counts the changes that wait to be captured.
 	Pending(ctx context.Context) (uint64, error)
 	// Close ends all connections. Nothing of ours is unfinished there.

@@ -232,3 +232,11 @@ func (x modelTx) Rollback() error {
 	defer x.d.mu.Unlock()
 	return x.tx.Rollback()
 }
+
+func (d *modelDB) Signal(context.Context) (string, error) { return "", d.check() }
+
+func (d *modelDB) Gaps(context.Context, *schema.Model) ([]string, error) { return nil, d.check() }
+
+func (d *modelDB) Numbers(context.Context, *schema.Model) (map[string]int64, error) {
+	return nil, d.check()
+}

@@ -16,9 +16,9 @@ import (
 
 // A table in doubt (replica.Doubt) is compared with another site as soon as one
 // is connected. Rows that this site has and the other lacks, or has otherwise, were
-// written around capture and become ordinary changes. Rows that are missing here
-// are not deleted everywhere by that: an emptied table may be a mistake, and the
-// administrator says which it is, with `baraza verify --repair` here or there.
+// written around capture and become ordinary changes. By that, nothing is
+// deleted and no value becomes NULL elsewhere: an emptied table may be a mistake, and
+// the administrator says which it is, with `baraza verify --repair` here or there.
 
 const (
 	// doubtInterval is how often the checks look whether a table is in doubt.
@@ -79,7 +79,7 @@ func (c *checks) settleDoubts(ctx context.Context) time.Duration {
 				d.Table, d.Why, since, strings.Join(strings.Fields(err.Error()), " ")))
 		case missing > 0:
 			wait = max(wait, doubtMissing)
-			texts = append(texts, fmt.Sprintf("table %s lacks %d rows here that another site has (%s, found %s): if they were deleted on purpose, run `baraza verify --repair --table %s` here; if not, run it at a site that has them",
+			texts = append(texts, fmt.Sprintf("table %s lacks %d rows here, or values of them, that another site has (%s, found %s): if they were deleted on purpose, run `baraza verify --repair --table %s` here; if not, run it at a site that has them",
 				d.Table, missing, d.Why, since, d.Table))
 		default:
 			err := n.engine.do(ctx, func() error { return n.replica.EndDoubt(d.Table) })
@@ -115,7 +115,7 @@ func (c *checks) settleWith(ctx context.Context, p dialer.Peer, table string) (m
 		n: c.n, peer: p, tables: []string{table}, progress: func(string, int64, int) {},
 		found: func(ctx context.Context, table string, found []bringup.Difference) (bool, error) {
 			before := len(found)
-			found = slices.DeleteFunc(found, func(d bringup.Difference) bool { return !there(d.Mine) })
+			found = slices.DeleteFunc(found, func(d bringup.Difference) bool { return !there(d.Mine) || blanks(&d) })
 			missing += before - len(found)
 			changes, err := c.n.affirm(ctx, table, found)
 			if changes > 0 {
@@ -134,6 +134,12 @@ func (c *checks) settleWith(ctx context.Context, p dialer.Peer, table string) (m
 		return 0, fmt.Errorf("%d of its rows are written all the time, or still on their way", with.moving)
 	}
 	return missing, nil
+}
+
+// blanks reports whether a row would only lose values: another site has them
+// where this one has NULL, as after a column was dropped and came back.
+func blanks(d *bringup.Difference) bool {
+	return there(d.Theirs) && !slices.ContainsFunc(d.Columns, func(column string) bool { return valueOf(d.Mine, column) != "NULL" })
 }
 
 // sortedRows returns the rows in their order.

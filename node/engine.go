@@ -30,6 +30,8 @@ type engine struct {
 	recover func(context.Context) (bool, error)
 	look    func()
 	failed  func(error)
+	// watch looks now and then whether the tables are still those of the model.
+	watch func(context.Context) error
 	// changed is called when the tables are not those of the model any more.
 	changed func(context.Context) error
 
@@ -54,7 +56,7 @@ func newEngine(r *replica.Replica, log *slog.Logger) *engine {
 		replica: r, log: log, started: time.Now(),
 		wake: make(chan struct{}, 1), requests: make(chan func()), done: make(chan struct{}),
 		grown: func() {}, applied: func(replica.Result) {},
-		changed: func(context.Context) error { return nil },
+		changed: func(context.Context) error { return nil }, watch: func(context.Context) error { return nil },
 		recover: func(context.Context) (bool, error) { return false, nil }, look: func() {}, failed: func(error) {},
 		tend: func(context.Context) (bool, error) { return false, nil },
 	}
@@ -179,6 +181,11 @@ func (e *engine) step(ctx context.Context) (bool, error) {
 	more, err := e.driver.Step(ctx, time.Since(e.started))
 	if err != nil {
 		return e.adoptSchema(ctx, err)
+	}
+	if _, held := e.replica.Recovering(); !held {
+		if err := e.watch(ctx); err != nil {
+			return false, err
+		}
 	}
 	if time.Since(e.lastTend) > tendInterval {
 		goOn, err := e.tend(ctx)

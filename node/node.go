@@ -84,6 +84,8 @@ type Node struct {
 	stopOnce    sync.Once
 	stopped     chan struct{}
 
+	schema schemaWatch
+
 	// What becomes of a site that was restored, see recover.go.
 	recovery     atomic.Pointer[string]
 	recoverTried time.Time
@@ -284,14 +286,15 @@ func (n *Node) tryDatabase(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	m, warnings, err := loadModel(ctx, n.db, &n.cfg)
+	m, err := n.tablesOnStart(ctx)
 	if err != nil {
 		return err
 	}
-	for _, w := range warnings {
-		n.log.Warn(w.String())
-	}
 	if err := n.db.Claim(ctx, n.key.ID(), m.Database, false); err != nil {
+		return err
+	}
+	gaps, err := n.db.Gaps(ctx, m)
+	if err != nil {
 		return err
 	}
 	if err := n.db.Install(ctx, m); err != nil {
@@ -312,12 +315,15 @@ func (n *Node) tryDatabase(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	for _, table := range gaps {
+		n.doubt(table, "its triggers were not there when the site started")
+	}
 	n.engine = newEngine(n.replica, n.log)
 	n.engine.grown = n.grown
 	n.engine.changed = n.reloadTables
 	n.engine.applied = n.applied
 	n.engine.recover, n.engine.look, n.engine.failed = n.recover, n.watchOwn, n.fail
-	n.engine.tend = n.tend
+	n.engine.tend, n.engine.watch = n.tend, n.watchSchema
 	return nil
 }
 

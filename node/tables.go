@@ -70,66 +70,19 @@ func (n *Node) adoptTables(ctx context.Context, c *config.Config) error {
 	if err != nil {
 		return err
 	}
+	if err := n.adoptModel(ctx); err != nil { // so that it is known what is new
+		return err
+	}
 	if _, err := n.replica.Capture(ctx); err != nil {
 		return err
 	}
-	before := n.tables()
 	if err := n.db.Install(ctx, m); err != nil {
 		return err
 	}
 	if err := n.useModel(ctx, m); err != nil {
 		return err
 	}
-	return n.publish(ctx, before)
-}
-
-// publish makes the rows of tables that are newly replicated known to all
-// sites.
-func (n *Node) publish(ctx context.Context, before *schema.Model) error {
-	for _, t := range schema.Order(n.tables()) {
-		if old := before.Tables[t.Name]; !t.Replicated || (old != nil && old.Replicated) {
-			continue
-		}
-		scan, err := n.db.Scanner(n.tables()).Scan(ctx)
-		if err != nil {
-			return err
-		}
-		err = n.replica.Publish(ctx, scan, t.Name)
-		if e := scan.Close(); err == nil {
-			err = e
-		}
-		if err != nil {
-			return err
-		}
-		n.grown()
-	}
-	return nil
-}
-
-// reloadTables adopts a change of the schema that was made while the site runs.
-// Tables that cannot be replicated any more are passed over with a warning:
-// one table never stops the others.
-func (n *Node) reloadTables(ctx context.Context) error {
-	c := n.settings()
-	m, err := n.db.Load(ctx, c.Schema())
-	if err != nil {
-		return err
-	}
-	for _, p := range schema.Check(m) {
-		if p.Refused {
-			m.Tables[p.Table].Replicated = false
-		}
-		n.log.Warn(p.String())
-	}
-	if err := n.db.Install(ctx, m); err != nil {
-		return err
-	}
-	n.log.Info("the schema changed: the tables were read again")
-	before := n.tables()
-	if err := n.useModel(ctx, m); err != nil {
-		return err
-	}
-	return n.publish(ctx, before)
+	return n.adoptModel(ctx)
 }
 
 // useModel hands the model to all that work with it.

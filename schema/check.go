@@ -49,6 +49,8 @@ func Check(m *Model) []Problem {
 
 func (m *Model) refusal(t *Table) string {
 	switch {
+	case t.Wrong != "":
+		return t.Wrong + "; name another identity or reference in the settings, or exclude it"
 	case !strings.EqualFold(t.Engine, "InnoDB"):
 		return fmt.Sprintf("its engine is %s, which has no transactions; ALTER TABLE `%s` ENGINE=InnoDB, or exclude it", t.Engine, t.Name)
 	case len(t.PrimaryKey) == 0 && len(t.Identity.Columns) == 0:

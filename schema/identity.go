@@ -17,7 +17,7 @@ var integerTypes = []string{"tinyint", "smallint", "mediumint", "int", "integer"
 // else a NOT NULL unique uuid column, else a primary key that is more than a
 // number that the database gives. A table for which there is none keeps an
 // Identity without columns.
-func identify(m *Model, configured map[string][]string) error {
+func identify(m *Model, configured map[string][]string, lenient bool) error {
 	for name, columns := range configured {
 		t := m.Tables[name]
 		if t == nil {
@@ -25,6 +25,10 @@ func identify(m *Model, configured map[string][]string) error {
 		}
 		for _, c := range columns {
 			if t.Column(c) == nil {
+				if lenient {
+					t.Wrong = "its identity column " + c + " is not there any more"
+					continue
+				}
 				return fmt.Errorf("identity of table %s: it has no column %s", name, c)
 			}
 		}

@@ -28,6 +28,9 @@ type Options struct {
 	// Typed are columns whose reference depends on another value, "table.column" to
 	// what tells.
 	Typed map[string]TypedBy
+	// Lenient is for a site that runs: a setting for what is not there any more
+	// concerns its table alone (Table.Wrong), and is no error.
+	Lenient bool
 	// FirstStamps are columns that tell in any table that has them when a row was
 	// written: see Table.Dates.
 	FirstStamps []string
@@ -70,15 +73,15 @@ func finish(m *Model, opts Options) error {
 	if err := mark(m, opts); err != nil {
 		return err
 	}
-	if err := declare(m, opts.References); err != nil {
+	if err := declare(m, opts.References, opts.Lenient); err != nil {
 		return err
 	}
 	inherit(m)
 	date(m, opts.FirstStamps)
-	if err := identify(m, opts.Identity); err != nil {
+	if err := identify(m, opts.Identity, opts.Lenient); err != nil {
 		return err
 	}
-	if err := declareTyped(m, opts.Typed); err != nil {
+	if err := declareTyped(m, opts.Typed, opts.Lenient); err != nil {
 		return err
 	}
 	prune(m)
@@ -97,7 +100,7 @@ func mark(m *Model, opts Options) error {
 			(len(t.PrimaryKey) > 0 || !matches(opts.Keyless, name))
 	}
 	for _, pattern := range opts.Tables {
-		if !strings.ContainsAny(pattern, `*?[\`) && m.Tables[pattern] == nil {
+		if !opts.Lenient && !strings.ContainsAny(pattern, `*?[\`) && m.Tables[pattern] == nil {
 			return fmt.Errorf("the database %s has no table %s", m.Database, pattern)
 		}
 	}
@@ -114,7 +117,7 @@ func matches(patterns []string, name string) bool {
 // declare adds the references that have no foreign key. A declaration for a
 // table that is not there says nothing: profiles serve many versions of an
 // application.
-func declare(m *Model, references map[string]string) error {
+func declare(m *Model, references map[string]string, lenient bool) error {
 	for from, to := range references {
 		table, column, ok1 := strings.Cut(from, ".")
 		target, targetColumn, ok2 := strings.Cut(to, ".")
@@ -126,6 +129,10 @@ func declare(m *Model, references map[string]string) error {
 			continue
 		}
 		if ref == nil || ref.Column(targetColumn) == nil {
+			if lenient {
+				t.Wrong = fmt.Sprintf("its column %s refers to %s, which is not there", column, to)
+				continue
+			}
 			return fmt.Errorf("reference %s: there is no column %s", from, to)
 		}
 		t.References = append(t.References, Reference{

@@ -32,6 +32,9 @@ type Table struct {
 	// Dates are columns that tell when a row was written: the greatest of them is
 	// the first stamp of a row that was there before replication began.
 	Dates []string
+	// Wrong says what of the settings does not fit the table any more; see
+	// Options.Lenient.
+	Wrong string
 	// Triggers are those of the administrator, not of baraza.
 	Triggers []string
 }

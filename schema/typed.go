@@ -10,7 +10,7 @@ import (
 // declareTyped adds the columns whose reference depends on another value.
 // Profiles serve many versions of an application: what names a table or column
 // that is not there says nothing.
-func declareTyped(m *Model, declared map[string]TypedBy) error {
+func declareTyped(m *Model, declared map[string]TypedBy, lenient bool) error {
 	for _, from := range slices.Sorted(maps.Keys(declared)) {
 		table, column, ok := strings.Cut(from, ".")
 		if !ok {
@@ -21,6 +21,10 @@ func declareTyped(m *Model, declared map[string]TypedBy) error {
 			continue
 		}
 		if c := t.Column(column); c.Charset == "" && !slices.Contains(integerTypes, c.Base) {
+			if lenient {
+				t.Wrong = "its column " + column + " refers to other tables, and is neither a number nor a text any more"
+				continue
+			}
 			return fmt.Errorf("typed reference %s: its type %s holds neither a number nor a text", from, c.Type)
 		}
 		x := TypedReference{Column: column, Tables: map[string]string{}}

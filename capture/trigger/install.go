@@ -124,6 +124,42 @@ func State(ctx context.Context, db *sql.DB, m *schema.Model) ([]string, error) {
 	return problems, nil
 }
 
+// Gaps lists the replicated tables that had triggers and have not all of them any
+// more: what was written to them meanwhile was not captured.
+func Gaps(ctx context.Context, db *sql.DB, m *schema.Model) ([]string, error) {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	have, err := inspect(ctx, conn)
+	if err != nil {
+		return nil, err
+	}
+	had, has := make(map[string]bool), make(map[string]int)
+	for _, g := range have.generations {
+		if g.db == m.Database {
+			had[g.table] = true
+		}
+	}
+	for _, e := range events {
+		seen := make(map[string]bool)
+		for _, t := range have.triggers {
+			if t.event == e.name && !t.cascade && !seen[t.table] {
+				seen[t.table] = true
+				has[t.table]++
+			}
+		}
+	}
+	var gaps []string
+	for _, name := range slices.Sorted(maps.Keys(m.Tables)) {
+		if m.Tables[name].Replicated && had[name] && has[name] < len(events) {
+			gaps = append(gaps, name)
+		}
+	}
+	return gaps, nil
+}
+
 // Uninstall removes the triggers and the tables of this package, and the schema
 // baraza when nothing else is in it. Changes not read yet are lost.
 func Uninstall(ctx context.Context, db *sql.DB) error {

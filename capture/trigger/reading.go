@@ -235,7 +235,10 @@ func newWork() *work {
 func (w *work) add(e *entry) {
 	t := e.gen.now
 	switch {
-	case t == nil: // not replicated any more
+	case t == nil: // not replicated any more, or away for a while
+		if !slices.Contains(w.lost, e.gen.table) {
+			w.lost = append(w.lost, e.gen.table)
+		}
 	case e.op == opLost:
 		if !slices.Contains(w.lost, t.Def.Name) {
 			w.lost = append(w.lost, t.Def.Name)
@@ -343,12 +346,21 @@ func (r *reading) checkColumns(ctx context.Context, t *sqlrow.Table) error {
 	if r.checked[t.Def.Name] {
 		return nil
 	}
-	rows, err := r.conn.QueryContext(ctx, "SELECT * FROM "+sqlrow.QuoteName(t.Def.Name)+" WHERE FALSE")
+	// SELECT * would leave out what is INVISIBLE.
+	rows, err := r.conn.QueryContext(ctx, "SELECT COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ?", t.Def.Name)
 	if err != nil {
 		return err
 	}
-	names, err := rows.Columns()
-	if err := errors.Join(err, rows.Close()); err != nil {
+	defer rows.Close()
+	var names []string
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return err
+		}
+		names = append(names, name)
+	}
+	if err := rows.Err(); err != nil {
 		return err
 	}
 	for _, name := range names {

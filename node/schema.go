@@ -1,0 +1,327 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"baraza/merge"
+	"baraza/node/replica"
+	"baraza/schema"
+)
+
+// The engine looks now and then whether the schema has changed, so that a change
+// takes effect by itself and before anybody writes: triggers are made anew, values
+// that waited for a column are written, rows that were set aside are tried again,
+// the rows of a new table are published.
+
+const (
+	// schemaInterval is how often the server is asked whether the schema may have
+	// changed, and schemaLongest how often it is read in any case.
+	schemaInterval = time.Second
+	schemaLongest  = 30 * time.Second
+	// schemaShare bounds what reading it costs where the server's word changes all
+	// the time for no reason: a look that took a second, and found nothing, is not
+	// followed by another one for schemaShare seconds; the next not for twice as
+	// long, and so on.
+	schemaShare = 4
+	// placeTries is how often rows that can perhaps be placed now are tried at
+	// once; what is left is tried later by itself.
+	placeTries = 20
+)
+
+// schemaWatch is what the engine knows of the schema. It is of the engine's
+// goroutine.
+type schemaWatch struct {
+	looked, read time.Time
+	rest         time.Duration // after the last look
+	signal       string
+	seen         string // the model that was read last
+	numbers      map[string]int64
+}
+
+// knownKey is where the store has the columns of the tables that were replicated
+// last.
+var knownKey = []byte("Ttables")
+
+// knownTable is a table as it was replicated last.
+type knownTable struct {
+	Columns  []string `json:"columns"`
+	Identity []string `json:"identity"`
+}
+
+// known returns nil for a site that never wrote it down.
+func (n *Node) known() (known map[string]knownTable, err error) {
+	b, err := n.store.Get(knownKey)
+	if err != nil || b == nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(b, &known); err != nil {
+		return nil, fmt.Errorf("what the store remembers of the tables is damaged: %w", err)
+	}
+	return known, nil
+}
+
+// readTables reads the tables. Those that cannot be replicated any more are
+// passed over with a warning: one table never stops the others. A table keeps
+// the identity by which its rows have travelled, whatever better one it gets.
+func (n *Node) readTables(ctx context.Context) (*schema.Model, []schema.Problem, error) {
+	c := n.settings()
+	o := c.Schema()
+	o.Lenient = true
+	known, err := n.known()
+	if err != nil {
+		return nil, nil, err
+	}
+	o.Identity = maps.Clone(o.Identity)
+	if o.Identity == nil {
+		o.Identity = map[string][]string{}
+	}
+	for name, k := range known {
+		if _, configured := o.Identity[name]; !configured && len(k.Identity) > 0 {
+			o.Identity[name] = k.Identity
+		}
+	}
+	m, err := n.db.Load(ctx, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	problems := schema.Check(m)
+	for _, p := range problems {
+		if p.Refused {
+			m.Tables[p.Table].Replicated = false
+		}
+	}
+	return m, problems, nil
+}
+
+// watchSchema looks whether the schema has changed. It runs on the engine's
+// goroutine.
+func (n *Node) watchSchema(ctx context.Context) error {
+	w := &n.schema
+	now := time.Now()
+	if now.Sub(w.looked) < schemaInterval || now.Sub(w.read) < w.rest {
+		return nil
+	}
+	w.looked = now
+	signal, err := n.db.Signal(ctx)
+	if err != nil || signal == w.signal && now.Sub(w.read) < schemaLongest {
+		return err
+	}
+	first := w.read.IsZero()
+	if err := n.lookForTruncate(ctx, signal); err != nil {
+		return err
+	}
+	m, _, err := n.readTables(ctx)
+	if err != nil {
+		return err
+	}
+	gaps, err := n.db.Gaps(ctx, m)
+	if err != nil {
+		return err
+	}
+	cost := time.Since(now)
+	if first {
+		w.seen = modelText(n.tables()) // read when the site started
+		if err := n.adoptModel(ctx); err != nil {
+			return err
+		}
+	}
+	w.rest = min(max(2*w.rest, schemaShare*cost), schemaLongest)
+	if modelText(m) != w.seen || len(gaps) > 0 {
+		w.rest = 0
+		if err := n.reloadTables(ctx); err != nil {
+			return err
+		}
+	}
+	// What this look has opened itself is no news.
+	if w.signal, err = n.db.Signal(ctx); err != nil {
+		return err
+	}
+	w.read = time.Now()
+	return nil
+}
+
+// modelText is the same for the same model.
+func modelText(m *schema.Model) string {
+	b, err := json.Marshal(m)
+	if err != nil {
+		panic("node: a model did not encode: " + err.Error())
+	}
+	return string(b)
+}
+
+// lookForTruncate puts tables in doubt that may have been emptied with no word
+// of it in the log: those without rows, and those whose numbers begin anew.
+func (n *Node) lookForTruncate(ctx context.Context, signal string) error {
+	w := &n.schema
+	before := w.numbers
+	if before != nil && truncates(signal) == truncates(w.signal) && time.Since(w.read) < schemaLongest {
+		return nil
+	}
+	numbers, err := n.db.Numbers(ctx, n.tables())
+	if err != nil {
+		return err
+	}
+	w.numbers = numbers
+	for _, table := range slices.Sorted(maps.Keys(numbers)) {
+		now := numbers[table]
+		last, ok := before[table]
+		switch {
+		case now == -1 && last != -1:
+			has, err := n.replica.HasLive(table)
+			if err != nil {
+				return err
+			}
+			if has || ok && truncates(signal) != truncates(w.signal) {
+				n.doubt(table, "it has no rows any more, and nobody was seen to delete them")
+			}
+		case ok && now > 0 && last > now:
+			n.doubt(table, "its numbers have begun anew, so it was emptied")
+		}
+	}
+	return nil
+}
+
+// reloadTables adopts a change of the schema that was made while the site runs.
+func (n *Node) reloadTables(ctx context.Context) error {
+	m, problems, err := n.readTables(ctx)
+	if err != nil {
+		return err
+	}
+	if text := modelText(m); text != n.schema.seen {
+		if n.schema.seen != "" {
+			n.log.Info("the schema changed: the tables were read again")
+		}
+		for _, p := range problems {
+			n.log.Warn(p.String())
+		}
+		n.schema.seen = text
+	}
+	gaps, err := n.db.Gaps(ctx, m)
+	if err != nil {
+		return err
+	}
+	if err := n.db.Install(ctx, m); err != nil {
+		return err
+	}
+	for _, table := range gaps {
+		n.doubt(table, "its triggers were not there for a while")
+	}
+	if err := n.useModel(ctx, m); err != nil {
+		return err
+	}
+	return n.adoptModel(ctx)
+}
+
+// adoptModel does what a change of the tables asks for since the site ran with
+// other ones, in this process or before: rows of new tables are published, values
+// for new columns are written.
+func (n *Node) adoptModel(ctx context.Context) error {
+	known, err := n.known()
+	if err != nil {
+		return err
+	}
+	now := map[string]knownTable{}
+	changed := known == nil
+	for _, t := range schema.Order(n.tables()) {
+		if !t.Replicated {
+			continue
+		}
+		k := knownTable{Columns: t.Shipped(), Identity: t.Identity.Columns}
+		now[t.Name] = k
+		if known == nil {
+			continue // all this was here when the site was set up
+		}
+		before, ok := known[t.Name]
+		added := slices.DeleteFunc(slices.Clone(k.Columns), func(c string) bool { return slices.Contains(before.Columns, c) })
+		switch {
+		case !ok:
+			err = n.publishTable(ctx, t.Name)
+		case len(added) > 0:
+			err = n.replica.PlaceColumns(ctx, t.Name, added)
+		}
+		if err != nil {
+			return err
+		}
+		changed = changed || !ok || !slices.Equal(before.Columns, k.Columns) || !slices.Equal(before.Identity, k.Identity)
+	}
+	if !changed && len(known) == len(now) {
+		return nil
+	}
+	if known != nil {
+		n.placeAgain(ctx)
+	}
+	b, err := json.Marshal(now)
+	if err != nil {
+		return err
+	}
+	return setKey(n.store, knownKey, b)
+}
+
+// placeAgain tries all rows once that wait, are held or are set aside.
+func (n *Node) placeAgain(ctx context.Context) {
+	for range placeTries {
+		err := n.replica.RetryAll(ctx)
+		switch {
+		case err == nil:
+			return
+		case errors.Is(err, replica.ErrCaptureFirst):
+			_, err = n.replica.Capture(ctx)
+		}
+		if err != nil && !errors.Is(err, merge.ErrRetry) {
+			return // the next retry by itself finds what is wrong
+		}
+	}
+}
+
+// publishTable makes the rows of a table that is newly replicated known to all
+// sites. Where the site has had rows of it, it was away and may be another one.
+func (n *Node) publishTable(ctx context.Context, table string) error {
+	had, err := n.replica.HasLive(table)
+	if err != nil {
+		return err
+	}
+	if had {
+		n.doubt(table, "it was away for a while")
+	}
+	scan, err := n.db.Scanner(n.tables()).Scan(ctx)
+	if err != nil {
+		return err
+	}
+	err = n.replica.Publish(ctx, scan, table)
+	if e := scan.Close(); err == nil {
+		err = e
+	}
+	n.grown()
+	return err
+}
+
+// tablesOnStart reads the tables for a site that starts. It is an error when none
+// of them can be replicated.
+func (n *Node) tablesOnStart(ctx context.Context) (*schema.Model, error) {
+	m, problems, err := n.readTables(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var refused []schema.Problem
+	for _, p := range problems {
+		n.log.Warn(p.String())
+		if p.Refused {
+			refused = append(refused, p)
+		}
+	}
+	for _, t := range m.Tables {
+		if t.Replicated {
+			return m, nil
+		}
+	}
+	if len(refused) > 0 {
+		return nil, &RefusedError{refused}
+	}
+	return nil, fmt.Errorf("no table of database %s matches the patterns %q: give others in baraza.yaml", m.Database, n.settings().Tables)
+}
