@@ -26,7 +26,7 @@ func TestCourier(t *testing.T) {
 				lost++
 			}
 		}
-		res := p.run(func(w *World) {
+		res := p.run(nil, func(w *World) {
 			if len(w.Links) > 0 {
 				t.Errorf("seed %d: there is a line", seed)
 			}

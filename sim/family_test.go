@@ -19,7 +19,7 @@ func runFamily(t *testing.T, runs uint64, plan func(seed uint64, rnd *rand.Rand)
 		if *flagSeed != 0 && *flagTrace {
 			p.Trace = func(line string) { t.Log(line) }
 		}
-		res := p.run(func(w *World) { sum += count(w) })
+		res := p.run(nil, func(w *World) { sum += count(w) })
 		if res.Err != nil {
 			t.Fatalf("%v\n  %s\nreplay: go test ./sim -run '^%s$' -seed %d", res.Err, strings.Join(res.Tail, "\n  "), t.Name(), seed)
 		}

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -232,15 +233,44 @@ type Result struct {
 	Tail      []string // the last events
 }
 
-// Run runs a plan to its end, or to the first broken promise.
-func (p Plan) Run() Result { return p.run(func(*World) {}) }
+// ErrStopped is the error of a run that was stopped before its end.
+var ErrStopped = errors.New("the run was stopped")
 
-// run is Run that shows the world at its end.
-func (p Plan) run(show func(*World)) (res Result) {
+// Run runs a plan to its end, or to the first broken promise.
+func (p Plan) Run() Result { return p.run(nil, func(*World) {}) }
+
+// run is Run that ends with ErrStopped when stop is closed, and shows the world
+// at its end.
+func (p Plan) run(stop <-chan struct{}, show func(*World)) Result {
 	w, err := New(p.Options)
 	if err != nil {
 		return Result{Err: err}
 	}
+	w.stop = stop
+	for _, o := range p.Ops {
+		w.schedule(o)
+	}
+	for _, f := range p.Faults {
+		w.schedule(f)
+	}
+	return w.finish(p.Length(), show)
+}
+
+// step is something that happens in a plan.
+type step interface {
+	when() time.Duration
+	do(w *World)
+}
+
+func (o Op) when() time.Duration    { return o.At }
+func (o Op) do(w *World)            { w.do(o) }
+func (f Fault) when() time.Duration { return f.At }
+func (f Fault) do(w *World)         { w.apply(f) }
+
+func (w *World) schedule(s step) { w.At(s.when(), func() { s.do(w) }) }
+
+// finish runs what was scheduled for a time, and lets the sites settle.
+func (w *World) finish(length time.Duration, show func(*World)) (res Result) {
 	defer func() {
 		if r := recover(); r != nil {
 			res.Err = fmt.Errorf("at %v: panic: %v", w.now, r)
@@ -248,49 +278,8 @@ func (p Plan) run(show func(*World)) (res Result) {
 		show(w)
 		res.Hash, res.Events, res.Simulated, res.Tail = w.Hash(), w.events, w.now, w.Tail()
 	}()
-	for _, o := range p.Ops {
-		w.At(o.At, func() { w.do(o) })
-	}
-	for _, f := range p.Faults {
-		w.At(f.At, func() { w.apply(f) })
-	}
-	if err := w.Run(p.Length()); err != nil {
+	if err := w.Run(length); err != nil {
 		return Result{Err: err}
 	}
 	return Result{Err: w.Settle(Patience)}
-}
-
-// Shrink leaves faults and operations out as long as the plan still fails, in
-// at most so many runs.
-func (p Plan) Shrink(runs int) Plan {
-	fails := func(q Plan) bool {
-		runs--
-		return q.Run().Err != nil
-	}
-	for again := true; again && runs > 0; {
-		again = false
-		for size := len(p.Faults); size > 0; size /= 2 {
-			for i := 0; i+size <= len(p.Faults) && runs > 0; {
-				q := p
-				q.Faults = slices.Delete(slices.Clone(p.Faults), i, i+size)
-				if fails(q) {
-					p, again = q, true
-				} else {
-					i += size
-				}
-			}
-		}
-		for size := max(len(p.Ops)/2, 1); size > 0; size /= 2 {
-			for i := 0; i+size <= len(p.Ops) && runs > 0; {
-				q := p
-				q.Ops = slices.Delete(slices.Clone(p.Ops), i, i+size)
-				if fails(q) {
-					p, again = q, true
-				} else {
-					i += size
-				}
-			}
-		}
-	}
-	return p
 }

@@ -64,12 +64,28 @@ func (w *World) At(at time.Duration, do func()) {
 // after lets something happen in a while.
 func (w *World) after(d time.Duration, do func()) { w.At(w.now+d, do) }
 
+// stopEvery is how many events pass between two looks at whether the run is to
+// be stopped.
+const stopEvery = 128
+
+func (w *World) stopped() bool {
+	select {
+	case <-w.stop:
+		return true
+	default:
+		return false
+	}
+}
+
 // Run advances virtual time to a moment. It returns the first broken promise.
 func (w *World) Run(until time.Duration) error {
 	for w.err == nil && len(w.queue) > 0 && w.queue[0].at <= until {
 		e := w.queue.pop()
 		w.now = e.at
-		w.events++
+		if w.events++; w.events%stopEvery == 0 && w.stopped() {
+			w.err = ErrStopped
+			break
+		}
 		if s := e.site; s == nil || s.up && s.life == e.life {
 			e.do()
 		}

@@ -28,8 +28,7 @@ func TestPlans(t *testing.T) {
 			continue
 		}
 		p.Trace = nil
-		q := p.Shrink(300)
-		res = q.Run()
+		q, res := p.shrink(res, 300, nil, nil)
 		t.Fatalf("%v\nthe smallest plan found: %d sites, %s, %s, %d operations, faults %v\n  %s\nreplay: go test ./sim -run TestPlans -seed %d",
 			res.Err, q.Sites, q.Topology, q.Latency, len(q.Ops), q.Faults, strings.Join(res.Tail, "\n  "), seed)
 	}

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -24,25 +25,42 @@ type Broken struct {
 	Original Result
 }
 
-// Check runs random plans until one fails. It returns nil when none did, and
-// how many runs and how much virtual time that were. progress is called after
-// every run; nil for none.
-func Check(ctx context.Context, o CheckOptions, progress func(done int)) (bad *Broken, runs int, simulated time.Duration, err error) {
+// Progress is told how far a check is. Its functions are called on the check's
+// goroutine; nil for none.
+type Progress struct {
+	// Began: a plan is run, as so many were before.
+	Began func(seed uint64, done int, simulated time.Duration)
+	// Found: this is the smallest failing plan so far.
+	Found func(Broken)
+}
+
+// Check runs random plans until one fails, or until the context ends, also in
+// the middle of a plan. It returns nil when none failed, and how many runs and how
+// much virtual time that were. A failure that is being made smaller when the
+// context ends is returned as it is then.
+func Check(ctx context.Context, o CheckOptions, tell Progress) (bad *Broken, runs int, simulated time.Duration, err error) {
 	for i := range o.Runs {
-		if err := ctx.Err(); err != nil {
-			return nil, i, simulated, err
-		}
 		seed := o.Seed + uint64(i)
+		if tell.Began != nil {
+			tell.Began(seed, i, simulated)
+		}
 		p := checkPlan(seed, o.Least, o.Most)
-		res := p.Run()
+		res := p.try(ctx.Done())
 		simulated += res.Simulated
-		if res.Err != nil {
-			q := p.Shrink(o.ShrinkRuns)
-			return &Broken{Seed: seed, Plan: q, Result: q.Run(), Original: res}, i + 1, simulated, nil
+		switch {
+		case errors.Is(res.Err, ErrStopped):
+			return nil, i, simulated, ctx.Err()
+		case res.Err == nil:
+			continue
 		}
-		if progress != nil {
-			progress(i + 1)
+		found := func(q Plan, small Result) {
+			if tell.Found != nil {
+				tell.Found(Broken{Seed: seed, Plan: q, Result: small, Original: res})
+			}
 		}
+		found(p, res)
+		q, small := p.shrink(res, o.ShrinkRuns, ctx.Done(), found)
+		return &Broken{Seed: seed, Plan: q, Result: small, Original: res}, i + 1, simulated, nil
 	}
 	return nil, o.Runs, simulated, nil
 }

@@ -66,7 +66,8 @@ type World struct {
 	// buffers of messages that have been read are written to again.
 	buffers [][]byte
 
-	cuts     []func() // heal them
+	stop     <-chan struct{} // ends the run when it is closed
+	cuts     []func()        // heal them
 	repaired bool     // no fault acts any more
 	slow     bool     // a line is too slow for large transactions
 

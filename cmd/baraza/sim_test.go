@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"baraza/sim"
 )
@@ -117,5 +118,20 @@ func TestKeepBroken(t *testing.T) {
 	got := baraza(t, "sim", "replay", name)
 	if want := fmt.Sprintf("%d steps, hash %016x", res.Events, res.Hash); got.code != 0 || !strings.Contains(got.out, want) {
 		t.Errorf("replay: exit code %d: %s%s\nwanted %s", got.code, got.out, got.errOut, want)
+	}
+}
+
+// TestSimCheckStops: the end of --time stops a check within a second, in the
+// middle of a run, and says that it cannot tell.
+func TestSimCheckStops(t *testing.T) {
+	began := time.Now()
+	got := baraza(t, "sim", "check", "--runs", "1000000", "--sites", "8", "--time", "400ms")
+	if took := time.Since(began); got.code != exitCannot || took > 3*time.Second {
+		t.Errorf("exit code %d after %v", got.code, took)
+	}
+	for _, want := range []string{"--time 400ms is over", "--runs 1 --sites 8 --seed"} {
+		if !strings.Contains(got.errOut, want) {
+			t.Errorf("it does not say %q: %s", want, got.errOut)
+		}
 	}
 }
