@@ -25,7 +25,7 @@
 //
 //  1. Up(P) when the connection stands, Down(P) when it is gone.
 //  2. When the connection can take more: send Outgoing(P) until it has nothing,
-//     then what Next(P) names: read it from the log, send it as Entries, and
+//     then what Next(P) names (which may wait a little for more to go with it): read it from the log, send it as Entries, and
 //     call Sent. When the log no longer holds it, call Truncated instead.
 //  3. Handle every message that arrives. When Handle returns entries, store
 //     them; when they are durable, and when the local log grew, call Advanced

@@ -24,6 +24,17 @@ const (
 	// MaxMessageBytes bounds an encoded message.
 	MaxMessageBytes = MaxEntryBytes + 1<<20
 
+	// gatherPart and gatherMax are how long entries gather for a peer that has just
+	// been sent some: that part of the round trip, and no longer than that. On a
+	// long line many small changes then go out together, each later by a small
+	// part of what it is under way anyway; on a short one nothing waits.
+	gatherPart = 6
+	gatherMax  = 50 * time.Millisecond
+
+	// ackEarlyPart is which part of AckDelay a Have may come early, to go with
+	// entries rather than by itself.
+	ackEarlyPart = 4
+
 	// clockSamples is how many round trips the clock offset is chosen from.
 	clockSamples = 8
 

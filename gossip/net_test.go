@@ -226,7 +226,7 @@ func (n *node) next(to clock.SiteID) (Message, bool) {
 		if m, ok := n.p.Outgoing(to, n.instant()); ok {
 			return m, true
 		}
-		origin, after, ok := n.p.Next(to)
+		origin, after, ok := n.p.Next(to, n.instant())
 		if !ok {
 			return nil, false
 		}

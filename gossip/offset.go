@@ -38,11 +38,20 @@ func (p *Protocol) Offset(id clock.SiteID) (ahead, roundTrip time.Duration, ok b
 	if pe == nil || len(pe.samples) == 0 {
 		return 0, 0, false
 	}
+	ahead, roundTrip = pe.offset()
+	return ahead, roundTrip, true
+}
+
+// offset is Offset of a peer; zeros before the first answer.
+func (pe *peer) offset() (ahead, roundTrip time.Duration) {
+	if len(pe.samples) == 0 {
+		return 0, 0
+	}
 	best := pe.samples[0]
 	for _, s := range pe.samples[1:] {
 		if s.roundTrip <= best.roundTrip {
 			best = s
 		}
 	}
-	return time.Duration(best.offset) * time.Millisecond, time.Duration(best.roundTrip) * time.Millisecond, true
+	return time.Duration(best.offset) * time.Millisecond, time.Duration(best.roundTrip) * time.Millisecond
 }

@@ -76,6 +76,10 @@ type session struct {
 	// behind: Next may find something. It saves a look at every subscription
 	// each time that anything happens.
 	behind bool
+	// Until gatherUntil no entries go to the peer: those that come gather. busy: it
+	// was sent some since it last had all.
+	gatherUntil time.Duration
+	busy        bool
 	// commands are subscriptions to be asked for or taken back; gone are
 	// answers owed. Both sorted by origin.
 	commands []command
@@ -216,6 +220,9 @@ func (p *Protocol) Wake(now Instant) (at time.Duration, ok bool) {
 		later(o.reviewAt)
 	}
 	for _, pe := range p.peers {
+		if pe.behind {
+			later(pe.gatherUntil)
+		}
 		later(pe.haveAt)
 		later(pe.pingAt)
 	}
@@ -233,7 +240,7 @@ func (p *Protocol) Ready(now Instant, each func(peer clock.SiteID)) {
 }
 
 func (pe *peer) ready(now time.Duration) bool {
-	return !pe.helloSent || pe.behind || pe.pong != nil || len(pe.commands) > 0 || len(pe.gone) > 0 ||
+	return !pe.helloSent || pe.behind && now >= pe.gatherUntil || pe.pong != nil || len(pe.commands) > 0 || len(pe.gone) > 0 ||
 		now >= pe.pingAt || now >= pe.haveAt
 }
 

@@ -117,11 +117,11 @@ func TestSubscribeBetweenNextAndSent(t *testing.T) {
 	x := newPair(t, 20)
 	self := testSite(1)
 	x.say(Subscribe{self, 10})
-	_, after, _ := x.p.Next(x.peer)
+	_, after, _ := x.p.Next(x.peer, x.now)
 	x.wants("after", after, 10)
 	x.say(Subscribe{self, 4})
 	x.p.Sent(x.peer, self, after, 20)
-	_, after, _ = x.p.Next(x.peer)
+	_, after, _ = x.p.Next(x.peer, x.now)
 	x.wants("after, subscribed anew", after, 4)
 }
 
@@ -133,7 +133,7 @@ func TestNothingGoesBack(t *testing.T) {
 	x.say(Subscribe{third, 0})
 	x.say(entriesOf(third, 1, 5))
 	x.p.Advanced(clock.VersionVector{{Site: third, Seq: 5}}, x.now)
-	if origin, after, ok := x.p.Next(x.peer); ok {
+	if origin, after, ok := x.p.Next(x.peer, x.now); ok {
 		t.Errorf("entries of %s after %d would go back to the peer that they came from", origin.Short(), after)
 	}
 	x.now.Elapsed += time.Second
@@ -217,5 +217,82 @@ func TestHostilePeer(t *testing.T) {
 		if _, err := p.Handle(testSite(2), m, Instant{}); err == nil {
 			t.Errorf("%s was taken", name)
 		}
+	}
+}
+
+// What is new for a peer that was just sent entries gathers for a part of the
+// round trip; what fills the line does not wait, nor does the first after a
+// pause.
+//
+// Mutation: let Next not look at gatherUntil, and everything goes at once; let
+// Wake leave it out, and it goes when something else happens.
+func TestEntriesGather(t *testing.T) {
+	x := newPair(t, 0)
+	self := testSite(1)
+	x.say(Subscribe{self, 0})
+	grow := func(seq uint64) {
+		x.p.Advanced(clock.VersionVector{{Site: self, Seq: seq}}, x.now)
+	}
+	sends := func(what string, want uint64) {
+		t.Helper()
+		got := uint64(0)
+		if origin, after, ok := x.p.Next(x.peer, x.now); ok {
+			x.p.Sent(x.peer, origin, after, after+2)
+			got = after + 2
+		}
+		x.wants(what, got, want)
+	}
+	x.now.Elapsed += 10 * time.Second
+	x.now.Wall += 10_000
+	x.outgoing() // a ping among it
+	grow(4)
+	sends("with no round trip measured", 2)
+	sends("the rest at once", 4)
+	sends("no more", 0)
+	pinged := x.now.Wall
+	const roundTrip = 90 * time.Millisecond
+	x.now.Elapsed += roundTrip
+	x.now.Wall += roundTrip.Milliseconds()
+	x.say(Pong{Ping: pinged, Received: pinged, Sent: pinged})
+	grow(8)
+	sends("after a pause", 6)
+	sends("the rest", 8)
+	sends("no more", 0)
+	grow(10)
+	sends("at once", 0)
+	ready := false
+	x.p.Ready(x.now, func(clock.SiteID) { ready = true })
+	at, ok := x.p.Wake(x.now)
+	if ready || !ok || at != x.now.Elapsed+roundTrip/gatherPart {
+		t.Errorf("ready %v, wakes at %v (%v), now is %v", ready, at, ok, x.now.Elapsed)
+	}
+	x.now.Elapsed = at
+	sends("after it", 10)
+}
+
+// An acknowledgement goes with entries where some go anyway, a little early.
+//
+// Mutation: let Outgoing look at haveAt alone, and it goes by itself at a second.
+func TestHaveGoesWithEntries(t *testing.T) {
+	x := newPair(t, 0)
+	self, third := testSite(1), testSite(3)
+	x.say(Subscribe{self, 0})
+	x.say(entriesOf(third, 1, 5))
+	x.p.Advanced(clock.VersionVector{{Site: third, Seq: 5}}, x.now)
+	for _, c := range []struct {
+		at   time.Duration
+		want []Message
+	}{
+		{500 * time.Millisecond, nil}, {800 * time.Millisecond, []Message{Have{clock.VersionVector{{Site: third, Seq: 5}}}}},
+	} {
+		x.now.Elapsed = c.at
+		x.p.Advanced(clock.VersionVector{{Site: self, Seq: uint64(c.at.Milliseconds())}}, x.now)
+		x.wants("before entries", x.outgoing(), []Message(nil))
+		_, after, ok := x.p.Next(x.peer, x.now)
+		x.wants("entries", ok, true)
+		x.p.Sent(x.peer, self, after, uint64(c.at.Milliseconds()))
+		x.wants("with entries", x.outgoing(), c.want)
+		_, _, ok = x.p.Next(x.peer, x.now)
+		x.wants("more", ok, false)
 	}
 }

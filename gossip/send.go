@@ -48,7 +48,7 @@ func (p *Protocol) Outgoing(id clock.SiteID, now Instant) (Message, bool) {
 		pe.pinged = now.Wall
 		return Ping{Sent: now.Wall}, true
 	}
-	if now.Elapsed >= pe.haveAt {
+	if now.Elapsed >= pe.haveAt || pe.busy && now.Elapsed >= pe.haveAt-p.cfg.AckDelay/ackEarlyPart {
 		pe.haveAt = never
 		if changed := p.news(pe); len(changed) > 0 {
 			pe.told.Merge(changed)
@@ -150,10 +150,10 @@ func (p *Protocol) unsubscribed(pe *peer, origin clock.SiteID, now time.Duration
 
 // Next names what a peer is to be sent next: the origin's entries after an
 // entry, as many as make a good message. Origins take turns. ok is false when
-// the peer has all it subscribed to.
-func (p *Protocol) Next(id clock.SiteID) (origin clock.SiteID, after uint64, ok bool) {
+// the peer has all it subscribed to, or is to wait for more to go with it.
+func (p *Protocol) Next(id clock.SiteID, now Instant) (origin clock.SiteID, after uint64, ok bool) {
 	pe := p.peer(id)
-	if pe == nil || !pe.connected || !pe.greeted || !pe.helloSent || !pe.behind {
+	if pe == nil || !pe.connected || !pe.greeted || !pe.helloSent || !pe.behind || now.Elapsed < pe.gatherUntil {
 		return clock.SiteID{}, 0, false
 	}
 	start, found := pe.findCursor(pe.turn)
@@ -167,7 +167,16 @@ func (p *Protocol) Next(id clock.SiteID) (origin clock.SiteID, after uint64, ok 
 		}
 	}
 	pe.behind = false
+	if pe.busy {
+		pe.busy, pe.gatherUntil = false, now.Elapsed+pe.gather()
+	}
 	return clock.SiteID{}, 0, false
+}
+
+// gather is how long what comes next for a peer waits for more to go with it.
+func (pe *peer) gather() time.Duration {
+	_, roundTrip := pe.offset()
+	return min(roundTrip/gatherPart, gatherMax)
 }
 
 // Sent tells that a peer was sent an origin's entries after `after`, as Next
@@ -178,7 +187,7 @@ func (p *Protocol) Sent(id, origin clock.SiteID, after, last uint64) {
 	if pe == nil || !pe.connected {
 		return
 	}
-	pe.turn = origin
+	pe.turn, pe.busy = origin, true
 	if last > pe.told.Seq(origin) {
 		pe.told.Set(clock.Entry{Site: origin, Seq: last})
 	}

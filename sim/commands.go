@@ -50,7 +50,9 @@ func (c command) NextState(s commands.State) commands.State {
 }
 
 // PreCondition implements commands.Command.
-func (c command) PreCondition(s commands.State) bool { return s.(history).made < len(s.(history).steps) }
+func (c command) PreCondition(s commands.State) bool {
+	return s.(history).made < len(s.(history).steps)
+}
 
 // PostCondition implements commands.Command.
 func (c command) PostCondition(commands.State, commands.Result) *gopter.PropResult {
@@ -141,4 +143,3 @@ func (h history) next(*gopter.GenParameters) *gopter.GenResult {
 	}
 	return &gopter.GenResult{Shrinker: gopter.NoShrinker, Result: c, ResultType: commandType}
 }
-

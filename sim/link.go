@@ -31,6 +31,7 @@ type Link struct {
 	backoff time.Duration
 	dialing bool
 	busy    [2]time.Duration // until when the line sends
+	packed  [2]flight        // what goes out next, see ship; empty between events
 	line    Line
 	opened  time.Duration // when the last cut ended
 }
@@ -52,9 +53,13 @@ type side struct {
 	drain  func() // delivers what is due
 }
 
+// flight is what goes out together: messages that a site sends at one moment
+// share a packet, where they have room.
 type flight struct {
 	due   time.Duration
-	bytes []byte
+	bytes []byte   // the first message
+	more  [][]byte // those that share its packet
+	size  int
 	flightNotes
 }
 
@@ -260,26 +265,47 @@ func (w *World) read(b []byte) {
 	}
 }
 
-// send puts a message on the line, through the codec of production.
+// send puts a message on the line, through the codec of production: it goes out
+// with the next ship, or when the packet is full.
 func (l *Link) send(at int, m gossip.Message) {
+	b := gossip.AppendMessage(l.w.buffer(m), m)
+	l.w.sent(l, at, m, b)
+	f := &l.packed[at]
+	if f.size > 0 && f.size+len(b) > packetBytes {
+		l.ship(at)
+	}
+	if f.size == 0 {
+		f.bytes = b
+	} else {
+		f.more = append(f.more, b)
+	}
+	f.size += len(b)
+	l.conn.side[at].bytes += len(b)
+	if l.w.opts.Observer != nil {
+		f.carries(m)
+	}
+}
+
+// ship lets what was sent go out.
+func (l *Link) ship(at int) {
+	f := l.packed[at]
+	if f.size == 0 {
+		return
+	}
+	l.packed[at] = flight{}
 	c, w := l.conn, l.w
 	from := &c.side[at]
-	b := gossip.AppendMessage(w.buffer(m), m)
-	w.sent(l, at, m, b)
 	start := max(w.now, l.busy[at])
-	late, again := l.line.losses(l.rnd, len(b))
+	late, again := l.line.losses(l.rnd, f.size)
 	if bw := l.line.BytesPerSecond; bw > 0 {
-		start += time.Duration(int64(len(b)+again) * int64(time.Second) / bw)
+		start += time.Duration(int64(f.size+again) * int64(time.Second) / bw)
 		l.busy[at] = start
 	}
-	due := max(start+l.latency()+late, from.lastAt)
-	from.lastAt = due
-	from.bytes += len(b)
-	f := flight{due: due, bytes: b}
+	f.due = max(start+l.latency()+late, from.lastAt)
+	from.lastAt = f.due
 	if o := w.opts.Observer; o != nil {
 		w.messages++
-		f.flightNotes = flightNotes{n: w.messages, again: again, sent: w.now}
-		f.kind, f.entries = kindOf(m)
+		f.n, f.again, f.sent = w.messages, again, w.now
 		o.Sent(l.message(at, f))
 	}
 	if len(from.out) == 0 {
@@ -288,7 +314,7 @@ func (l *Link) send(at int, m gossip.Message) {
 	} else {
 		from.out = append(from.out, f)
 	}
-	w.At(due, from.drain)
+	w.At(f.due, from.drain)
 }
 
 // drain delivers what has come. What is sent into a cut stays under way, as a
@@ -301,7 +327,7 @@ func (l *Link) drain(c *conn, at int) {
 		if from.out = from.out[1:]; len(from.out) == 0 {
 			from.out = from.kept[:0]
 		}
-		from.bytes -= len(f.bytes)
+		from.bytes -= f.size
 		if !to.up || !receiver.up {
 			l.refuse(c, at)
 			continue
@@ -310,11 +336,18 @@ func (l *Link) drain(c *conn, at int) {
 		if o := l.w.opts.Observer; o != nil {
 			o.Received(l.message(at, f))
 		}
-		if err := receiver.take(sender, f.bytes); err != nil {
+		err := receiver.take(sender, f.bytes)
+		for i := 0; i < len(f.more) && err == nil && to.up && receiver.up; i++ {
+			err = receiver.take(sender, f.more[i])
+		}
+		if err != nil {
 			l.w.fail(err)
 			return
 		}
 		l.w.read(f.bytes)
+		for _, b := range f.more {
+			l.w.read(b)
+		}
 		if l.room(at) {
 			sender.pump()
 		}

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"time"
 
 	"baraza/crdt"
@@ -33,7 +34,9 @@ type Observer interface {
 	Ran(now time.Duration)
 }
 
-// Message is one message on a line.
+// Message is what goes out on a line together: one message, or several small
+// ones that a site sends at one moment. Kind is that of them that stands first
+// in MessageKinds.
 type Message struct {
 	N              uint64 // counts the messages of a run
 	Link, From, To int
@@ -61,10 +64,19 @@ func kindOf(m gossip.Message) (kind string, entries int) {
 // MessageKinds are the kinds of messages, those that carry changes first.
 var MessageKinds = []string{"entries", "have", "subscribe", "hello", "ping", "other"}
 
+// carries notes that a message is part of a flight.
+func (f *flight) carries(m gossip.Message) {
+	kind, entries := kindOf(m)
+	if f.kind == "" || slices.Index(MessageKinds, kind) < slices.Index(MessageKinds, f.kind) {
+		f.kind = kind
+	}
+	f.entries += entries
+}
+
 func (l *Link) message(at int, f flight) Message {
 	return Message{
 		N: f.n, Link: l.n, From: l.ends[at].n - 1, To: l.ends[1-at].n - 1,
-		Kind: f.kind, Entries: f.entries, Bytes: len(f.bytes) + f.again, Sent: f.sent, At: l.w.now,
+		Kind: f.kind, Entries: f.entries, Bytes: f.size + f.again, Sent: f.sent, At: l.w.now,
 	}
 }
 

@@ -294,6 +294,7 @@ func (s *Site) sendTo(peer clock.SiteID) {
 		}
 		l.send(at, m)
 	}
+	l.ship(at)
 }
 
 // alarmed does what pump set the alarm for; an earlier alarm may have taken its
@@ -313,7 +314,7 @@ func (s *Site) next(to *Site) (gossip.Message, bool) {
 		if m, ok := s.p.Outgoing(to.id, s.instant()); ok {
 			return m, true
 		}
-		origin, after, ok := s.p.Next(to.id)
+		origin, after, ok := s.p.Next(to.id, s.instant())
 		if !ok {
 			return nil, false
 		}

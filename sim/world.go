@@ -68,8 +68,8 @@ type World struct {
 
 	stop     <-chan struct{} // ends the run when it is closed
 	cuts     []func()        // heal them
-	repaired bool     // no fault acts any more
-	slow     bool     // a line is too slow for large transactions
+	repaired bool            // no fault acts any more
+	slow     bool            // a line is too slow for large transactions
 
 	ledger ledger
 	logs   map[clock.SiteID]*originLog

@@ -50,6 +50,11 @@ func (b *BringUp) Finish(ctx context.Context, scan merge.Scan, alive func(table 
 	if err := a.finish(); err != nil {
 		return r.abandon(t, fmt.Errorf("write the adoption batch: %w", err))
 	}
+	// A database that was set back meanwhile, once more, has not what was put into
+	// it: what it shows would count as news.
+	if err := r.check(ctx); err != nil {
+		return r.abandon(t, fmt.Errorf("complete the bring-up: %w", err))
+	}
 	seen, err := a.seen()
 	if err != nil {
 		return r.abandon(t, fmt.Errorf("write local changes: %w", err))

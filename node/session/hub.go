@@ -266,7 +266,7 @@ func (h *Hub) next(s *Session) (j job) {
 		}
 		return job{control: m}
 	}
-	j.origin, j.after, j.entries = h.protocol.Next(s.peer)
+	j.origin, j.after, j.entries = h.protocol.Next(s.peer, h.now())
 	return j
 }
 

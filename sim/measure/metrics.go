@@ -32,7 +32,7 @@ func stale(r *Recorder) *Histogram { return &r.Stale }
 var Metrics = []Metric{
 	{"transactions", "", "transactions that applications committed", func(r *Recorder) float64 { return float64(r.total.Transactions) }},
 	{"changes", "", "rows that they wrote", func(r *Recorder) float64 { return float64(r.total.Changes) }},
-	{"messages", "", "messages sent", func(r *Recorder) float64 { return float64(sum(r.total.Messages)) }},
+	{"messages", "", "messages sent; small ones that leave a site on one line at one moment are one", func(r *Recorder) float64 { return float64(sum(r.total.Messages)) }},
 	{"bytes", "B", "bytes sent", func(r *Recorder) float64 { return float64(sum(r.total.Bytes)) }},
 	{"messages_per_change", "", "messages for each row written, pings and all", func(r *Recorder) float64 {
 		return ratio(float64(sum(r.total.Messages)), float64(r.total.Changes))
