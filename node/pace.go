@@ -19,7 +19,7 @@ const (
 	// captureRest is how many times as long as it took a full capture is
 	// followed by a rest, and captureRestMax the longest: while the application
 	// writes all it can, capture and application want the same processors.
-	captureRest    = 2
+	captureRest    = 4
 	captureRestMax = 500 * time.Millisecond
 	// captureLate ends that courtesy: once captures have been full for so long,
 	// it is no burst any more, and one follows the other until they are not.

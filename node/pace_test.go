@@ -19,13 +19,13 @@ func TestPace(t *testing.T) {
 		{5 * ms, captureBusy - 1, captureInterval - 5*ms},
 		{5 * ms, captureBusy, captureBusyInterval - 5*ms},
 		{60 * ms, captureFull - 1, -1},
-		{30 * ms, captureFull, 60 * ms},
+		{30 * ms, captureFull, 120 * ms},
 		{1000 * ms, 50_000, captureRestMax},
 		{2500 * ms, 100_000, captureRestMax},
 		{1000 * ms, 50_000, 0}, // full for longer than captureLate
 		{10 * ms, captureFull, 0},
 		{10 * ms, 10, 10 * ms},
-		{10 * ms, captureFull, 20 * ms}, // a new burst
+		{10 * ms, captureFull, 40 * ms}, // a new burst
 	} {
 		ended := now.Add(c.took)
 		p.after(now, ended, c.changes)

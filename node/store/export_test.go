@@ -14,3 +14,7 @@ func OpenSmall(o Options) (*Store, error) {
 	opts.WALBytesPerSync = 4 << 10
 	return openWith(&o, opts)
 }
+
+// CacheMisses returns how many blocks were not in the cache when they were
+// asked for.
+func (s *Store) CacheMisses() int64 { return s.db.Metrics().BlockCache.Misses }

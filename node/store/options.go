@@ -14,8 +14,8 @@ import (
 // given room for both: with none left it would read a table's whole filter from
 // the file for every key.
 const (
-	cacheBytes     = 8 << 20
-	memtableBytes  = 16 << 20
+	cacheBytes     = 16 << 20
+	memtableBytes  = 8 << 20
 	memtablesMax   = 3 // then writers wait for a flush
 	openFilesMax   = 256
 	walSyncBytes   = 1 << 20 // start writing a large unsynced log back early
