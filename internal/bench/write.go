@@ -135,13 +135,16 @@ func writeVariants(ctx context.Context, l *lab) ([]*writeVariant, error) {
 
 // measure writes and leaves nothing to capture behind.
 func (v *writeVariant) measure(ctx context.Context, j job) (rate float64, backlog string, err error) {
-	var before usage
+	who := []process{{"server", v.server.PID()}}
 	if v.running {
-		before = sample([]process{{"site", v.site.pid()}})
+		who = append(who, process{"site", v.site.pid()})
 	}
+	before := sample(who)
 	took, err := write(ctx, v.server.db, j)
-	if err != nil || v.site == nil {
-		return perSecond(j.rows, took), "", err
+	if spent := "; " + before.spent(who); err != nil || v.site == nil {
+		return perSecond(j.rows, took), spent, err
+	} else if !v.running {
+		backlog = spent
 	}
 	if !v.running {
 		if err := v.site.run(ctx); err != nil {
@@ -150,7 +153,7 @@ func (v *writeVariant) measure(ctx context.Context, j job) (rate float64, backlo
 		if err := v.site.captured(ctx); err != nil {
 			return 0, "", err
 		}
-		return perSecond(j.rows, took), "", v.site.stop()
+		return perSecond(j.rows, took), backlog, v.site.stop()
 	}
 	st, err := v.site.status(ctx)
 	if err != nil {
@@ -161,6 +164,6 @@ func (v *writeVariant) measure(ctx context.Context, j job) (rate float64, backlo
 		return 0, "", err
 	}
 	backlog = fmt.Sprintf("; %d left to capture, which took %.1f s; %s", st.PendingCapture, time.Since(start).Seconds(),
-		before.spent([]process{{"site", v.site.pid()}}))
+		before.spent(who))
 	return perSecond(j.rows, took), backlog, nil
 }
