@@ -50,6 +50,25 @@ func (v VersionVector) Get(site SiteID) Entry {
 // Seq returns how far v has the log of site.
 func (v VersionVector) Seq(site SiteID) uint64 { return v.Get(site).Seq }
 
+// SeqAt is Seq for a caller that guesses the place of the site in v: it knows it
+// in a vector that mostly names the same sites. A guess that is one too far is as
+// good.
+func (v VersionVector) SeqAt(guess int, site SiteID) uint64 {
+	if guess < len(v) && v[guess].Site == site {
+		return v[guess].Seq
+	}
+	if 0 < guess && guess <= len(v) && v[guess-1].Site == site {
+		return v[guess-1].Seq
+	}
+	return v.Seq(site)
+}
+
+// Place returns where v names a site, or would.
+func (v VersionVector) Place(site SiteID) int {
+	i, _ := v.find(site)
+	return i
+}
+
 // Covers reports whether a site with vector v has seen the write stamped s.
 // The baseline is seen by everyone.
 func (v VersionVector) Covers(s Stamp) bool {

@@ -26,11 +26,12 @@ func (p *Protocol) usablePeer(id clock.SiteID, o *origin) *peer {
 func (p *Protocol) furthest(o *origin, except clock.SiteID) *peer {
 	var best *peer
 	var bestSeq uint64
+	at := p.have.Place(o.id)
 	for _, pe := range p.peers {
-		if pe.id == except || !pe.usable(o) {
+		seq := pe.known.SeqAt(at, o.id)
+		if seq < bestSeq || seq == 0 || pe.id == except || !pe.usable(o) {
 			continue
 		}
-		seq := pe.known.Seq(o.id)
 		if seq > bestSeq || best != nil && seq == bestSeq && mix(pe.id, o.id) < mix(best.id, o.id) {
 			best, bestSeq = pe, seq
 		}

@@ -58,10 +58,16 @@ func (p *Protocol) announced(pe *peer, changed clock.VersionVector, now time.Dur
 // learn raises what a peer is known to have.
 func (p *Protocol) learn(pe *peer, v clock.VersionVector) error {
 	for _, e := range v {
+		if _, known := p.findOrigin(e.Site); known {
+			continue
+		}
 		if !p.room(e.Site) {
 			return fmt.Errorf("gossip: peer %s names more than %d origins; forget sites that are gone for good", pe.id.Short(), MaxOrigins)
 		}
 		p.origin(e.Site)
+	}
+	if pe.known == nil {
+		pe.known = make(clock.VersionVector, 0, len(v)) // a first hello
 	}
 	pe.known.Merge(v)
 	return nil

@@ -64,16 +64,21 @@ func (p *Protocol) Outgoing(id clock.SiteID, now Instant) (Message, bool) {
 // be pushed to it. Among n sites that all have lines to each other, n messages
 // soon after each entry would tell each peer what it has just got.
 func (p *Protocol) announceLater(pe *peer, origin clock.SiteID, now time.Duration) {
-	have := p.have.Seq(origin)
-	if !pe.connected || !pe.greeted || have <= pe.told.Seq(origin) {
+	if !pe.connected || !pe.greeted {
 		return
 	}
-	if pe.from(origin) < have {
+	at := p.have.Place(origin)
+	have := p.have.SeqAt(at, origin)
+	if have <= pe.told.SeqAt(at, origin) {
+		return
+	}
+	known := pe.known.SeqAt(at, origin)
+	if pe.sendsFrom(origin, known) < have {
 		pe.behind = true
 		return
 	}
 	delay := p.cfg.HaveDelay
-	if pe.known.Seq(origin) >= have || pe.isFed(origin) {
+	if known >= have || pe.isFed(at, origin) {
 		delay = p.cfg.AckDelay
 	}
 	pe.haveAt = min(pe.haveAt, now+delay)
@@ -96,7 +101,13 @@ func (pe *peer) findFed(origin clock.SiteID) (int, bool) {
 	return slices.BinarySearchFunc(pe.fed, origin, clock.SiteID.Compare)
 }
 
-func (pe *peer) isFed(origin clock.SiteID) bool {
+// isFed is asked with a guess of the origin's place.
+func (pe *peer) isFed(guess int, origin clock.SiteID) bool {
+	for i := guess; i >= 0 && i > guess-3; i-- {
+		if i < len(pe.fed) && pe.fed[i] == origin {
+			return true
+		}
+	}
 	_, ok := pe.findFed(origin)
 	return ok
 }
@@ -104,8 +115,8 @@ func (pe *peer) isFed(origin clock.SiteID) bool {
 // news returns what a peer was not told and will not get pushed.
 func (p *Protocol) news(pe *peer) clock.VersionVector {
 	var changed clock.VersionVector
-	for _, e := range p.have {
-		if e.Seq > pe.told.Seq(e.Site) && pe.from(e.Site) >= e.Seq {
+	for i, e := range p.have {
+		if e.Seq > pe.told.SeqAt(i, e.Site) && pe.sendsFrom(e.Site, pe.known.SeqAt(i, e.Site)) >= e.Seq {
 			changed = append(changed, clock.Entry{Site: e.Site, Seq: e.Seq})
 		}
 	}
@@ -120,11 +131,16 @@ func (pe *peer) findCursor(origin clock.SiteID) (int, bool) {
 // its cursor, or what it has got elsewhere meanwhile. For an origin that it did
 // not subscribe to it is beyond every entry.
 func (pe *peer) from(origin clock.SiteID) uint64 {
+	return pe.sendsFrom(origin, pe.known.Seq(origin))
+}
+
+// sendsFrom is from, with what the peer is known to have.
+func (pe *peer) sendsFrom(origin clock.SiteID, known uint64) uint64 {
 	i, ok := pe.findCursor(origin)
 	if !ok {
 		return ^uint64(0)
 	}
-	return max(pe.cursors[i].after, pe.known.Seq(origin))
+	return max(pe.cursors[i].after, known)
 }
 
 func (pe *peer) subscribed(s Subscribe) error {
