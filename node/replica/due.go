@@ -169,7 +169,11 @@ func (r *Replica) due(g *group, have clock.Entry, limit int) (*due, error) {
 		}
 		b.through = e.Through
 		b.bytes += len(raw)
-		b.changes = append(b.changes, e.Changes...)
+		if b.changes == nil {
+			b.changes = e.Changes
+		} else {
+			b.changes = append(b.changes, e.Changes...)
+		}
 		b.large = b.large || len(b.changes) > limit || b.bytes > r.limits.groupBytes
 	}
 	if b.through.Millis() > r.cfg.NowMillis()+r.cfg.MaxDriftMillis {
