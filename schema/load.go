@@ -97,7 +97,7 @@ func mark(m *Model, opts Options) error {
 	}
 	for name, t := range m.Tables {
 		t.Replicated = (len(opts.Tables) == 0 || matches(opts.Tables, name)) && !matches(opts.Exclude, name) &&
-			(len(t.PrimaryKey) > 0 || !matches(opts.Keyless, name))
+			!m.passing(name) && (len(t.PrimaryKey) > 0 || !matches(opts.Keyless, name))
 	}
 	for _, pattern := range opts.Tables {
 		if !opts.Lenient && !strings.ContainsAny(pattern, `*?[\`) && m.Tables[pattern] == nil {
@@ -105,6 +105,18 @@ func mark(m *Model, opts Options) error {
 		}
 	}
 	return nil
+}
+
+// passing reports whether a table is one that a tool makes while it changes
+// another without stopping writers, and that takes its place: gh-ost's _t_gho, _t_ghc
+// and _t_del, pt-online-schema-change's _t_new and _t_old.
+func (m *Model) passing(name string) bool {
+	inner, ok := strings.CutPrefix(name, "_")
+	i := strings.LastIndexByte(inner, '_')
+	if !ok || i < 0 {
+		return false
+	}
+	return slices.Contains([]string{"gho", "ghc", "del", "new", "old"}, inner[i+1:]) && m.Tables[inner[:i]] != nil
 }
 
 func matches(patterns []string, name string) bool {

@@ -53,14 +53,37 @@ func twoSites(t *testing.T, schema, rows string) (a, b *site) {
 	return a, b
 }
 
-// TestStatements writes with statements of all kinds at one site, and looks at
+// TestStatements is about how tables can be written and changed beneath running
+// sites, one test after the other on the same two.
+func TestStatements(t *testing.T) {
+	a, b := twoSites(t, stockSchema, parts)
+	for _, c := range []struct {
+		name, empty string
+		test        func(t *testing.T, a, b *site)
+	}{
+		{"kinds", "", testStatements}, {"verify", "DELETE FROM stock; DELETE FROM part", testVerify},
+		{"schema", "DELETE FROM stock; DELETE FROM part", testSchemaChanges},
+		{"around", "CREATE TABLE IF NOT EXISTS tool (code VARCHAR(20) PRIMARY KEY); DELETE FROM tool; DELETE FROM stock; DELETE FROM part", testAround},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a.t, b.t = t, t
+			if c.empty != "" {
+				a.exec(c.empty + ";" + parts)
+				quiet(t, 30*time.Second, a, b)
+			}
+			c.test(t, a, b)
+		})
+	}
+	a.t, b.t = t, t
+}
+
+// testStatements writes with statements of all kinds at one site, and looks at
 // what arrives at the other.
 //
 // Seen to fail when a deleted row is not named by a parent that was deleted in
 // the same statement before it (p3 and p4 stay at the second site), and when the
 // log is read from the last id on (what was prepared before a crash never comes).
-func TestStatements(t *testing.T) {
-	a, b := twoSites(t, stockSchema, parts)
+func testStatements(t *testing.T, a, b *site) {
 	file := filepath.Join(t.TempDir(), "parts.csv")
 	if err := os.WriteFile(file, []byte("p5,wheel,5\np6,chain,6\np1,taken,7\n"), 0o644); err != nil {
 		t.Fatal(err)
@@ -162,7 +185,6 @@ func xa(t *testing.T, a, b *site) {
 		_, err := a.db.Exec("XA COMMIT 'two'")
 		return err
 	})
-	a.exec("XA ROLLBACK 'back'")
 	a.server.Kill()
 	if err := a.server.Restart(); err != nil {
 		t.Fatal(err)
@@ -171,6 +193,7 @@ func xa(t *testing.T, a, b *site) {
 		_, err := a.db.Exec("XA COMMIT 'crash'")
 		return err
 	})
+	a.exec("XA ROLLBACK 'back'")
 	for uuid, name := range map[string]string{"p5": "one phase", "p6": "two phases", "p7": "taken", "p8": "after a crash"} {
 		eventually(t, 30*time.Second, "the transaction on "+uuid, func() error {
 			return isValue(b, "SELECT name FROM part WHERE uuid = '"+uuid+"'", name)
