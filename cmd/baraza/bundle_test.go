@@ -12,9 +12,17 @@ import (
 	"baraza/node/admin/admintest"
 )
 
+// sited serves an example that is changed first: a fake must not be changed
+// once it serves.
+func sited(t *testing.T, change func(*admintest.Fake)) (dir string, f *admintest.Fake) {
+	t.Helper()
+	f = admintest.Example()
+	change(f)
+	return site(t, f), f
+}
+
 func TestExportWritesAFile(t *testing.T) {
-	f := admintest.Example()
-	dir := site(t, f)
+	dir, _ := sited(t, func(*admintest.Fake) {})
 	t.Chdir(t.TempDir())
 	out := baraza(t, "export", "--data", dir, "--to", "Nairobi").works(t)
 	files, err := filepath.Glob("Kisumu-to-Nairobi-*.baraza")
@@ -24,21 +32,20 @@ func TestExportWritesAFile(t *testing.T) {
 	if info, err := os.Stat(files[0]); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v %v", info, err)
 	}
-	f.TheExport.Left, f.TheExport.Warnings = 5, []string{"the database is away"}
-	out = baraza(t, "export", "--data", dir, "--to", "Nairobi", "--max-size", "4GB", "--bare", "--out", "x").works(t)
-	if !strings.Contains(out, "warning: the database is away\n") || !strings.Contains(out, "5 more had no room") {
-		t.Error(out)
-	}
-	asked := f.Asked()
-	if got := asked[len(asked)-1]; got != (admin.ExportRequest{Site: "Nairobi", Bare: true, MaxBytes: 4e9}) {
-		t.Errorf("asked %+v", got)
-	}
-	baraza(t, "export", "--data", dir, "--to", "Nairobi", "--out", "x").fails(t, exitCannot, "x: there is a file already")
 	if out := baraza(t, "export", "--data", dir, "--to", "Nairobi", "--out", "-").works(t); out != "a bundle" {
 		t.Errorf("on stdout: %q", out)
 	}
-	f.Late = errors.New("the log is damaged")
-	baraza(t, "export", "--data", dir, "--to", "Nairobi", "--out", "y").fails(t, exitCannot, "the log is damaged")
+	part, f := sited(t, func(f *admintest.Fake) { f.TheExport.Left, f.TheExport.Warnings = 5, []string{"the database is away"} })
+	out = baraza(t, "export", "--data", part, "--to", "Nairobi", "--max-size", "4GB", "--bare", "--out", "x").works(t)
+	if !strings.Contains(out, "warning: the database is away\n") || !strings.Contains(out, "5 more had no room") {
+		t.Error(out)
+	}
+	if got := f.Asked()[0]; got != (admin.ExportRequest{Site: "Nairobi", Bare: true, MaxBytes: 4e9}) {
+		t.Errorf("asked %+v", got)
+	}
+	baraza(t, "export", "--data", dir, "--to", "Nairobi", "--out", "x").fails(t, exitCannot, "x: there is a file already")
+	late, _ := sited(t, func(f *admintest.Fake) { f.Late = errors.New("the log is damaged") })
+	baraza(t, "export", "--data", late, "--to", "Nairobi", "--out", "y").fails(t, exitCannot, "the log is damaged")
 	left, err := filepath.Glob("*")
 	hidden, _ := filepath.Glob(".b*")
 	if err != nil || len(left) != 2 || len(hidden) > 0 {
@@ -47,32 +54,33 @@ func TestExportWritesAFile(t *testing.T) {
 }
 
 func TestImportReplies(t *testing.T) {
-	f := admintest.Example()
-	dir, stick := site(t, f), t.TempDir()
-	name := filepath.Join(stick, "nairobi.baraza")
+	name := filepath.Join(t.TempDir(), "nairobi.baraza")
 	if err := os.WriteFile(name, []byte("its bytes"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	dir, f := sited(t, func(*admintest.Fake) {})
 	out := baraza(t, "import", "--data", dir, name).works(t)
-	if !strings.Contains(out, name+": a bundle of Nairobi, 12 entries, 7 of them new here\n"+stick+"/Kisumu-to-Nairobi-") {
+	if !strings.Contains(out, name+": a bundle of Nairobi, 12 entries, 7 of them new here\n"+filepath.Dir(name)+"/Kisumu-to-Nairobi-") {
 		t.Error(out)
 	}
 	want := []any{"import its bytes", admin.ExportRequest{Site: f.TheImport.FromID}}
 	if got := f.Asked(); len(got) != 2 || got[0] != want[0] || got[1] != want[1] {
 		t.Errorf("asked %+v", got)
 	}
-	f.TheImport.Reply = false
-	baraza(t, "import", "--data", dir, name).works(t)
-	if got := len(f.Asked()); got != 3 {
+	silent, f := sited(t, func(f *admintest.Fake) { f.TheImport.Reply = false })
+	baraza(t, "import", "--data", silent, name).works(t)
+	if got := len(f.Asked()); got != 1 {
 		t.Errorf("a reply that says nothing was written: %d", got)
 	}
-	f.TheImport.Missing = []string{"entries of Eldoret from 5 on are not in it", "more", "more"}
-	got := baraza(t, "import", "--data", dir, name)
+	gap, _ := sited(t, func(f *admintest.Fake) {
+		f.TheImport.Missing = []string{"entries of Eldoret from 5 on are not in it", "more", "more"}
+	})
+	got := baraza(t, "import", "--data", gap, name)
 	if got.code != exitNo || !strings.Contains(got.errOut, "entries of Eldoret from 5 on are not in it (and 2 more like this)") || strings.Count(got.errOut, "\n") != 1 {
 		t.Errorf("exit %d: %s", got.code, got.errOut)
 	}
-	f.Err = admin.Nof("the bundle is for another site")
-	baraza(t, "import", "--data", dir, name).fails(t, exitNo, name+": the bundle is for another site")
+	foreign, _ := sited(t, func(f *admintest.Fake) { f.Err = admin.Nof("the bundle is for another site") })
+	baraza(t, "import", "--data", foreign, name).fails(t, exitNo, name+": the bundle is for another site")
 	baraza(t, "import", "--data", dir, "nowhere").fails(t, exitCannot, "open nowhere: no such file")
 	baraza(t, "import", "--data", dir, "--no-reply", "--reply", "x", name).fails(t, exitCannot, "goes with neither")
 }

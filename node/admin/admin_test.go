@@ -88,27 +88,32 @@ func TestEveryMethodOverTheSocket(t *testing.T) {
 
 // Seen to fail when the client does not read the trailer.
 func TestExportThatFailsLate(t *testing.T) {
-	f := admintest.Example()
-	f.Bundle, f.Late = strings.Repeat("b", 1<<20), admin.Nof("the log ended")
-	c, _ := serve(t, f)
-	_, err := c.Export(context.Background(), admin.ExportRequest{}, io.Discard)
+	ctx := context.Background()
+	serving := func(change func(*admintest.Fake)) *admin.Client { // a fake must not be changed once it serves
+		f := admintest.Example()
+		change(f)
+		c, _ := serve(t, f)
+		return c
+	}
+	_, err := serving(func(f *admintest.Fake) {
+		f.Bundle, f.Late = strings.Repeat("b", 1<<20), admin.Nof("the log ended")
+	}).Export(ctx, admin.ExportRequest{}, io.Discard)
 	if admin.KindOf(err) != admin.No || err.Error() != "the log ended" {
 		t.Error(err)
 	}
-	f.Err = admin.Nof("no member")
-	_, err = c.Export(context.Background(), admin.ExportRequest{}, io.Discard)
+	_, err = serving(func(f *admintest.Fake) { f.Err = admin.Nof("no member") }).Export(ctx, admin.ExportRequest{}, io.Discard)
 	if admin.KindOf(err) != admin.No || err.Error() != "no member" {
 		t.Error(err)
 	}
 	// A large file that is refused at once: the answer comes all the same.
-	f.Err = admin.Nof("not a bundle")
+	c := serving(func(f *admintest.Fake) { f.Err = admin.Nof("not a bundle") })
 	for range 20 {
-		if _, err = c.Import(context.Background(), bytes.NewReader(make([]byte, 8<<20))); err == nil || err.Error() != "not a bundle" {
+		if _, err = c.Import(ctx, bytes.NewReader(make([]byte, 8<<20))); err == nil || err.Error() != "not a bundle" {
 			t.Fatal(err)
 		}
 	}
-	f.Err = nil
-	_, err = c.Import(context.Background(), io.MultiReader(strings.NewReader("b"), iotest.ErrReader(errors.New("the stick was pulled"))))
+	c = serving(func(*admintest.Fake) {})
+	_, err = c.Import(ctx, io.MultiReader(strings.NewReader("b"), iotest.ErrReader(errors.New("the stick was pulled"))))
 	if err == nil || !strings.Contains(err.Error(), "the stick was pulled") {
 		t.Error(err)
 	}
