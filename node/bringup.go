@@ -87,6 +87,9 @@ func (n *Node) bringUpFrom(ctx context.Context, peer clock.SiteID, address strin
 	var last bringup.Progress
 	err = bringup.Fetch(ctx, conn, n.replica, n.db.Scanner(n.tables()), func(p bringup.Progress) {
 		last = p
+		if r := p.Renamed; r != nil {
+			n.log.Warn("a row means the same as one of the network and takes its identity", "table", r.Table, "known_by", fmt.Sprint(r.By), "was", r.From.String(), "is", r.To.String())
+		}
 		text := fmt.Sprintf("joining: %s table %s, %d of %d tables done, %d of about %d rows, %d KiB carried",
 			p.Step, p.Table, p.Tables, p.TablesTotal, p.Rows, p.RowsTotal, p.Bytes>>10)
 		n.phaseText.Store(&text)

@@ -31,6 +31,9 @@ type Options struct {
 	// Lenient is for a site that runs: a setting for what is not there any more
 	// concerns its table alone (Table.Wrong), and is no error.
 	Lenient bool
+	// Match says for tables which rows mean the same when sites meet: see
+	// Table.Match.
+	Match map[string]Match
 	// FirstStamps are columns that tell in any table that has them when a row was
 	// written: see Table.Dates.
 	FirstStamps []string
@@ -84,6 +87,7 @@ func finish(m *Model, opts Options) error {
 	if err := declareTyped(m, opts.Typed, opts.Lenient); err != nil {
 		return err
 	}
+	match(m, opts.Match)
 	prune(m)
 	return nil
 }
@@ -167,6 +171,20 @@ func date(m *Model, columns []string) {
 			if c := t.Column(name); c != nil && !c.Generated && slices.Contains([]string{"date", "datetime", "timestamp"}, c.Base) {
 				t.Dates = append(t.Dates, name)
 			}
+		}
+	}
+}
+
+// match notes which rows mean the same. It is of use where a row is named by one
+// column that means nothing else, as a uuid.
+func match(m *Model, matches map[string]Match) {
+	for name, x := range matches {
+		t := m.Tables[name]
+		if t == nil || !t.Identity.Local || len(t.Identity.Columns) != 1 || t.Reference(t.Identity.Columns[0]) != nil {
+			continue
+		}
+		if !slices.ContainsFunc(x.Columns, func(c string) bool { return t.Column(c) == nil || t.Reference(c) != nil }) {
+			t.Match = &x
 		}
 	}
 }

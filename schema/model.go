@@ -35,6 +35,8 @@ type Table struct {
 	// Wrong says what of the settings does not fit the table any more; see
 	// Options.Lenient.
 	Wrong string
+	// Match says which rows mean the same under different identities; nil for none.
+	Match *Match
 	// Triggers are those of the administrator, not of baraza.
 	Triggers []string
 }
@@ -108,6 +110,14 @@ func (x *TypedReference) Reference(m *Model, table string) *Reference {
 		}
 	}
 	return nil
+}
+
+// Match says which rows of a table mean the same at sites that have not met yet,
+// though their identities differ: those with the same values in some columns.
+type Match struct {
+	Columns []string `yaml:"columns" json:"columns"`
+	// Values, where there are any, are those of the only column that count.
+	Values []string `yaml:"values,omitempty" json:"values,omitempty"`
 }
 
 // ForeignKey is a foreign key of several columns.

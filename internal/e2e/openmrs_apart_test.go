@@ -31,6 +31,10 @@ func (s *site) installedApart(tables map[string]int) {
 	}
 	// Privileges are the same by name, whatever their uuids.
 	sql.WriteString("UPDATE privilege SET uuid = CONCAT(LEFT(MD5(privilege), 20), 'ffff') WHERE privilege LIKE 'A%';\n")
+	// Each installation makes its own administrator, with a person.
+	sql.WriteString("UPDATE person SET uuid = 'dddddddd-0000-4000-8000-000000000001' WHERE person_id = (SELECT person_id FROM users WHERE system_id = 'admin');\n")
+	sql.WriteString("UPDATE users SET uuid = 'dddddddd-0000-4000-8000-000000000002' WHERE system_id = 'admin';\n")
+	sql.WriteString("UPDATE encounter_type SET uuid = 'dddddddd-0000-4000-8000-000000000003' WHERE name = 'Vitals';\n")
 	s.client(sql.String())
 }
 
@@ -56,6 +60,7 @@ func TestOpenMRSInstalledApart(t *testing.T) {
 	each(sites, func(i int, s *site) { // the demo clinics have no orders and more such
 		s.client(generate(t, "--relative", "--site", strconv.Itoa(i+1), "--seed", "5", "--patients", "20"))
 	})
+	before := []portable{a.portable(), b.portable()} // by the names that the network has in the end
 	b.installedApart(map[string]int{"users": 100, "concept": 1_000_000, "location": 500, "person_attribute_type": 40, "encounter_type": 7, "provider": 30})
 	if found := b.dangling(); len(found) > 0 {
 		t.Fatalf("the test data are not whole: %v", found)
@@ -72,9 +77,9 @@ func TestOpenMRSInstalledApart(t *testing.T) {
 	for s, date := range map[*site]string{a: "2026-03-01", b: "2026-05-01"} { // the same row changed at both, before they met
 		s.client(fmt.Sprintf("UPDATE location SET description = 'by %s', date_changed = '%s 10:00:00' ORDER BY uuid LIMIT 1", s.name, date))
 	}
-	before := []portable{a.portable(), b.portable()}
 	joinAll(t, sites)
 	after := agreeing(t, sites)
+	oneAdministrator(t, sites)
 	for i, s := range sites {
 		kept(t, s, before[i], after)
 		// What no other site has is as it was: above all, it means the same.
@@ -101,10 +106,35 @@ func TestOpenMRSInstalledApart(t *testing.T) {
 	for _, c := range a.conflicts("--limit", "100000").Conflicts {
 		conflicts[c.Table+"."+c.Column]++
 	}
-	if conflicts["privilege.uuid"] < 20 || conflicts["location.description"] != 1 || len(conflicts) != 3 { // and its date_changed
+	// Where the administrator's person is named, there are two.
+	for what, n := range map[string]int{"location.description": 1, "location.date_changed": 1, "users.person_id": 3, "person_name.person_id": 1, "provider.person_id": 1} {
+		if conflicts[what] != n {
+			t.Errorf("%d conflicts of %s, want %d", conflicts[what], what, n)
+		}
+	}
+	if conflicts["privilege.uuid"] < 20 || len(conflicts) != 6 {
 		t.Errorf("conflicts: %v", conflicts)
 	}
 	typedEdits(t, sites)
+}
+
+// oneAdministrator fails where a row that is one has not become one.
+func oneAdministrator(t *testing.T, sites []*site) {
+	t.Helper()
+	for _, s := range sites {
+		for query, want := range map[string]string{
+			"SELECT COUNT(*) FROM users WHERE system_id = 'admin'":                                                                           "1",
+			"SELECT COUNT(*) FROM users WHERE uuid = 'dddddddd-0000-4000-8000-000000000002'":                                                 "0",
+			"SELECT COUNT(*) FROM encounter_type WHERE name LIKE 'Vitals%'":                                                                  "1",
+			"SELECT COUNT(*) > 100 FROM obs JOIN users ON user_id = obs.creator":                                                             "1",
+			"SELECT COUNT(*) FROM person WHERE uuid = 'dddddddd-0000-4000-8000-000000000001'":                                                "1", // nothing says that it is the other
+			"SELECT COUNT(*) FROM encounter e JOIN encounter_type t ON e.encounter_type = t.encounter_type_id WHERE t.uuid LIKE 'dddddddd%'": "0",
+		} {
+			if got := s.value(query); got != want {
+				t.Errorf("site %s: %s: %s, want %s", s.name, query, got, want)
+			}
+		}
+	}
 }
 
 // typedEdits writes numbers in texts while the sites run, and deletes what one

@@ -14,7 +14,8 @@ import (
 
 // Progress is how far a bring-up is.
 type Progress struct {
-	// Step is what is being done: "compare", "receive", "adopt" or "place".
+	// Step is what is being done: "identify", "compare", "receive", "adopt" or
+	// "place".
 	Step string
 	// Table is the table that is being worked on; "" for baraza's own.
 	Table string
@@ -25,6 +26,8 @@ type Progress struct {
 	Rows, RowsTotal int64
 	// Bytes were carried so far, both ways.
 	Bytes int64
+	// Renamed is, once for each, a row that took the identity of the network.
+	Renamed *replica.Renamed
 }
 
 // How often one row is tried when the database asks for it, and the wait
@@ -61,6 +64,9 @@ func Fetch(ctx context.Context, conn net.Conn, r *replica.Replica, scanner merge
 	if err := f.greet(ctx, r); err != nil {
 		return err
 	}
+	if err := f.identities(ctx); err != nil {
+		return err
+	}
 	if err := f.tables(ctx); err != nil {
 		return err
 	}
@@ -93,6 +99,24 @@ func (f *fetcher) greet(ctx context.Context, r *replica.Replica) error {
 	}
 	var err error
 	f.bringUp, err = r.StartBringUp(ctx, &h)
+	return err
+}
+
+// identities gives rows that mean the same as one of the network its identity.
+func (f *fetcher) identities(ctx context.Context) error {
+	scan, err := f.scanner.Scan(ctx)
+	if err != nil {
+		return fmt.Errorf("open a view of the database: %w", err)
+	}
+	renamed, err := f.bringUp.TakeIdentities(ctx, scan)
+	if e := scan.Close(); err == nil {
+		err = e
+	}
+	for _, r := range renamed {
+		f.at.Table, f.at.Renamed = r.Table, &r
+		f.tell("identify", 0, 0)
+	}
+	f.at.Renamed = nil
 	return err
 }
 

@@ -53,7 +53,12 @@ type server struct {
 }
 
 func (s *server) run(ctx context.Context) error {
-	if err := s.send(kindHeader, s.view.Header()); err != nil {
+	h := *s.view.Header()
+	var err error
+	if h.Named, err = s.view.Named(ctx); err != nil {
+		return err
+	}
+	if err := s.send(kindHeader, &h); err != nil {
 		return err
 	}
 	for {

@@ -56,6 +56,9 @@ type Config struct {
 	// Typed are columns that hold the number of a row of one of several tables,
 	// "table.column" to what tells which.
 	Typed map[string]schema.TypedBy `yaml:"typed_references,omitempty"`
+	// SameRows say which rows of a table mean the same when sites meet, though
+	// their identities differ.
+	SameRows map[string]schema.Match `yaml:"same_rows,omitempty"`
 	// FirstStamps are columns that tell when a row was written, for rows that were
 	// there before.
 	FirstStamps []string `yaml:"first_stamps,omitempty"`

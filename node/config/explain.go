@@ -70,6 +70,7 @@ var settingsWords = words{keys: keysOf(Config{}), kinds: map[string]string{
 	"keyless":          "a list, as in [tag_map]",
 	"references":       "columns with columns, as in {orders.concept_id: concept.concept_id}",
 	"typed_references": "columns, as in note.row_id: {by: type_id.format, tables: {org.example.Ward: ward}}",
+	"same_rows":        "tables with columns, as in users: {columns: [system_id], values: [admin]}",
 	"first_stamps":     "a list of columns, as in [date_created, date_changed]",
 	"unique":           "tables with what they do, as in {person_name: mark}",
 	"capture":          "auto or trigger",

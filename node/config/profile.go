@@ -35,6 +35,9 @@ type Profile struct {
 	// Typed are columns that hold the number of a row of one of several tables,
 	// "table.column" to what tells which.
 	Typed map[string]schema.TypedBy `yaml:"typed_references"`
+	// SameRows say which rows mean the same when sites meet, though their
+	// identities differ.
+	SameRows []SameRows `yaml:"same_rows"`
 	// FirstStamps are columns that tell when a row was written.
 	FirstStamps []string `yaml:"first_stamps"`
 	// Unique is what rows show whose unique value another row has, by table.
@@ -55,6 +58,15 @@ type Identity struct {
 	Table   string   `yaml:"table"`
 	Columns []string `yaml:"columns"`
 	Why     string   `yaml:"why"`
+}
+
+// SameRows says which rows of tables mean the same, and why.
+type SameRows struct {
+	Tables  []string `yaml:"tables"`
+	Columns []string `yaml:"columns"`
+	// Values, where there are any, are those of the only column that count.
+	Values []string `yaml:"values"`
+	Why    string   `yaml:"why"`
 }
 
 //go:embed profiles/*.yaml
@@ -120,6 +132,13 @@ func (c *Config) ApplyProfile(p *Profile) {
 	c.Identity = fill(c.Identity, identity)
 	c.References = fill(c.References, p.References)
 	c.Typed = fill(c.Typed, p.Typed)
+	same := map[string]schema.Match{}
+	for _, e := range p.SameRows {
+		for _, table := range e.Tables {
+			same[table] = schema.Match{Columns: slices.Clone(e.Columns), Values: slices.Clone(e.Values)}
+		}
+	}
+	c.SameRows = fill(c.SameRows, same)
 	if len(c.FirstStamps) == 0 {
 		c.FirstStamps = slices.Clone(p.FirstStamps)
 	}

@@ -27,10 +27,12 @@ var profileWords = words{
 		"unique":           "tables with what they do, as in person_name: mark",
 		"references":       "columns with columns, as in orders.concept_id: concept.concept_id",
 		"typed_references": "columns, as in note.row_id: {by: type_id.format, tables: {org.example.Ward: ward}}",
+		"same_rows":        "a list, as in - {tables: [ward_type], columns: [name], why: the name is unique}",
 		"first_stamps":     "a list of columns, as in [date_created, date_changed]",
 		"hooks":            "a list of hooks, as docs/hooks.md describes them",
 	},
 	inner: map[string][]string{
+		"same_rows":        {"tables", "columns", "values", "why"},
 		"typed_references": {"by", "tables"},
 		"exclude":          {"tables", "why"}, "keyless": {"tables", "why"}, "identity": {"table", "columns", "why"},
 		"hooks": {"name", "tables", "url", "bodies", "row", "table", "after", "timeout"},
@@ -67,6 +69,11 @@ func (p *Profile) check() (at string, err error) {
 			return at, fmt.Errorf("identity: %s is left out by %s: take it out here or there", id.Table, left[id.Table])
 		}
 		named[id.Table] = true
+	}
+	for i := range p.SameRows {
+		if err := p.SameRows[i].check(); err != nil {
+			return fmt.Sprintf("$.same_rows[%d]", i), err
+		}
 	}
 	if at, err := p.checkReferences(); err != nil {
 		return at, err
@@ -139,6 +146,18 @@ func (p *Profile) checkReferences() (at string, err error) {
 		}
 	}
 	return "", nil
+}
+
+func (e *SameRows) check() error {
+	switch {
+	case len(e.Tables) == 0 || len(e.Columns) == 0:
+		return errors.New("same_rows: tables or columns are missing: write {tables: [ward_type], columns: [name], why: …}")
+	case len(e.Values) > 0 && len(e.Columns) > 1:
+		return fmt.Errorf("same_rows: %s has values and more than one column: write one column", e.Tables[0])
+	case e.Why == "":
+		return fmt.Errorf("same_rows: the entry of %s says not why: add why: and a reason, for whoever reads this next", e.Tables[0])
+	}
+	return nil
 }
 
 // checkTyped knows the form only.

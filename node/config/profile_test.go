@@ -87,6 +87,8 @@ func TestProfileErrors(t *testing.T) {
 		"reference":     {head + "references:\n  a.b: c.d\n  e: f\n", `p.yaml:4: references: "e" to "f"`},
 		"typed":         {head + "typed_references:\n  a.b: {by: c.d.e, tables: {x: y}}\n", `p.yaml:3: typed_references: "a.b" by "c.d.e"`},
 		"typed none":    {head + "typed_references:\n  a.b: {by: c.d}\n", "p.yaml:3: typed_references: a.b names no tables"},
+		"same rows":     {head + "same_rows:\n  - {tables: [a], why: x}\n", "p.yaml:3: same_rows: tables or columns are missing"},
+		"same values":   {head + "same_rows:\n  - {tables: [a], columns: [b, c], values: [d], why: x}\n", "p.yaml:3: same_rows: a has values and more"},
 		"dates":         {head + "first_stamps: [a, b.c]\n", `p.yaml:2: first_stamps: "b.c" is not the name of a column`},
 		"no yaml":       {head + "exclude: [\n", "p.yaml:2: this is not YAML"},
 	} {

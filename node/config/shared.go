@@ -17,6 +17,7 @@ type Shared struct {
 	Identity    map[string][]string       `json:"identity,omitempty"`
 	References  map[string]string         `json:"references,omitempty"`
 	Typed       map[string]schema.TypedBy `json:"typed_references,omitempty"`
+	SameRows    map[string]schema.Match   `json:"same_rows,omitempty"`
 	FirstStamps []string                  `json:"first_stamps,omitempty"`
 	Unique      map[string]string         `json:"unique,omitempty"`
 	// Hooks are those that call the application below its address, which each
@@ -32,14 +33,14 @@ func (c *Config) Shared() Shared {
 			hooks = append(hooks, c.Hooks[i])
 		}
 	}
-	return Shared{c.Profile, c.Tables, c.Exclude, c.Keyless, c.Identity, c.References, c.Typed, c.FirstStamps, c.Unique, hooks}
+	return Shared{c.Profile, c.Tables, c.Exclude, c.Keyless, c.Identity, c.References, c.Typed, c.SameRows, c.FirstStamps, c.Unique, hooks}
 }
 
 // Adopt takes the common part over. Of hooks only those are taken that Shared
 // gives: no site makes another run a command or call a stranger.
 func (c *Config) Adopt(s Shared) {
 	c.Profile, c.Tables, c.Exclude, c.Keyless = s.Profile, s.Tables, s.Exclude, s.Keyless
-	c.Identity, c.References, c.Typed, c.FirstStamps = s.Identity, s.References, s.Typed, s.FirstStamps
+	c.Identity, c.References, c.Typed, c.SameRows, c.FirstStamps = s.Identity, s.References, s.Typed, s.SameRows, s.FirstStamps
 	c.Unique = s.Unique
 	for i := range s.Hooks {
 		if s.Hooks[i].ofApp() {
@@ -52,7 +53,7 @@ func (c *Config) Adopt(s Shared) {
 func (c *Config) Schema() schema.Options {
 	return schema.Options{
 		Tables: c.Tables, Exclude: c.Exclude, Keyless: c.Keyless, Identity: c.Identity,
-		References: c.References, Typed: c.Typed, FirstStamps: c.FirstStamps,
+		References: c.References, Typed: c.Typed, Match: c.SameRows, FirstStamps: c.FirstStamps,
 	}
 }
 

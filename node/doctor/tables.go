@@ -105,6 +105,9 @@ func (p *patient) becomes(t *schema.Table) string {
 	for i := range t.Typed {
 		fmt.Fprintf(&b, "; %s is a reference where %s says so", t.Typed[i].Column, strings.Trim(t.Typed[i].By+"."+t.Typed[i].Type, "."))
 	}
+	if t.Match != nil {
+		fmt.Fprintf(&b, "; rows with the same %s are one when sites meet", strings.Join(t.Match.Columns, ", "))
+	}
 	if len(t.Dates) > 0 {
 		fmt.Fprintf(&b, "; first stamps by %s", strings.Join(t.Dates, ", "))
 	}

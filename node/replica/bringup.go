@@ -85,6 +85,9 @@ type Header struct {
 	Clock clock.Timestamp
 	// ZoneSeconds is how far the site's database's local time is ahead of UTC.
 	ZoneSeconds int
+	// Named are the rows that a joining site may have under other identities, by
+	// table.
+	Named map[string][]NamedRow
 	// Tables are the replicated tables, parents before children.
 	Tables []string
 }
