@@ -125,12 +125,15 @@ func (s *Site) recover() {
 		s.w.fail(errors.New("a database counts as set back that was not"))
 		return
 	}
-	if s.w.now < s.fetchedAt+bringUpPause {
+	if s.fetch != nil || s.w.now < s.fetchedAt+bringUpPause {
 		return
 	}
-	for _, l := range s.links {
-		if o := l.other(s); s.fetch == nil && s.p.Connected(o.id) && s.p.Known(o.id).Includes(s.r.Needs()) {
+	for range s.links { // one after the other: the first may be restored itself
+		s.fetchTurn++
+		o := s.links[s.fetchTurn%len(s.links)].other(s)
+		if s.p.Connected(o.id) && s.p.Known(o.id).Includes(s.r.Needs()) {
 			s.bringUpFrom(o)
+			return
 		}
 	}
 }

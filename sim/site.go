@@ -68,6 +68,7 @@ type Site struct {
 	restored  restored
 	fetch     *fetch
 	fetchedAt time.Duration
+	fetchTurn int // the line over which it asked last
 	jumped    clock.VersionVector
 	backAgain func() // tells the observer that a restored database is right again
 	// commits are the transactions of applications that may not be captured yet.
