@@ -81,9 +81,10 @@ func (r *Row) Apply(ch *Change, origin clock.SiteID, seen clock.VersionVector) {
 	default:
 		r.applyWrite(ch, at, seen)
 	}
+	r.dropVoid()
 	for i := range r.Lost {
 		l := &r.Lost[i]
-		l.Visible = r.Exists && l.Column != "" && l.Stamp == r.Of(l.Column)
+		l.Visible = r.Exists && l.Column != "" && l.Stamp == r.Of(l.Column) && !r.gone(l.Column)
 	}
 }
 
@@ -135,6 +136,9 @@ func (r *Row) applyWrite(ch *Change, at clock.Stamp, seen clock.VersionVector) {
 		switch current.Compare(at) {
 		case 0: // the same change once more
 		case 1:
+			if column == Reset {
+				values[j] = max(values[j], ch.Values[i])
+			}
 			r.addLoss(Loss{Column: column, Value: ch.Values[i], Stamp: at, Winner: current, WinnerValue: values[j]})
 		case -1:
 			// A writer over a tombstone has no priors but the delete: what it
@@ -143,7 +147,9 @@ func (r *Row) applyWrite(ch *Change, at clock.Stamp, seen clock.VersionVector) {
 			if unseen && !r.known(column) && !r.isLost(column, current) {
 				r.addLoss(Loss{Column: column, Value: values[j], Stamp: current, Winner: at, WinnerValue: ch.Values[i]})
 			}
-			values[j] = ch.Values[i]
+			if v := ch.Values[i]; column != Reset || values[j] < v {
+				values[j] = v
+			}
 			won++
 			if !ch.Whole || added {
 				r.setStamp(column, at)
@@ -290,6 +296,9 @@ func (r *Row) isLost(column string, stamp clock.Stamp) bool {
 
 // addLoss records a loss, once.
 func (r *Row) addLoss(l Loss) {
+	if l.Column == Reset {
+		return // the greatest stays
+	}
 	i, found := slices.BinarySearchFunc(r.Lost, l, compareLoss)
 	if !found {
 		r.Lost = slices.Insert(r.Lost, i, l)

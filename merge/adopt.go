@@ -48,6 +48,7 @@ func (p *Piece) Adopt(ctx context.Context, tx Tx, states States, rows map[RowID]
 	err := p.inOrder(func(tp *tablePiece) error {
 		for _, w := range tp.order {
 			w.row = rows[w.id]
+			p.m.splitCounters(w)
 		}
 		return nil
 	})

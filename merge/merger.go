@@ -127,14 +127,21 @@ func (p *Piece) applyRules(tp *tablePiece, w *work, states States) error {
 	for _, c := range w.changes {
 		g := &p.groups[c.group]
 		ch := tp.here(c.ch)
-		if c.ch.Whole && Settled(w.row, g.Settled) {
+		if tp.inserts(c.ch) && Settled(w.row, g.Settled) {
 			ch = anew(w, ch, stays)
 		}
 		w.row.Apply(ch, g.Origin, g.Context)
 	}
 	// A dead row that is not in its table, and waits, was to come back.
 	w.revive = w.inTable == nil && !w.row.Exists && s != nil && s.Dead() && s.Place != InDatabase
+	p.m.splitCounters(w)
 	return nil
+}
+
+// inserts reports whether a change is an insert, or the first piece of one: only
+// that has the identity.
+func (tp *tablePiece) inserts(ch *crdt.Change) bool {
+	return ch.Whole || tp.t != nil && ch.Prior.Deleted.IsZero() && !ch.Delete && find(ch.Columns, tp.t.Identity.Columns[0]) >= 0
 }
 
 // here returns the change as this site's table sees it: a write of every column
@@ -195,6 +202,8 @@ func IsSystem(table string) bool { return strings.HasPrefix(table, SystemPrefix)
 // newState is the state to keep of a row with its present stamps.
 func newState(w *work, place Place, reason string, columns []string, values []crdt.Value) *State {
 	r := w.row
+	inTable := place != Gone && (r.Exists || place == Kept || place == Aside)
+	columns, values = w.counters.join(w, inTable, columns, values)
 	return &State{
 		Stamps: r.Stamps, KnownRow: r.KnownRow, KnownCells: r.KnownCells, HasLoss: len(r.Lost) > 0,
 		Place: place, Reason: reason, Columns: columns, Values: values,

@@ -61,6 +61,8 @@ type work struct {
 	// doomed are removed rows that the row, which is in its table, refers to from
 	// now on, with ON DELETE CASCADE.
 	doomed []target
+	// counters is what is put by of the row while it is placed; nil for nothing.
+	counters *counters
 }
 
 // target is a reference of a row to a row that is not there.

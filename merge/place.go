@@ -422,7 +422,11 @@ func (pl *placing) update(ctx context.Context, tp *tablePiece, b *batch) error {
 	for i, w := range b.work {
 		kept := b.kept[i]
 		pl.releases(tp.t, w, b.rows[i].Columns)
-		if e, ok := bad[w.id.Key]; ok {
+		e, refused := bad[w.id.Key]
+		if !refused {
+			w.wrote(&b.rows[i])
+		}
+		if refused {
 			for _, c := range b.rows[i].Columns { // its value, not what it was to show
 				if find(kept.columns, c) < 0 {
 					v, _ := w.row.Value(c)

@@ -40,6 +40,8 @@ func WayNamed(name string) (Way, bool) {
 type Rules struct {
 	// Unique is the way of each table that does not go by WayNull.
 	Unique map[string]Way
+	// Counters are the columns that add up what everyone adds (R6), by table.
+	Counters map[string][]string
 }
 
 // leaf reports whether no replicated table refers to a table: rows can be held

@@ -110,7 +110,8 @@ func load(r *crdt.Row, inTable *Row, s *State, losses []crdt.Loss) *crdt.Row {
 		r.Columns, r.Values = inTable.Columns, inTable.Values
 	}
 	if s != nil && len(s.Columns) > 0 {
-		r.Columns, r.Values = overlay(r.Columns, r.Values, s.Columns, s.Values)
+		columns, values := WithoutShown(s.Columns, s.Values)
+		r.Columns, r.Values = overlay(r.Columns, r.Values, columns, values)
 	}
 	r.Exists = !r.Dead() && (inTable != nil || s != nil)
 	return r

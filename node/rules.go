@@ -2,7 +2,11 @@ package node
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"baraza/merge"
@@ -34,10 +38,61 @@ func (n *Node) setTable(ctx context.Context, req *admin.SetTableRequest) error {
 	if t == nil || !t.Replicated {
 		return admin.Nof("table %s is not replicated: `baraza tables list` shows those that are", req.Table)
 	}
+	for _, column := range req.Counters { // all or nothing
+		if err := schema.CanCount(n.tables(), t, column); err != nil {
+			return admin.Nof("%v", err)
+		}
+	}
 	if err := n.setUnique(ctx, t, req.Unique); err != nil {
 		return err
 	}
-	return n.mirrorRules()
+	for _, column := range req.Counters {
+		if err := n.replica.SetCounter(ctx, t.Name, column); err != nil {
+			return err
+		}
+	}
+	return errors.Join(n.mirrorRules(), n.startCounters(ctx))
+}
+
+// startCounters looks at all rows of tables with counters that were declared
+// since the site did so. It runs on the engine's goroutine.
+func (n *Node) startCounters(ctx context.Context) error {
+	for {
+		table, err := n.replica.NewCounters()
+		if err != nil || table == "" {
+			return err
+		}
+		scan, err := n.db.Scanner(n.tables()).Scan(ctx)
+		if err != nil {
+			return err
+		}
+		err = n.replica.StartCounters(ctx, scan, table)
+		if e := scan.Close(); err == nil {
+			err = e
+		}
+		if err != nil {
+			return err
+		}
+		n.log.Info("columns of the table are counters now", "table", table, "columns", n.replica.Rules().Counters[table])
+		n.grown()
+	}
+}
+
+// uncountable returns what an administrator should know of counters that this
+// site's tables cannot be.
+func (n *Node) uncountable() (alarms []string) {
+	counters := n.replica.Rules().Counters
+	for _, t := range schema.Order(n.tables()) {
+		for _, column := range counters[t.Name] {
+			if !t.Replicated {
+				continue
+			}
+			if err := schema.CanCount(n.tables(), t, column); err != nil {
+				alarms = append(alarms, fmt.Sprintf("%v; at other sites it is one: change this site's table", err))
+			}
+		}
+	}
+	return alarms
 }
 
 func (n *Node) setUnique(ctx context.Context, t *schema.Table, name string) error {
@@ -57,20 +112,26 @@ func (n *Node) setUnique(ctx context.Context, t *schema.Table, name string) erro
 // mirrorRules writes into the settings what is set for all sites. It runs on the
 // engine's goroutine.
 func (n *Node) mirrorRules() error {
-	unique := maps.Clone(n.settings().Unique)
+	c := n.settings()
+	unique, counters := maps.Clone(c.Unique), maps.Clone(c.Counters)
 	if unique == nil {
 		unique = map[string]string{}
+	}
+	if counters == nil {
+		counters = map[string][]string{}
 	}
 	err := n.replica.EachRule(func(table, what, value string) {
 		if what == replica.RuleUnique {
 			unique[table] = value
 		}
+		if column, ok := strings.CutPrefix(what, replica.RuleCounter); ok && !slices.Contains(counters[table], column) {
+			counters[table] = append(slices.Clone(counters[table]), column)
+		}
 	})
-	if err != nil || maps.Equal(unique, n.settings().Unique) {
+	if err != nil || maps.Equal(unique, c.Unique) && maps.EqualFunc(counters, c.Counters, slices.Equal) {
 		return err
 	}
-	c := n.settings()
-	c.Unique = unique
+	c.Unique, c.Counters = unique, counters
 	n.setSettings(c)
 	return n.saveSettings()
 }
@@ -98,18 +159,18 @@ func (n *Node) announceRules(ctx context.Context) {
 // adoptRules runs on the engine's goroutine.
 func (n *Node) adoptRules(ctx context.Context) error {
 	for _, t := range schema.Order(n.tables()) {
-		name := n.settings().Unique[t.Name]
-		if name == "" || !t.Replicated {
+		if !t.Replicated {
 			continue
 		}
 		has, err := n.replica.HasRule(t.Name, replica.RuleUnique)
 		if err != nil {
 			return err
 		}
-		if has {
-			continue
+		req := admin.SetTableRequest{Table: t.Name, Counters: n.settings().Counters[t.Name]}
+		if !has {
+			req.Unique = n.settings().Unique[t.Name]
 		}
-		err = n.setUnique(ctx, t, name)
+		err = n.setTable(ctx, &req)
 		if admin.KindOf(err) == admin.No {
 			n.log.Warn("a setting is passed over", "file", "baraza.yaml", "error", err)
 			err = nil
@@ -118,7 +179,7 @@ func (n *Node) adoptRules(ctx context.Context) error {
 			return err
 		}
 	}
-	return n.mirrorRules()
+	return nil
 }
 
 // rules adds to a list what is set for its tables.
@@ -133,6 +194,7 @@ func (s service) rules(ctx context.Context, m *schema.Model, list *admin.TableLi
 			if len(m.Tables[t.Name].Unique) > 0 {
 				t.Unique = set.Unique[t.Name].String()
 			}
+			t.Counters = set.Counters[t.Name]
 		}
 		return nil
 	})

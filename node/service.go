@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"baraza/clock"
+	"baraza/crdt"
 	"baraza/merge"
 	"baraza/node/admin"
 	"baraza/node/config"
@@ -77,6 +78,7 @@ func (s service) Status(ctx context.Context) (*admin.Status, error) {
 		}
 	}
 	n.hookStates(st)
+	st.Alarms = append(st.Alarms, f.uncountable...)
 	if f.Aside > 0 {
 		st.Alarms = append(st.Alarms, fmt.Sprintf("%d rows are set aside because this database cannot take them, the first: %s", f.Aside, f.firstAside))
 	}
@@ -104,6 +106,7 @@ type figures struct {
 	replica.Counts
 	pendingCapture uint64
 	stability      replica.Stability
+	uncountable    []string
 	tables         int
 	firstAside     string
 }
@@ -147,6 +150,7 @@ func (n *Node) count(ctx context.Context) (f figures, err error) {
 			f.tables++
 		}
 	}
+	f.uncountable = n.uncountable()
 	f.pendingCapture, err = n.db.Pending(ctx)
 	return f, err
 }
@@ -332,6 +336,15 @@ func conflictID(c *replica.Conflict) string {
 }
 
 func (n *Node) conflict(c *replica.Conflict) admin.Conflict {
+	one := n.describe(c)
+	if column, site, ok := crdt.PartOf(c.Column); ok {
+		one.Column, one.Rule = column, "R6"
+		one.Lost.Value = fmt.Sprintf("%s, all that %s had added", one.Lost.Value, n.name(site))
+	}
+	return one
+}
+
+func (n *Node) describe(c *replica.Conflict) admin.Conflict {
 	rule := "R1"
 	if c.Column == "" || c.WinnerDelete {
 		rule = "R2"

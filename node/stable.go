@@ -50,6 +50,9 @@ func (n *Node) tellMembers() {
 // what nobody needs any more. It runs on the engine's goroutine.
 func (n *Node) tend(ctx context.Context) (more bool, err error) {
 	n.tellMembers()
+	if err := n.startCounters(ctx); err != nil {
+		return false, err
+	}
 	every := publishPerMember * time.Duration(len(n.book.Members()))
 	if time.Since(n.publishedAt) >= every {
 		said, err := n.replica.PublishApplied(ctx)

@@ -135,7 +135,7 @@ func (s *Site) roughly(id merge.RowID, r merge.Row, there bool, o *oracleRow) []
 		if t.Reference(c) != nil && (lags || shown.IsNull() && t.Column(c).Nullable) {
 			return shown
 		}
-		return o.Value(c)
+		return o.Shows(c)
 	})
 }
 

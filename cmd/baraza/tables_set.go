@@ -21,8 +21,11 @@ the other is in the list of conflicts.
   unique=null  of two rows with one unique value, the later shows NULL where a
                column of the index may be NULL, else a marked text
   unique=mark  it shows a marked text where there is room, else NULL
-  unique=hold  it is held outside the table (only where no table refers to it)`,
-		Example: "  baraza tables set --data /var/lib/baraza badge unique=mark",
+  unique=hold  it is held outside the table (only where no table refers to it)
+  counter=COLUMN[,COLUMN]
+               what everyone adds to the column is added up; an integer or a
+               DECIMAL that is NOT NULL; a counter stays one`,
+		Example: "  baraza tables set --data /var/lib/baraza badge unique=mark\n  baraza tables set --data /var/lib/baraza stock counter=quantity",
 		Args:    someArgs("a TABLE and SETTING=VALUE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			req := admin.SetTableRequest{Table: args[0]}
@@ -61,17 +64,28 @@ func setting(cmd *cobra.Command, req *admin.SetTableRequest, arg string) error {
 	if !ok || value == "" {
 		return usagef(cmd, "%q is not SETTING=VALUE: write it as in unique=mark", arg)
 	}
-	if name != "unique" {
-		return usagef(cmd, "there is no setting %q: use unique", name)
+	switch name {
+	case "unique":
+		req.Unique = value
+	case "counter":
+		req.Counters = append(req.Counters, strings.Split(value, ",")...)
+	default:
+		return usagef(cmd, "there is no setting %q: use unique or counter", name)
 	}
-	req.Unique = value
 	return nil
 }
 
 // settingsOf is how a table is merged, for people.
 func settingsOf(t *admin.Table) string {
-	if t.Unique == "" {
+	var all []string
+	if t.Unique != "" {
+		all = append(all, "unique="+t.Unique)
+	}
+	if len(t.Counters) > 0 {
+		all = append(all, "counter="+strings.Join(t.Counters, ","))
+	}
+	if len(all) == 0 {
 		return "-"
 	}
-	return "unique=" + t.Unique
+	return strings.Join(all, " ")
 }

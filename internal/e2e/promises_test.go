@@ -32,6 +32,7 @@ func TestPromises(t *testing.T) {
 		{"a taken unique value holds one row", testUnique},
 		{"what shows of it is set for all sites", testUniqueWays},
 		{"a number that is taken is held everywhere", testHeldNumber},
+		{"a counter adds up what everyone adds", testCounter},
 		{"relaying: two sites that never meet", testRelay},
 		{"a site that moves is found", testMoves},
 		{"a cut heals by itself", testCutHeals},

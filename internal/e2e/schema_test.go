@@ -23,6 +23,9 @@ CREATE TABLE badge (
 CREATE TABLE locker (
   locker_id INT AUTO_INCREMENT PRIMARY KEY, uuid CHAR(36) NOT NULL UNIQUE, number INT NOT NULL UNIQUE
 ) ENGINE=InnoDB;
+CREATE TABLE stock (
+  item VARCHAR(40) PRIMARY KEY, quantity INT NOT NULL, price DECIMAL(10,2) NOT NULL DEFAULT 0, few TINYINT NOT NULL DEFAULT 0, name VARCHAR(40)
+) ENGINE=InnoDB;
 CREATE TABLE account (
   account_id INT AUTO_INCREMENT PRIMARY KEY, uuid CHAR(36) NOT NULL UNIQUE, owner VARCHAR(40)
 ) ENGINE=InnoDB;
@@ -51,6 +54,7 @@ var testViews = []string{
 		LEFT JOIN visit up ON up.visit_id = v.parent_id ORDER BY 1`,
 	"SELECT uuid, number FROM badge ORDER BY uuid",
 	"SELECT uuid, number FROM locker ORDER BY uuid",
+	"SELECT item, quantity, price, few, name FROM stock ORDER BY item",
 	"SELECT uuid, owner FROM account ORDER BY uuid",
 	"SELECT b.uuid, a.uuid, b.amount FROM bill b LEFT JOIN account a USING (account_id) ORDER BY 1",
 	"SELECT b.uuid, i.line, i.what FROM item i LEFT JOIN bill b USING (bill_id) ORDER BY 1, 2",

@@ -1,6 +1,8 @@
 package rules
 
 import (
+	"slices"
+
 	"baraza/clock"
 	"baraza/crdt"
 	"baraza/merge"
@@ -11,6 +13,16 @@ type Row struct {
 	ID               merge.RowID
 	Written, Deleted clock.Stamp
 	Cells            []Cell
+	// deletes and inserts tell which parts of counters are gone: those older than
+	// a delete that every site had applied when someone inserted the row anew.
+	deletes []clock.Stamp
+	inserts []insert
+}
+
+// insert is the insert of a row by one who knew of none.
+type insert struct {
+	at   clock.Stamp
+	seen clock.VersionVector
 }
 
 // Cell is the register of a column.
@@ -21,8 +33,10 @@ type Cell struct {
 }
 
 // Apply takes a change in, in any order.
-func (r *Row) Apply(ch *crdt.Change, at clock.Stamp) {
+// seen is what its writer had applied.
+func (r *Row) Apply(ch *crdt.Change, at clock.Stamp, seen clock.VersionVector) {
 	if ch.Delete {
+		r.deletes = append(r.deletes, at)
 		if r.Deleted.Less(at) {
 			r.Deleted = at
 		}
@@ -31,8 +45,14 @@ func (r *Row) Apply(ch *crdt.Change, at clock.Stamp) {
 	if r.Written.Less(at) {
 		r.Written = at
 	}
+	if ch.Begins() {
+		r.inserts = append(r.inserts, insert{at, seen})
+	}
 	for i, name := range ch.Columns {
-		if c := r.cell(name); c.Stamp.Less(at) {
+		c := r.cell(name)
+		if name == crdt.Reset {
+			c.Value = max(c.Value, ch.Values[i]) // the latest delete that one who inserts had seen
+		} else if c.Stamp.Less(at) {
 			c.Stamp, c.Value = at, ch.Values[i]
 		}
 	}
@@ -60,6 +80,30 @@ func (r *Row) Value(column string) crdt.Value {
 		}
 	}
 	return crdt.Null
+}
+
+// Shows is what a column has with all that sites added to it (R6).
+func (r *Row) Shows(column string) crdt.Value {
+	v := r.Value(column)
+	reset := r.Value(crdt.Reset)
+	for _, c := range r.Cells {
+		if counter, _, ok := crdt.PartOf(c.Column); ok && counter == column && !r.begunAnew(c.Stamp) && (reset.IsNull() || crdt.ResetAt(c.Stamp) >= reset) {
+			v = crdt.Add(v, c.Value)
+		}
+	}
+	return v
+}
+
+// begunAnew reports whether the row was inserted anew since a write.
+func (r *Row) begunAnew(at clock.Stamp) bool {
+	for _, d := range r.deletes {
+		if at.Less(d) && slices.ContainsFunc(r.inserts, func(i insert) bool {
+			return i.seen.Covers(d) || d.Site == i.at.Site && d.Less(i.at)
+		}) {
+			return true
+		}
+	}
+	return false
 }
 
 // stamp is when a column was written.

@@ -110,7 +110,7 @@ func (n *node) own(column string) crdt.Value {
 	if n.nulled(column) != nil {
 		return crdt.Null
 	}
-	return n.Value(column)
+	return n.Shows(column)
 }
 
 // Visible reports whether a row is in its table.

@@ -209,6 +209,8 @@ type Table struct {
 	// Unique is what rows show whose unique value another row has: "null", "mark"
 	// or "hold".
 	Unique string `json:"unique,omitempty"`
+	// Counters are the columns that add up what everyone adds.
+	Counters []string `json:"counters,omitempty"`
 	// Refused says why the table is not replicated; "" when it is.
 	Refused string `json:"refused,omitempty"`
 	// Warnings are what its administrator should know.
@@ -231,6 +233,8 @@ type TablesRequest struct {
 type SetTableRequest struct {
 	Table  string `json:"table"`
 	Unique string `json:"unique,omitempty"`
+	// Counters are columns to make counters. A counter stays one.
+	Counters []string `json:"counters,omitempty"`
 }
 
 // ConflictsRequest chooses conflicts. Zero fields choose all.

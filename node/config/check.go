@@ -63,6 +63,7 @@ func (c *Config) check() (key string, err error) {
 			return nil
 		}},
 		{"unique", func() error { return checkUnique(c.Unique) }},
+		{"counters", func() error { return checkCounters(c.Counters) }},
 		{"capture", func() error {
 			if c.Capture == "binlog" {
 				return errors.New("capture: this version has no binlog capture: use auto or trigger")
@@ -137,6 +138,15 @@ func checkUnique(unique map[string]string) error {
 	for _, table := range slices.Sorted(maps.Keys(unique)) {
 		if way := unique[table]; way != "" && !slices.Contains(UniqueWays, way) {
 			return fmt.Errorf("unique: %s has %q: use %s, as in %s: mark", table, way, strings.Join(UniqueWays, ", "), table)
+		}
+	}
+	return nil
+}
+
+func checkCounters(counters map[string][]string) error {
+	for _, table := range slices.Sorted(maps.Keys(counters)) {
+		if columns := counters[table]; len(columns) == 0 || slices.Contains(columns, "") {
+			return fmt.Errorf("counters: %s names no columns: write it as in %s: [quantity]", table, table)
 		}
 	}
 	return nil

@@ -66,6 +66,8 @@ type Config struct {
 	// "null", "mark" or "hold"; "null" where nothing is said. What the network has
 	// set goes before it.
 	Unique map[string]string `yaml:"unique,omitempty"`
+	// Counters are the columns of tables that add up what everyone adds.
+	Counters map[string][]string `yaml:"counters,omitempty"`
 	// Capture is how local changes are found: "auto" or "trigger".
 	Capture string `yaml:"capture"`
 	// MaxDrift is how far clocks may be apart before stamps are held back.

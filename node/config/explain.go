@@ -73,6 +73,7 @@ var settingsWords = words{keys: keysOf(Config{}), kinds: map[string]string{
 	"same_rows":        "tables with columns, as in users: {columns: [system_id], values: [admin]}",
 	"first_stamps":     "a list of columns, as in [date_created, date_changed]",
 	"unique":           "tables with what they do, as in {person_name: mark}",
+	"counters":         "tables with lists of columns, as in {stock: [quantity]}",
 	"capture":          "auto or trigger",
 	"max_drift":        "a length of time, as in 1m",
 	"app":              "{url: …, user: …, password: …}",

@@ -45,6 +45,8 @@ type Profile struct {
 	// Hooks tell the application, below its address, of rows that were written
 	// beneath it. They are off until a site's settings have that address.
 	Hooks []Hook `yaml:"hooks"`
+	// Counters are the columns that add up what everyone adds, by table.
+	Counters map[string][]string `yaml:"counters"`
 }
 
 // Excluded are tables that are left out, and why.
@@ -148,6 +150,7 @@ func (c *Config) ApplyProfile(p *Profile) {
 			c.Hooks = append(c.Hooks, p.Hooks[i])
 		}
 	}
+	c.Counters = fill(c.Counters, p.Counters)
 }
 
 // leaveOut adds tables to a list, but for those that the settings name to be

@@ -25,6 +25,7 @@ var profileWords = words{
 		"keyless":          "a list, as in - {tables: [tag_map], why: it has no primary key}",
 		"identity":         "a list, as in - {table: users, columns: [uuid], why: it has no unique index}",
 		"unique":           "tables with what they do, as in person_name: mark",
+		"counters":         "tables with lists of columns, as in stock: [quantity]",
 		"references":       "columns with columns, as in orders.concept_id: concept.concept_id",
 		"typed_references": "columns, as in note.row_id: {by: type_id.format, tables: {org.example.Ward: ward}}",
 		"same_rows":        "a list, as in - {tables: [ward_type], columns: [name], why: the name is unique}",
@@ -47,6 +48,9 @@ func (p *Profile) check() (at string, err error) {
 	}
 	if err := checkUnique(p.Unique); err != nil {
 		return "$.unique", err
+	}
+	if err := checkCounters(p.Counters); err != nil {
+		return "$.counters", err
 	}
 	left := map[string]string{}
 	if at, err := leftOut("exclude", p.Exclude, left); err != nil {

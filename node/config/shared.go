@@ -20,6 +20,7 @@ type Shared struct {
 	SameRows    map[string]schema.Match   `json:"same_rows,omitempty"`
 	FirstStamps []string                  `json:"first_stamps,omitempty"`
 	Unique      map[string]string         `json:"unique,omitempty"`
+	Counters    map[string][]string       `json:"counters,omitempty"`
 	// Hooks are those that call the application below its address, which each
 	// site sets itself. Others are one site's own.
 	Hooks []Hook `json:"hooks,omitempty"`
@@ -33,7 +34,7 @@ func (c *Config) Shared() Shared {
 			hooks = append(hooks, c.Hooks[i])
 		}
 	}
-	return Shared{c.Profile, c.Tables, c.Exclude, c.Keyless, c.Identity, c.References, c.Typed, c.SameRows, c.FirstStamps, c.Unique, hooks}
+	return Shared{c.Profile, c.Tables, c.Exclude, c.Keyless, c.Identity, c.References, c.Typed, c.SameRows, c.FirstStamps, c.Unique, c.Counters, hooks}
 }
 
 // Adopt takes the common part over. Of hooks only those are taken that Shared
@@ -41,7 +42,7 @@ func (c *Config) Shared() Shared {
 func (c *Config) Adopt(s Shared) {
 	c.Profile, c.Tables, c.Exclude, c.Keyless = s.Profile, s.Tables, s.Exclude, s.Keyless
 	c.Identity, c.References, c.Typed, c.SameRows, c.FirstStamps = s.Identity, s.References, s.Typed, s.SameRows, s.FirstStamps
-	c.Unique = s.Unique
+	c.Unique, c.Counters = s.Unique, s.Counters
 	for i := range s.Hooks {
 		if s.Hooks[i].ofApp() {
 			c.Hooks = append(c.Hooks, s.Hooks[i])

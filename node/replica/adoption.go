@@ -365,11 +365,14 @@ func (a *adoption) unseen(id merge.RowID, k *takeover, captured *capture.Row) er
 	}
 	row.Exists = !row.Dead()
 	if !row.Exists && captured.Delete { // deleted at both sites
-		return a.putUnseen(id, s, row, nil, &takeover{})
+		return a.putUnseen(id, s, row, nil, &takeover{}, captured)
 	}
 	ch := crdt.Change{Table: id.Table, Key: id.Key, Delete: captured.Delete, Time: a.stamp(captured)}
 	if !ch.Delete {
-		ch.Columns, ch.Values = captured.Columns, captured.Values
+		ch.Columns, ch.Values = captured.Columns, slices.Clone(captured.Values)
+		for i, c := range ch.Columns { // its writer knew of no counter
+			ch.Values[i] = asBase(row, c, ch.Values[i])
+		}
 		ch.Whole = len(ch.Columns) == a.r.shipped[id.Table]
 	}
 	if ch.Whole && merge.Settled(row, a.saidSettled()) { // as every site sees it
@@ -388,7 +391,7 @@ func (a *adoption) unseen(id merge.RowID, k *takeover, captured *capture.Row) er
 	} else {
 		k.Columns, k.Values = row.Columns, row.Values
 	}
-	return a.putUnseen(id, s, row, kept, k)
+	return a.putUnseen(id, s, row, kept, k, captured)
 }
 
 // ownStamps returns the stamps of a row as a site knows them that has seen
@@ -412,7 +415,7 @@ func ownStamps(s *crdt.Stamps, self clock.SiteID, floor clock.Timestamp) crdt.St
 // putUnseen stores the state of a row whose values are in the table if it
 // exists, but for those of the kept columns, and what the row's next change is
 // to work on.
-func (a *adoption) putUnseen(id merge.RowID, s *merge.State, row *crdt.Row, kept []string, k *takeover) error {
+func (a *adoption) putUnseen(id merge.RowID, s *merge.State, row *crdt.Row, kept []string, k *takeover, captured *capture.Row) error {
 	encoded, err := k.encode()
 	if err != nil {
 		return err
@@ -424,12 +427,16 @@ func (a *adoption) putUnseen(id merge.RowID, s *merge.State, row *crdt.Row, kept
 		return a.t.Put(id, next, row.Lost)
 	}
 	for _, c := range kept {
-		v, _ := row.Value(c)
+		v, is := row.Value(c)
+		if !is && crdt.IsPart(c) {
+			continue
+		}
 		next.Columns, next.Values = append(next.Columns, c), append(next.Values, v)
 	}
-	if len(kept) > 0 && s != nil {
+	if s != nil && a.keepsPlace(id.Table, kept) {
 		next.Place, next.Reason, next.Missing = s.Place, s.Reason, s.Missing
 	}
+	a.keepCounters(id, s, row, captured, next)
 	return a.t.Put(id, next, row.Lost)
 }
 

@@ -29,6 +29,9 @@ func (w *world) check() error {
 	if err := w.checkLedger(); err != nil {
 		return err
 	}
+	if err := w.checkCounters(); err != nil {
+		return err
+	}
 	want := oracle(logs, w.live()[0].r.Rules())
 	for _, s := range w.live() {
 		if err := same(fmt.Sprintf("the log makes, and site %d has", s.n), want, s.lines()); err != nil {

@@ -1,6 +1,7 @@
 package replica_test
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -23,7 +24,9 @@ type history struct {
 	tiny  bool // limits: every step spills, most batches are large
 	// tidyAt is the step before which all that can be dropped is.
 	tidyAt int
-	ops    []op
+	// counting: the numbers of stock are counters from the start.
+	counting, stocky bool
+	ops              []op
 	// newDisk makes the sites' disks, nil for the model's.
 	newDisk func(*faults) (disk, error)
 }
@@ -41,6 +44,12 @@ func newHistory(seed uint64, m mode) history {
 	}
 	if seed%3 > 0 {
 		kinds = append(kinds, opCrash, opFault, opFault, opSkew)
+	}
+	if m == counts {
+		h.mode, h.stocky = plain, true
+	}
+	if h.counting = seed%3 == 0 || h.stocky && seed%3 == 1; !h.counting && seed%2 == 0 {
+		kinds = append(kinds, opCounter)
 	}
 	if m == clashes && seed%2 == 0 {
 		kinds = append(kinds, opRule)
@@ -76,6 +85,17 @@ func (h history) run() (trace []string, err error) {
 			err = fmt.Errorf("panic: %v %s", p, debug.Stack())
 		}
 	}()
+	w.stocky = h.stocky
+	if h.counting {
+		rnd := seeded(1)
+		err := errors.Join(w.sites[0].r.SetCounter(context.Background(), "stock", counters[0]), w.sites[0].r.SetCounter(context.Background(), "stock", counters[1]), w.exchange())
+		for _, s := range w.sites {
+			err = errors.Join(err, s.lookAtCounters(rnd))
+		}
+		if w.counting = true; err != nil {
+			return w.trace, err
+		}
+	}
 	for i, o := range h.ops {
 		if i == h.tidyAt {
 			if err := errors.Join(w.exchange(), w.tidy()); err != nil {
@@ -138,6 +158,10 @@ func runHistories(t *testing.T, m mode) {
 // which are what the log makes by the rules; equal conflicts; nothing lost;
 // nothing captured twice or echoed.
 func TestConverge(t *testing.T) { runHistories(t, plain) }
+
+// TestCounters: so too with many increments, and counters declared from the
+// start or while their table is written.
+func TestCounters(t *testing.T) { runHistories(t, counts) }
 
 // TestReferences: so too where rows are deleted that others refer to.
 func TestReferences(t *testing.T) { runHistories(t, references) }

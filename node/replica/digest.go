@@ -61,7 +61,7 @@ func (d *digester) rowHash(key crdt.Key, columns []string, values []crdt.Value) 
 	d.sort(columns)
 	b := appendString(d.buffer[:0], string(key))
 	for _, i := range d.order {
-		if values[i] != crdt.Null {
+		if values[i] != crdt.Null && columns[i] != crdt.Reset {
 			b = appendString(appendString(b, columns[i]), string(values[i].Canonical()))
 		}
 	}

@@ -108,7 +108,10 @@ type local struct {
 	// revived are rows whose insert over a tombstone came in pieces, with that
 	// tombstone: the later pieces are written over it too.
 	revived map[merge.RowID]clock.Stamp
-	wake    []merge.RowID
+	// pieces are rows with counters that were inserted: what comes of them later
+	// may be a further piece of the insert.
+	pieces map[merge.RowID]bool
+	wake   []merge.RowID
 	// unreferred are tables to whose rows a change may have ended a reference.
 	unreferred []string
 	// content: there is more than baraza's own rows.
@@ -173,18 +176,27 @@ func (l *local) row(row *capture.Row) error {
 	if err != nil {
 		return err
 	}
+	whole, anew := len(row.Columns) == l.r.shipped[row.Table], false
 	if s != nil && s.Dead() {
 		if row.Delete {
 			return l.deletedAgain(id, s)
 		}
-		if len(row.Columns) == l.r.shipped[row.Table] {
+		if whole {
+			before := s
 			s = l.settled(s)
+			anew = s != before
+		}
+	}
+	columns, values := row.Columns, row.Values
+	if !row.Delete {
+		if columns, values = l.counts(s, row, whole, anew); len(columns) == 0 {
+			return nil // nothing was added
 		}
 	}
 	ch := crdt.Change{Table: row.Table, Key: row.Key, Delete: row.Delete, Time: l.stamp(row)}
 	if !row.Delete {
-		ch.Columns, ch.Values = row.Columns, row.Values
-		ch.Whole = len(row.Columns) == l.r.shipped[row.Table]
+		ch.Columns, ch.Values = columns, values
+		ch.Whole = whole && covers(columns, row.Columns)
 	}
 	ch.Prior = l.priorOf(id, s, &ch)
 	if err := l.merge(id, s, &ch, row); err != nil {
@@ -262,6 +274,9 @@ func (l *local) priorOf(id merge.RowID, s *merge.State, ch *crdt.Change) crdt.St
 	if merge.IsSystem(id.Table) {
 		unseen = nil // such rows are nowhere else
 	}
+	if slices.ContainsFunc(unseen, crdt.IsPart) { // what the site added itself
+		unseen = slices.DeleteFunc(slices.Clone(unseen), crdt.IsPart)
+	}
 	for _, c := range s.Cells {
 		if slices.Contains(ch.Columns, c.Column) && !slices.Contains(unseen, c.Column) {
 			p.Cells = append(p.Cells, c)
@@ -285,7 +300,7 @@ func (l *local) merge(id merge.RowID, s *merge.State, ch *crdt.Change, captured 
 	var err error
 	if s != nil {
 		row.Stamps, row.KnownRow, row.KnownCells = s.Stamps, s.KnownRow, s.KnownCells
-		row.Columns, row.Values = s.Columns, s.Values
+		row.Columns, row.Values = merge.WithoutShown(s.Columns, s.Values)
 		row.Exists = !s.Dead()
 		if s.HasLoss {
 			if losses, err = l.t.Losses(id); err != nil {
@@ -295,6 +310,9 @@ func (l *local) merge(id merge.RowID, s *merge.State, ch *crdt.Change, captured 
 	}
 	row.Lost = losses
 	kept := l.keptAfter(s, ch)
+	kept = slices.DeleteFunc(kept, func(c string) bool { // what it showed until now
+		return crdt.IsShown(c) && (ch.Delete || ch.Whole || slices.ContainsFunc(captured.Columns, func(w string) bool { return c == crdt.Shown(w) }))
+	})
 	if ch.Delete {
 		row.Columns, row.Values = captured.Columns, captured.Values
 		for _, c := range kept {
@@ -310,12 +328,19 @@ func (l *local) merge(id merge.RowID, s *merge.State, ch *crdt.Change, captured 
 		next.Columns, next.Values = row.Columns, row.Values
 	default:
 		for _, c := range kept {
-			v, _ := row.Value(c)
+			v, is := row.Value(c)
+			if !is && crdt.IsPart(c) {
+				continue // it does not count any more
+			}
+			if crdt.IsShown(c) {
+				v = s.Values[slices.Index(s.Columns, c)]
+			}
 			next.Columns, next.Values = append(next.Columns, c), append(next.Values, v)
 		}
-		if len(kept) > 0 && s != nil {
+		if s != nil && l.keepsPlace(id.Table, kept) {
 			next.Place, next.Reason, next.Missing = s.Place, s.Reason, s.Missing
 		}
+		l.keepCounters(id, s, row, captured, next)
 	}
 	if err := l.t.Put(id, next, row.Lost); err != nil || ch.Delete {
 		return err
@@ -341,6 +366,14 @@ func (l *local) keptAfter(s *merge.State, ch *crdt.Change) []string {
 		}
 	}
 	return kept
+}
+
+// covers reports whether columns has all of names.
+func covers(columns, names []string) bool {
+	if len(columns) == len(names) && (len(names) == 0 || &columns[0] == &names[0]) {
+		return true
+	}
+	return !slices.ContainsFunc(names, func(n string) bool { return !slices.Contains(columns, n) })
 }
 
 // write appends the pending changes to the log as one entry.

@@ -24,7 +24,7 @@ func oracle(logs map[clock.SiteID][]crdt.Batch, settings merge.Rules) []string {
 				if rows[id] == nil {
 					rows[id] = &rules.Row{ID: id}
 				}
-				rows[id].Apply(ch, clock.Stamp{Time: ch.Time, Site: origin})
+				rows[id].Apply(ch, clock.Stamp{Time: ch.Time, Site: origin}, b.Context)
 			}
 		}
 	}

@@ -142,7 +142,7 @@ func unsaid(table string, row *merge.Row, s *merge.State) *crdt.Change {
 	ch.Whole, ch.Columns, ch.Values = false, nil, nil
 	for i, c := range row.Columns {
 		if stamp := s.Of(c); stamp.IsZero() {
-			ch.Columns, ch.Values = append(ch.Columns, c), append(ch.Values, row.Values[i])
+			ch.Columns, ch.Values = append(ch.Columns, c), append(ch.Values, asBase(&crdt.Row{Stamps: s.Stamps, Columns: s.Columns, Values: s.Values}, c, row.Values[i]))
 		}
 	}
 	if len(ch.Columns) == 0 {

@@ -56,6 +56,9 @@ func (r *Replica) startRecovery(ctx context.Context, h *Header) (*BringUp, error
 			return nil, fmt.Errorf("forget the states of rows that the database has not: %w", err)
 		}
 	}
+	if err := r.forgetCounters(); err != nil {
+		return nil, fmt.Errorf("forget the states of rows that the database has not: %w", err)
+	}
 	return &BringUp{
 		r: r, header: h, different: map[string]Different{}, again: true,
 		bare: map[string]bool{}, empty: map[string]bool{}, remembered: map[string]bool{},
@@ -97,6 +100,9 @@ func (r *Replica) RecoverAlone(ctx context.Context) error {
 		if err := r.dropRows(kind); err != nil {
 			return fmt.Errorf("forget the states of rows that the database has not: %w", err)
 		}
+	}
+	if err := r.forgetCounters(); err != nil {
+		return fmt.Errorf("forget the states of rows that the database has not: %w", err)
 	}
 	t := r.newTxn()
 	t.set(metaRecover, nil)

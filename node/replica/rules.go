@@ -3,6 +3,7 @@ package replica
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"baraza/capture"
 	"baraza/crdt"
@@ -17,6 +18,8 @@ const (
 	rulesColumn = "value"
 	// RuleUnique is what a row shows whose unique value another row has.
 	RuleUnique = "unique"
+	// RuleCounter begins what is set of a column that is a counter.
+	RuleCounter = "counter "
 )
 
 // Rules returns the settings in force.
@@ -30,6 +33,16 @@ func (r *Replica) SetUnique(ctx context.Context, table string, way merge.Way) er
 		return err
 	}
 	return r.setRule(ctx, table, RuleUnique, way.String())
+}
+
+// SetCounter makes a column add up, for all sites and for good, what everyone
+// adds to it.
+func (r *Replica) SetCounter(ctx context.Context, table, column string) error {
+	said, err := r.ruleOf(table, RuleCounter+column)
+	if err != nil || said != "" {
+		return err
+	}
+	return r.setRule(ctx, table, RuleCounter+column, "yes")
 }
 
 // EachRule calls each for what was set, by table and what is set.
@@ -72,10 +85,13 @@ func (r *Replica) setRule(ctx context.Context, table, what, value string) error 
 // loadRules reads the settings, and wakes the rows that are shown otherwise by
 // those that changed. What a newer version has set is passed over.
 func (r *Replica) loadRules() error {
-	next := merge.Rules{Unique: map[string]merge.Way{}}
+	next := merge.Rules{Unique: map[string]merge.Way{}, Counters: map[string][]string{}}
 	err := r.EachRule(func(table, what, value string) {
 		if way, ok := merge.WayNamed(value); ok && what == RuleUnique && way != merge.WayNull {
 			next.Unique[table] = way
+		}
+		if column, ok := strings.CutPrefix(what, RuleCounter); ok && value != "" {
+			next.Counters[table] = append(next.Counters[table], column)
 		}
 	})
 	if err != nil {

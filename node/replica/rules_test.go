@@ -2,7 +2,9 @@ package replica_test
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"baraza/crdt"
@@ -18,6 +20,64 @@ func (s *site) setRule(rnd *rand.Rand) error {
 	err := s.r.SetUnique(context.Background(), table, way)
 	s.w.note("site %d sets %s to %s: %v", s.n, table, way, err)
 	return s.after(err, rnd)
+}
+
+// counters are the columns of stock that count.
+var counters = []string{"quantity", "price"}
+
+// setCounter declares a counter; it may have rows by then.
+func (s *site) setCounter(rnd *rand.Rand) error {
+	column := counters[rnd.IntN(len(counters))]
+	err := s.r.SetCounter(context.Background(), "stock", column)
+	s.w.note("site %d makes stock.%s a counter: %v", s.n, column, err)
+	return s.after(err, rnd)
+}
+
+// lookAtCounters is what a site does after a counter was declared.
+func (s *site) lookAtCounters(rnd *rand.Rand) error {
+	table, err := s.r.NewCounters()
+	if err != nil || table == "" {
+		return s.after(err, rnd)
+	}
+	scan, err := s.db.Scan(context.Background())
+	if err != nil {
+		return s.after(err, rnd)
+	}
+	defer scan.Close()
+	err = s.r.StartCounters(context.Background(), scan, table)
+	s.w.note("site %d looks at the counters of %s: %v", s.n, table, err)
+	return s.after(err, rnd)
+}
+
+// add notes what a write added to a number; the i-th of the values it had was there
+// before, if any was.
+func (w *world) add(c cell, was bool, now crdt.Value, before []crdt.Value, i int) {
+	if !now.IsNumber() {
+		return
+	}
+	if was {
+		now = crdt.Sub(now, before[i])
+	}
+	w.added[c] = crdt.Add(w.added[c], now)
+}
+
+// checkCounters: where they were counters from the start and the row was never
+// deleted, they show what was added.
+func (w *world) checkCounters() error {
+	if !w.counting || w.mode != plain || w.forgotten != nil { // what that site added may have stayed with it
+		return nil
+	}
+	for _, s := range w.live() {
+		for key, row := range s.tables()["stock"] {
+			n := int(key.Values()[0].Payload()[1] - '0')
+			for i, c := range row.Columns {
+				if want := w.added[cell{table: "stock", column: c, key: key}]; n%2 == 0 && slices.Contains(counters, c) && row.Values[i] != want {
+					return fmt.Errorf("site %d shows %s in stock.%s of %s, and %s was added", s.n, row.Values[i], c, key, want)
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // TestHeldOrder: of two rows that clash in two unique indexes, each of which

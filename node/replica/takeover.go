@@ -61,6 +61,9 @@ func (r *Replica) StartBringUp(ctx context.Context, h *Header) (*BringUp, error)
 		bare: map[string]bool{}, empty: map[string]bool{}, remembered: map[string]bool{},
 		dating: dating{model: r.cfg.Model, latest: clock.At(r.cfg.NowMillis(), 0)},
 	}
+	if err := r.forgetCounters(); err != nil {
+		return nil, fmt.Errorf("forget an earlier attempt: %w", err)
+	}
 	return b, b.loadBare()
 }
 
@@ -387,7 +390,7 @@ func (b *BringUp) ownValues(row *crdt.Row, mine *merge.Row, pending *localWrites
 		had, at = *mine, b.dating.of(table, mine.Columns, mine.Values, b.r.cfg.Model.ZoneSeconds)
 	}
 	for i, c := range had.Columns {
-		v, _ := row.Value(c)
+		v, _ := row.Shows(c)
 		if !all && crdt.Same(v, had.Values[i]) || pending != nil && (pending.deleted || slices.Contains(pending.columns, c)) {
 			continue
 		}
@@ -449,7 +452,7 @@ func keepLocal(row *crdt.Row, mine *merge.Row, pending *localWrites, k *takeover
 			continue
 		}
 		if i := slices.Index(kept.Columns, c); i >= 0 {
-			kept.Values[i] = mine.Values[at]
+			kept.Values[i] = asBase(row, c, mine.Values[at])
 		} else {
 			kept.Columns, kept.Values = append(kept.Columns, c), append(kept.Values, mine.Values[at])
 		}

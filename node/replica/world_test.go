@@ -23,6 +23,8 @@ type world struct {
 	micros int64
 	mode   mode
 	ledger map[cell]bool // true: knowingly overwritten
+	// added is what applications added to counters, since none had any.
+	added  map[cell]crdt.Value
 	trace  []string
 	serial int
 	nonce  uint64
@@ -32,6 +34,9 @@ type world struct {
 	full      map[clock.SiteID][][]byte
 	forgotten *site
 	count     int // of sites
+	// counting: the numbers of stock are counters from the start; stocky: most
+	// writes are to that table.
+	counting, stocky bool
 }
 
 // mode is what applications do besides what they always do.
@@ -41,6 +46,7 @@ const (
 	plain      mode = iota
 	references      // delete rows that others refer to (R4)
 	clashes         // that, and write unique values that clash (R5)
+	counts          // what plain does, most of it to counters
 )
 
 // cell is one value that an application wrote. Such values are unique.
@@ -77,7 +83,7 @@ func newWorld(sites int, m mode, tiny bool) (*world, error) {
 
 // newWorldOn makes a world on disks of a kind.
 func newWorldOn(newDisk func(*faults) (disk, error), sites int, m mode, tiny bool) (*world, error) {
-	w := &world{count: sites, full: map[clock.SiteID][][]byte{}, mode: m, tiny: tiny, ledger: map[cell]bool{}, micros: 1_700_000_000_000_000}
+	w := &world{count: sites, full: map[clock.SiteID][][]byte{}, mode: m, tiny: tiny, ledger: map[cell]bool{}, added: map[cell]crdt.Value{}, micros: 1_700_000_000_000_000}
 	for n := 1; n <= sites; n++ {
 		s := &site{w: w, n: n, id: clock.SiteID{byte(n)}, faults: &faults{}}
 		var err error
@@ -169,6 +175,7 @@ const (
 	opTruncate
 	opForget
 	opRule
+	opCounter
 )
 
 // run does one step. An error is a broken promise.
@@ -196,6 +203,11 @@ func (w *world) run(o op) error {
 		return s.tend(o.kind, rnd)
 	case opRule:
 		return s.setRule(rnd)
+	case opCounter:
+		if rnd.IntN(3) == 0 {
+			return s.setCounter(rnd)
+		}
+		return s.lookAtCounters(rnd)
 	case opRetry:
 		err := s.r.Retry(context.Background())
 		w.note("site %d retries: %v", s.n, err)
@@ -364,107 +376,6 @@ func (s *site) maybe(rnd *rand.Rand, v crdt.Value) crdt.Value {
 	return v
 }
 
-// row makes a whole new row of a random table.
-func (s *site) row(rnd *rand.Rand) (table string, n int, r merge.Row) {
-	n = 1 + rnd.IntN(rowsMax)
-	r.Key = keyOf(n)
-	set := func(column string, v crdt.Value) {
-		r.Columns, r.Values = append(r.Columns, column), append(r.Values, v)
-	}
-	switch rnd.IntN(12) {
-	case 0, 1:
-		table = "person"
-		set("uuid", crdt.Text(uuid(n)))
-		set("name", s.fresh())
-		set("weight", crdt.Float64(float64(rnd.IntN(3))))
-		set("note", s.fresh())
-	case 2:
-		table = "patient"
-		if s.w.mode == plain {
-			n = s.parent(rnd)
-		}
-		r.Key = patientKey(n)
-		set("patient_id", refTo(n))
-		set("allergy", s.fresh())
-	case 3, 4:
-		table = "obs"
-		set("uuid", crdt.Text(uuid(n)))
-		set("patient_id", crdt.Ref(patientKey(s.parent(rnd))))
-		set("obs_group_id", s.maybe(rnd, refTo(s.parent(rnd))))
-		set("value_text", s.fresh())
-	case 5:
-		table = "tag"
-		p, label := s.parent(rnd), []string{"a", "b"}[rnd.IntN(2)]
-		n = 1
-		r.Key = crdt.MakeKey(refTo(p), crdt.Text(label))
-		set("person_id", refTo(p))
-		set("label", crdt.Text(label))
-		set("note", s.fresh())
-	case 6:
-		table = "setting"
-		property := crdt.Text(fmt.Sprintf("p%d", n))
-		r.Key = crdt.MakeKey(property)
-		set("property", property)
-		set("value", s.fresh())
-	case 7:
-		table = "visit"
-		set("uuid", crdt.Text(uuid(n)))
-		set("person_id", refTo(s.parent(rnd)))
-		set("parent_id", s.maybe(rnd, refTo(s.parent(rnd))))
-		set("reason", s.fresh())
-	case 8:
-		table = "charge"
-		v := s.parent(rnd)
-		n = 1
-		r.Key = crdt.MakeKey(refTo(v), crdt.Text("x"))
-		set("visit_id", refTo(v))
-		set("code", crdt.Text("x"))
-		set("amount", s.fresh())
-	case 9:
-		table = "bill"
-		set("uuid", crdt.Text(uuid(n)))
-		set("visit_id", refTo(s.parent(rnd)))
-		set("remark_id", s.maybe(rnd, refTo(s.parent(rnd))))
-		set("note", s.fresh())
-	case 10:
-		if s.w.mode == clashes && rnd.IntN(2) == 0 {
-			table = "locker"
-			set("uuid", crdt.Text(uuid(n)))
-			set("number", crdt.Int(int64(rnd.IntN(4))))
-			set("note", s.fresh())
-			break
-		}
-		table = "badge"
-		number, slot := n, n
-		if s.w.mode == clashes {
-			number, slot = rnd.IntN(4), rnd.IntN(2)
-		}
-		set("uuid", crdt.Text(uuid(n)))
-		set("number", crdt.Text(fmt.Sprintf("n%d", number)))
-		set("person_id", s.maybe(rnd, refTo(s.parent(rnd))))
-		set("slot", s.maybe(rnd, crdt.Text(fmt.Sprintf("s%d", slot))))
-		set("note", s.fresh())
-	case 11:
-		if s.w.mode != plain && rnd.IntN(2) == 0 {
-			table = "users"
-			name := n
-			if s.w.mode == clashes {
-				name = rnd.IntN(3)
-			}
-			set("uuid", crdt.Text(uuid(n)))
-			set("username", crdt.Text(fmt.Sprintf("u%d", name)))
-			set("person_id", refTo(s.parent(rnd)))
-			set("creator", refTo([]int{n, s.parent(rnd)}[rnd.IntN(2)]))
-			break
-		}
-		table = "remark"
-		set("uuid", crdt.Text(uuid(n)))
-		set("person_id", s.maybe(rnd, refTo(s.parent(rnd))))
-		set("body", s.fresh())
-	}
-	return table, n, r
-}
-
 // application runs one transaction of one to three statements.
 func (s *site) application(rnd *rand.Rand) error {
 	for range 1 + rnd.IntN(2) {
@@ -544,6 +455,7 @@ func (s *site) enter(before, after map[string]map[crdt.Key]merge.Row) {
 			for i, c := range r.Columns {
 				if old.Columns == nil || old.Values[i] != r.Values[i] {
 					s.w.written(cell{table, c, key, r.Values[i]})
+					s.w.add(cell{table: table, column: c, key: key}, old.Columns != nil, r.Values[i], old.Values, i)
 				}
 			}
 		}
