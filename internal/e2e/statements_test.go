@@ -89,6 +89,7 @@ func testStatements(t *testing.T, a, b *site) {
 		t.Fatal(err)
 	}
 	mysql.RegisterLocalFile(file)
+	a.exec("SET GLOBAL local_infile = 1")
 	for _, c := range []struct{ name, statements, part, stock string }{
 		{
 			"LOAD DATA", "LOAD DATA LOCAL INFILE '" + file + "' IGNORE INTO TABLE part FIELDS TERMINATED BY ',' (uuid, name, price)",
