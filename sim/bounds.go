@@ -27,7 +27,7 @@ func (s *Site) checkBounds() error {
 	if !s.up || s.restored.behind {
 		return nil
 	}
-	sites := len(s.w.Sites)
+	sites, retired := len(s.w.origins), len(s.w.origins)-len(s.w.Sites)
 	held, gossip := s.r.Sizes(), s.p.Sizes()
 	arrived := 0
 	for _, a := range s.storer.list {
@@ -44,7 +44,7 @@ func (s *Site) checkBounds() error {
 		{"ranges of captured rows that are not released", held.Taken, s.db.Pending()},
 		{"interned names", held.Names, sites + columnCount + systemColumns},
 		{"origins in the protocol", gossip.Origins, sites},
-		{"peers in the protocol", gossip.Peers, len(s.links) + s.couriers},
+		{"peers in the protocol", gossip.Peers, retired + len(s.links) + s.couriers},
 		{"subscriptions", gossip.Subscriptions, sites * len(s.links)},
 		{"commands to be sent", gossip.Commands, sites * len(s.links)},
 	}
@@ -95,7 +95,7 @@ func (s *Site) checkStore() error {
 	for _, r := range s.oracle.rows {
 		values += len(r.facts) * (len(r.Cells) + 1)
 	}
-	rows, sites := len(s.oracle.rows), len(s.w.Sites)
+	rows, sites := len(s.oracle.rows), len(s.w.origins)
 	most := entries + storeKeysPerRow*rows + values + storeKeysPerSite*sites + columnCount + 16
 	if keys > most {
 		return fmt.Errorf("the store of %s has %d keys; of %d log entries, %d rows and %d values it may have %d", s, keys, entries, rows, values, most)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"baraza/clock"
 	"baraza/merge"
 	"baraza/node/replica"
 )
@@ -105,9 +106,13 @@ func (w *World) Settle(patience time.Duration) error {
 		heal()
 	}
 	for _, s := range w.Sites {
+		if s.left {
+			continue
+		}
 		s.breaker.after = 0
 		s.SetClockRight()
 		s.slipIn()
+		s.join()
 	}
 	end := max(w.now, w.latest()) + patience
 	for w.now < end {
@@ -140,6 +145,9 @@ func (w *World) Settle(patience time.Duration) error {
 func (w *World) latest() time.Duration {
 	var at time.Duration
 	for _, s := range w.Sites {
+		if s.r == nil {
+			continue
+		}
 		for _, e := range s.r.Applied() {
 			ahead := e.Through.Millis() - epochMicros/1000
 			at = max(at, time.Duration(ahead)*time.Millisecond)
@@ -150,15 +158,31 @@ func (w *World) latest() time.Duration {
 
 // settled reports whether all sites have applied all there is.
 func (w *World) settled() bool {
-	for _, s := range w.Sites {
+	for _, s := range w.members() {
 		if !s.up || s.restored.behind || s.lags() {
 			return false
 		}
 	}
-	all := w.Sites[0].r.Log().Vector()
-	for _, s := range w.Sites {
+	all := w.members()[0].r.Log().Vector()
+	for _, s := range w.members() {
 		have, applied := s.r.Log().Vector(), s.r.Applied()
-		if !have.Includes(all) || !all.Includes(have) || !applied.Includes(all) {
+		if !have.Includes(all) || !all.Includes(have) || !w.appliedAll(applied, all) {
+			return false
+		}
+	}
+	return true
+}
+
+// members are the sites that have not left.
+func (w *World) members() []*Site {
+	return slices.DeleteFunc(slices.Clone(w.Sites), func(s *Site) bool { return s.left })
+}
+
+// appliedAll reports whether all batches are applied, of which the sites have
+// the end.
+func (w *World) appliedAll(applied, all clock.VersionVector) bool {
+	for _, e := range all {
+		if applied.Seq(e.Site) < w.whole(e) {
 			return false
 		}
 	}
@@ -167,7 +191,7 @@ func (w *World) settled() bool {
 
 func (w *World) state() string {
 	var out strings.Builder
-	for _, s := range w.Sites {
+	for _, s := range w.members() {
 		if !s.up {
 			fmt.Fprintf(&out, "\n    %s is down", s)
 			continue
@@ -181,7 +205,7 @@ func (w *World) state() string {
 func (w *World) checkSettled() error {
 	var first *Site
 	var tables, conflicts []string
-	for _, s := range w.Sites {
+	for _, s := range w.members() {
 		if w.opts.Checks != CheckNone {
 			if err := s.checkEnd(); err != nil {
 				return err

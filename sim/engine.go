@@ -86,6 +86,11 @@ func (s *Site) work() {
 	if s.fetch != nil {
 		return // it goes on when that ends
 	}
+	if s.r.BringingUp() {
+		s.bringUp()
+		s.nudge(bringUpPause + s.stepTakes())
+		return
+	}
 	d := &s.engine.driver
 	more, err := d.Step(context.Background(), s.w.now-s.booted)
 	if err == nil && s.fetch == nil {

@@ -79,7 +79,7 @@ func (l *ledger) compare(s *Site, id merge.RowID, has, lacks merge.Row, by int) 
 		switch {
 		case by == 0:
 			l.cells[c] = nil
-		case s.restored.behind:
+		case s.restored.behind || s.outside && s.lives > 0:
 			// What its tables show may have been overwritten since the backup, or
 			// not: then it may be in a conflict or not (docs/limits.md).
 			l.cells[c] = append(l.cells[c], openTxn)
@@ -125,7 +125,7 @@ func (s *Site) checkLedger() error {
 		if _, wrote := l.wrote[c.Value]; isFresh(c.Value) && !wrote {
 			bad = fmt.Errorf("%s has a conflict about %s, which nobody wrote", s, lost)
 		}
-		if l.known(s.w, lost) == yes {
+		if l.known(s.w, lost) == yes && c.Stamp.Time > adoptedTime { // of an old database, see moves.go
 			bad = fmt.Errorf("%s has a conflict about %s, which was overwritten by one who had seen it", s, lost)
 		}
 		if c.Winner.IsZero() {

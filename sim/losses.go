@@ -1,6 +1,10 @@
 package sim
 
-import "slices"
+import (
+	"slices"
+
+	"baraza/clock"
+)
 
 // What may be lost: transactions that were committed to a database, that its
 // site had not logged, and that were lost with it. A capture takes all that is
@@ -9,12 +13,16 @@ import "slices"
 
 // loss is what was lost with a database.
 type loss struct {
-	site *Site
+	id clock.SiteID // under which the site wrote them
 	// txns of the site were in the lost database only.
 	txns []int
 	// vague: the site may have logged them, since a step of it was cut off when
 	// they were being captured. Then its log tells, but for deletes.
 	vague bool
+	// never: its log does not tell either, since that is lost too. What is shown
+	// was in the database, which is not lost.
+	never bool
+	shown map[cell]bool
 }
 
 // answer is what the ledger knows.
@@ -32,7 +40,7 @@ const openTxn = -1
 // lose notes that a site's database is put back to what it was when there had
 // been so many transactions.
 func (l *ledger) lose(s *Site, txns int) {
-	lost := loss{site: s, vague: s.halfway || s.up && s.r.Sizes().Taken > 0}
+	lost := loss{id: s.id, vague: s.halfway || s.up && s.r.Sizes().Taken > 0}
 	var kept []int
 	for _, txn := range s.commits {
 		switch {
@@ -56,7 +64,7 @@ func (l *ledger) gone(w *World, txn int) answer {
 		case !slices.Contains(lost.txns, txn):
 		case !lost.vague:
 			return yes
-		case w.loggedSince(lost, txn):
+		case !lost.never && w.loggedSince(lost, txn):
 			return no
 		default:
 			return perhaps
@@ -68,7 +76,7 @@ func (l *ledger) gone(w *World, txn int) answer {
 // loggedSince reports whether a site's log has a value of a transaction, or of
 // a later one that was lost with it.
 func (w *World) loggedSince(lost *loss, txn int) bool {
-	log := w.logs[lost.site.id]
+	log := w.logs[lost.id]
 	if log == nil {
 		return false
 	}
@@ -98,7 +106,20 @@ func (l *ledger) known(w *World, c cell) answer {
 
 // due reports whether a value must be visible or in a conflict.
 func (l *ledger) due(w *World, c cell) bool {
-	return l.known(w, c) == no && l.gone(w, l.wrote[c.value].txn) == no
+	if l.known(w, c) != no {
+		return false
+	}
+	return l.gone(w, l.wrote[c.value].txn) == no || l.shown(c)
+}
+
+// shown reports whether a value whose log is lost was in a database that is not.
+func (l *ledger) shown(c cell) bool {
+	for i := range l.losses {
+		if l.losses[i].shown[c] {
+			return true
+		}
+	}
+	return false
 }
 
 // noteCommit notes that a site's application committed, when so many log rows

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"baraza/clock"
 	"baraza/crdt"
 	"baraza/gossip"
 	"baraza/merge"
@@ -92,7 +93,7 @@ func (s *Site) showed(table string, key crdt.Key) {
 // stepped tells the observer that a site captured or applied.
 func (s *Site) stepped() {
 	if o := s.w.opts.Observer; o != nil && s.up {
-		o.Stepped(s.n-1, s.db.Pending() == 0, s.r.Log().Vector().Seq(s.id))
+		o.Stepped(s.n-1, s.db.Pending() == 0, s.base+s.r.Log().Vector().Seq(s.id))
 	}
 }
 
@@ -125,7 +126,12 @@ func (w *World) AppliedSeq(site, origin int) uint64 {
 	if !s.up {
 		return 0
 	}
-	return s.r.Applied().Seq(w.Sites[origin].id)
+	o := w.Sites[origin]
+	applied := s.r.Applied()
+	if seq := applied.Seq(o.id); seq > 0 || o.lives == 0 {
+		return o.base + seq
+	}
+	return applied.Seq(clock.SiteID{byte(o.n >> 8), byte(o.n), byte(o.lives - 1)})
 }
 
 // Applied calls each for every origin and how far a site has applied its log;

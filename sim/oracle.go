@@ -88,11 +88,11 @@ func (s *Site) fold() error {
 	s.nowMillis()
 	floor := s.oracle.latest
 	own := now.Get(s.id)
-	if err := s.foldOrigin(s, own.Seq, floor); err != nil {
+	if err := s.foldOrigin(identity{s.id, s}, own.Seq, floor); err != nil {
 		return err
 	}
-	for _, origin := range s.w.Sites {
-		if origin != s {
+	for _, origin := range s.w.origins {
+		if origin.id != s.id {
 			if err := s.foldOrigin(origin, now.Seq(origin.id), 0); err != nil {
 				return err
 			}
@@ -102,7 +102,7 @@ func (s *Site) fold() error {
 	return nil
 }
 
-func (s *Site) foldOrigin(origin *Site, upTo uint64, floor clock.Timestamp) error {
+func (s *Site) foldOrigin(origin identity, upTo uint64, floor clock.Timestamp) error {
 	for after := s.oracle.applied.Seq(origin.id); after < upTo; {
 		first, raw, err := s.entries(origin, after)
 		if err != nil {
@@ -127,7 +127,7 @@ func (s *Site) foldOrigin(origin *Site, upTo uint64, floor clock.Timestamp) erro
 				s.oracle.apply(origin.id, &e.Changes[i], e)
 				s.watch.behind[merge.RowID{Table: e.Changes[i].Table, Key: e.Changes[i].Key}] = true
 			}
-			if ahead := e.Through.Millis() - s.latestRead; origin != s && ahead > s.w.maxDriftMillis() {
+			if ahead := e.Through.Millis() - s.latestRead; origin.id != s.id && ahead > s.w.maxDriftMillis() {
 				return fmt.Errorf("%s applied entry %d of %s, stamped %d ms ahead of its clock", s, after, origin, ahead)
 			}
 			s.oracle.latest = max(s.oracle.latest, e.Through)
@@ -141,7 +141,7 @@ func (s *Site) foldOrigin(origin *Site, upTo uint64, floor clock.Timestamp) erro
 
 // entries reads the log of an origin: that of the site, or, of what the site was
 // brought up with, the origin's own.
-func (s *Site) entries(origin *Site, after uint64) (first uint64, raw [][]byte, err error) {
+func (s *Site) entries(origin identity, after uint64) (first uint64, raw [][]byte, err error) {
 	if through := s.jumped.Seq(origin.id); after < through && s.r.Log().First(origin.id) > after+1 {
 		if l := s.w.logs[origin.id]; l != nil && uint64(len(l.raw)) >= through {
 			return after + 1, l.raw[after:through], nil
@@ -152,7 +152,7 @@ func (s *Site) entries(origin *Site, after uint64) (first uint64, raw [][]byte, 
 
 // entry returns a decoded entry, which is the same at every site. What its own
 // site logs is checked when it is logged.
-func (w *World) entry(s, origin *Site, seq uint64, raw []byte, floor clock.Timestamp) (*loggedEntry, error) {
+func (w *World) entry(s *Site, origin identity, seq uint64, raw []byte, floor clock.Timestamp) (*loggedEntry, error) {
 	l := w.logs[origin.id]
 	if l == nil {
 		l = &originLog{batchOf: map[int]uint64{}, seen: map[crdt.Value]uint64{}}
@@ -164,7 +164,7 @@ func (w *World) entry(s, origin *Site, seq uint64, raw []byte, floor clock.Times
 			return nil, fmt.Errorf("%s has another entry %d of %s than its origin", s, seq, origin)
 		}
 		return &l.entries[seq-1], nil
-	case s != origin || seq != have+1:
+	case s.id != origin.id || seq != have+1:
 		return nil, fmt.Errorf("%s has entry %d of %s, which its origin did not log", s, seq, origin)
 	}
 	e, err := crdt.DecodeEntry(raw)
@@ -204,6 +204,9 @@ func (l *originLog) check(w *World, s *Site, seq uint64, e *crdt.Entry, floor cl
 	}
 	for i := range e.Changes {
 		ch := &e.Changes[i]
+		if l.unseen == 1 && l.batch == 1 && ch.Time <= adoptedTime {
+			continue // what a site had that joined: its rows, and those that beat them
+		}
 		if ch.Time <= floor || e.Last && ch.Time > e.Through {
 			return fmt.Errorf("stamp %s is not between %s, which its writer had seen, and %s", ch.Time, floor, e.Through)
 		}

@@ -29,6 +29,8 @@ const (
 	Failure // of one step of the disk or the database
 	OneLine
 	Restored // the database is restored: the backup is of Fault.At
+	DiskLost // the data directory is lost, and the site joins again over its database
+	Left     // the site leaves for good
 	faultKinds
 )
 
@@ -39,7 +41,7 @@ func (k FaultKind) String() string {
 	return [...]string{
 		"one", "halves", "majority/minority", "ring of majorities", "bridge", "one-way", "flapping",
 		"clock bump", "clock strobe", "clock stuck", "clock drift", "crash", "crash at a step", "failure", "one line",
-		"database restored",
+		"database restored", "disk lost", "site leaves",
 	}[k]
 }
 
@@ -90,6 +92,7 @@ func NewPlan(seed uint64, least, most int) Plan {
 		p.Faults = append(p.Faults, f)
 	}
 	p.Faults = append(p.Faults, losing(seed, length)...)
+	p.move(length)
 	slices.SortStableFunc(p.Ops, func(a, b Op) int { return int(a.At - b.At) })
 	slices.SortStableFunc(p.Faults, func(a, b Fault) int { return int(a.At - b.At) })
 	return p
@@ -137,6 +140,26 @@ func losing(seed uint64, length time.Duration) (list []Fault) {
 	return list
 }
 
+// move lets sites come and go, in one of three plans in which they may.
+func (p *Plan) move(length time.Duration) {
+	rnd := rand.New(rand.NewPCG(p.Seed, 16))
+	if p.Publish > 0 || len(p.Couriers) > 0 || rnd.IntN(3) > 0 {
+		return
+	}
+	for site := 1; site < p.Sites; site++ {
+		if rnd.IntN(3) == 0 {
+			p.Joins = append(p.Joins, Join{Site: site, At: max(within(rnd, length), time.Second)})
+		}
+	}
+	for range rnd.IntN(3) {
+		f := Fault{At: within(rnd, length), Kind: []FaultKind{DiskLost, DiskLost, Left}[rnd.IntN(3)], Seed: rnd.Uint64()}
+		if f.Kind == DiskLost {
+			f.For = within(rnd, length/2)
+		}
+		p.Faults = append(p.Faults, f)
+	}
+}
+
 // within draws a moment; now and then several fall into one burst.
 func within(rnd *rand.Rand, length time.Duration) time.Duration {
 	d := time.Duration(rnd.Int64N(int64(length)))
@@ -149,6 +172,9 @@ func within(rnd *rand.Rand, length time.Duration) time.Duration {
 // do runs an operation.
 func (w *World) do(o Op) {
 	s := w.Sites[o.Site%len(w.Sites)]
+	if s.left {
+		return
+	}
 	if o.AtBegin {
 		s.waiting = append(s.waiting, o.Seed)
 		return
@@ -200,6 +226,10 @@ func (w *World) apply(f Fault) {
 		w.after(f.For, right)
 	case Restored:
 		s.RestoreIn(f.For, rnd.IntN(2) == 0)
+	case DiskLost:
+		s.LoseDisk(f.For)
+	case Left:
+		s.Leave()
 	case Crash:
 		s.Crash(f.For)
 	case CrashAtStep:
@@ -220,6 +250,9 @@ func (p *Plan) Length() (end time.Duration) {
 	}
 	for _, f := range p.Faults {
 		end = max(end, f.At+f.For)
+	}
+	for _, j := range p.Joins {
+		end = max(end, j.At)
 	}
 	return end
 }

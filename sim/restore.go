@@ -34,6 +34,9 @@ func (s *Site) RestoreIn(d time.Duration, stop bool) {
 		if s.w.repaired || s.w.err != nil {
 			return
 		}
+		if s.away() || s.joinedAt >= at || s.restored.behind && s.up && s.r.BringingUp() {
+			return // that backup is of another site
+		}
 		if !s.w.couldGive(s) {
 			s.w.note("%s keeps its database: no other site could give it back what it lacked", s)
 			return
@@ -56,7 +59,7 @@ func (w *World) couldGive(to *Site) bool {
 	for way := []*Site{to}; len(way) > 0; way = way[1:] {
 		for _, l := range way[0].links {
 			o := l.other(way[0])
-			if !reached[o] && !o.restored.behind {
+			if !reached[o] && !o.restored.behind && !o.away() {
 				return true
 			}
 			if !reached[o] {
@@ -113,7 +116,7 @@ func (s *Site) showAll(before map[merge.RowID]merge.Row) {
 // backup and takes it for as good as the database was, the checkers must too.
 func (s *Site) judge() {
 	_, recovering := s.r.Recovering()
-	if s.restored.behind && s.restored.judged && !recovering && s.r.Applied().Includes(s.oracle.applied) {
+	if s.restored.behind && s.restored.judged && !recovering && !s.r.BringingUp() && s.r.Applied().Includes(s.oracle.applied) {
 		s.recovered()
 	}
 }

@@ -37,6 +37,9 @@ func (s *shrinker) all() {
 		again = s.leaveOut(len(s.best.Faults), func(p *Plan) int { return len(p.Faults) }, func(p *Plan, i, n int) {
 			p.Faults = slices.Delete(slices.Clone(p.Faults), i, i+n)
 		})
+		again = s.leaveOut(1, func(p *Plan) int { return len(p.Joins) }, func(p *Plan, i, n int) {
+			p.Joins = slices.Delete(slices.Clone(p.Joins), i, i+n)
+		}) || again
 		again = s.sites() || again
 		again = s.plainer() || again
 		again = s.leaveOut(len(s.best.Ops)/2, func(p *Plan) int { return len(p.Ops) }, func(p *Plan, i, n int) {
@@ -117,6 +120,13 @@ func (p Plan) withoutSite(gone int) Plan {
 			q.Ops = append(q.Ops, o)
 		}
 	}
+	q.Joins = nil
+	for _, j := range p.Joins {
+		if j.Site != gone {
+			j.Site = lower(j.Site)
+			q.Joins = append(q.Joins, j)
+		}
+	}
 	q.Couriers = nil
 	for _, c := range p.Couriers {
 		if c.A != gone && c.B != gone {
@@ -193,7 +203,12 @@ func (p *Plan) moments() (list []time.Duration) {
 
 // sooner is the plan in which all from a moment on happens earlier.
 func (p Plan) sooner(from, by time.Duration) Plan {
-	p.Ops, p.Faults = slices.Clone(p.Ops), slices.Clone(p.Faults)
+	p.Ops, p.Faults, p.Joins = slices.Clone(p.Ops), slices.Clone(p.Faults), slices.Clone(p.Joins)
+	for i := range p.Joins {
+		if p.Joins[i].At >= from {
+			p.Joins[i].At -= by
+		}
+	}
 	for i := range p.Ops {
 		if p.Ops[i].At >= from {
 			p.Ops[i].At -= by

@@ -73,6 +73,12 @@ type Site struct {
 	backAgain func() // tells the observer that a restored database is right again
 	// commits are the transactions of applications that may not be captured yet.
 	commits []int
+	// outside: it has not joined yet; left: it never comes back. lives counts its
+	// identities, and base is how many entries it logged under earlier ones.
+	outside, left bool
+	joinedAt      time.Duration
+	lives         int
+	base          uint64
 	// halfway: a step failed or was cut off, so that what is in the store may be
 	// more than was seen of it.
 	halfway bool
@@ -193,7 +199,7 @@ func (s *Site) Crash(downFor time.Duration) {
 		l.crashed(s, told)
 	}
 	s.w.after(downFor, func() {
-		if s.up {
+		if s.up || s.away() {
 			return
 		}
 		if s.rnd.IntN(4) == 0 { // the machine goes down once more, early

@@ -64,6 +64,10 @@ func (w *World) watchSoon() {
 func (w *World) checkSoon() error {
 	now := look{at: w.now}
 	for _, s := range w.Sites {
+		if s.r == nil || s.away() {
+			now.have, now.pending = append(now.have, nil), append(now.pending, false)
+			continue
+		}
 		now.have = append(now.have, s.r.Log().Vector())
 		now.pending = append(now.pending, s.db.Pending() > 0)
 	}
@@ -140,7 +144,7 @@ func (w *World) joined(since time.Duration) [][]*Site {
 
 // calm reports whether a site has run since a moment without a failure.
 func (s *Site) calm(since time.Duration) bool {
-	return s.up && !s.restored.behind && s.troubled <= since
+	return s.up && !s.away() && !s.restored.behind && s.troubled <= since
 }
 
 // open reports whether a line has been open both ways since a moment.

@@ -66,7 +66,7 @@ const tendsPerWord = 3
 
 // checkDropped: no log entry was dropped that some site has not applied.
 func (s *Site) checkDropped() error {
-	for _, origin := range s.w.Sites {
+	for _, origin := range s.w.origins {
 		last := s.r.Log().First(origin.id) - 1
 		if last <= s.jumped.Seq(origin.id) {
 			continue // it never had them

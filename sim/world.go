@@ -42,6 +42,8 @@ type Options struct {
 	// Publish is how often a site says what it has applied, so that logs can be
 	// shortened; 0 is never.
 	Publish time.Duration
+	// Joins are sites that are no members from the beginning.
+	Joins []Join
 	// Trace takes one line per event; nil for none.
 	Trace func(line string)
 }
@@ -71,6 +73,9 @@ type World struct {
 	repaired bool            // no fault acts any more
 	slow     bool            // a line is too slow for large transactions
 
+	// origins are all identities that sites had, the first ones first.
+	origins []identity
+
 	ledger ledger
 	logs   map[clock.SiteID]*originLog
 }
@@ -81,6 +86,13 @@ func New(o Options) (*World, error) {
 	for n := 1; n <= o.Sites; n++ {
 		s := newSite(w, n)
 		w.Sites = append(w.Sites, s)
+		w.origins = append(w.origins, identity{s.id, s})
+	}
+	w.plant()
+	for _, s := range w.Sites {
+		if s.outside {
+			continue
+		}
 		if err := s.boot(); err != nil {
 			return nil, fmt.Errorf("start %s: %w", s, err)
 		}

@@ -200,4 +200,17 @@ var mutants = []mutant{
 		"restore: own entries that were sent are taken back", "node/replica/local.go",
 		"l.t.logs = true", "l.t.logs = false",
 	},
+
+	{
+		"join: the joining site's values are overwritten without a trace", "node/replica/takeover.go",
+		"if changes := b.ownChanges(id, row, own, at); len(changes) > 0 {", "if changes := b.ownChanges(id, row, own, at); len(changes) > 1000 {",
+	},
+	{
+		"join: rows that only the joining site has are told to nobody", "node/replica/adoption.go",
+		"if err != nil || k != nil {\n\t\treturn err\n\t}\n\tat :=", "if err != nil || k != nil || !a.bringUp.again {\n\t\treturn err\n\t}\n\tat :=",
+	},
+	{
+		"join: what was here before an earlier attempt is forgotten", "node/replica/takeover.go",
+		"over := before == nil && pending != nil", "over := pending != nil",
+	},
 }

@@ -40,7 +40,9 @@ func (b *BringUp) Finish(ctx context.Context, scan merge.Scan, alive func(table 
 	// written: nobody knows what the backup had. Still it is applied after what
 	// the member had, since it says what to make of tombstones.
 	a := &adoption{local: r.newLocal(t), bringUp: b}
-	a.after = b.header.Vector
+	if a.after = b.header.Vector; a.after == nil { // unseen is also what is nothing
+		a.after = clock.VersionVector{}
+	}
 	a.context = nil
 	a.clock.Observe(b.header.Clock) // what was written here stands in the tables
 	a.clock.Observe(b.dating.latest)
@@ -465,9 +467,10 @@ func (a *adoption) seen() (*local, error) {
 	l := a.r.newLocal(a.t)
 	l.first, l.seq, l.clock = a.seq+1, a.seq, a.clock
 	l.wake, l.taken = a.wake, a.taken
-	l.context = a.bringUp.header.Vector
 	l.applied = a.applied.Clone()
 	l.applied.Merge(a.bringUp.header.Vector)
+	// As every site has it: the writers had seen the batch before too.
+	l.context = l.applied
 	for n := range a.kept {
 		b, err := a.t.get(keptKey(n))
 		if err != nil {

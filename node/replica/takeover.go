@@ -375,7 +375,8 @@ func (b *BringUp) row(t *txn, id merge.RowID, it *Item, mine *merge.Row, pending
 // ownValues returns the values that this site had before anyone shipped it
 // anything and that are not the member's. Of a column that an application
 // wrote since, that value is gone. A row that an earlier attempt took over
-// holds that attempt's values; what was here before is remembered. all: the
+// holds that attempt's values; what was here before is remembered, and whoever
+// wrote since then has not seen it. all: the
 // member has no row to compare with. at is when they were written.
 func (b *BringUp) ownValues(row *crdt.Row, mine *merge.Row, pending *localWrites, before *takeover, all bool, table string) (own merge.Row, at clock.Timestamp, err error) {
 	var had merge.Row
@@ -391,7 +392,8 @@ func (b *BringUp) ownValues(row *crdt.Row, mine *merge.Row, pending *localWrites
 	}
 	for i, c := range had.Columns {
 		v, _ := row.Shows(c)
-		if !all && crdt.Same(v, had.Values[i]) || pending != nil && (pending.deleted || slices.Contains(pending.columns, c)) {
+		over := before == nil && pending != nil && (pending.deleted || slices.Contains(pending.columns, c))
+		if !all && crdt.Same(v, had.Values[i]) || over {
 			continue
 		}
 		own.Columns, own.Values = append(own.Columns, c), append(own.Values, had.Values[i])

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"baraza/sim"
@@ -20,7 +21,7 @@ func random(seed uint64, concern string, n int) *rand.Rand {
 func (s *Scenario) options(seed uint64) sim.Options {
 	joined := s.Topology.joins(len(s.Sites), seed)
 	return sim.Options{
-		Seed: seed, Sites: len(s.Sites), Rows: s.Rows, Mix: s.Mix, Checks: s.Checks, MaxDrift: s.MaxDrift, Publish: s.Publish, Couriers: s.Couriers,
+		Joins: s.joins(), Seed: seed, Sites: len(s.Sites), Rows: s.Rows, Mix: s.Mix, Checks: s.Checks, MaxDrift: s.MaxDrift, Publish: s.Publish, Couriers: s.Couriers,
 		Clock: func(site int) sim.ClockStart { return s.Sites[site].Clock },
 		Wire: func(a, b int) (sim.Line, bool) {
 			line, is := s.Line, joined(a, b)
@@ -32,6 +33,23 @@ func (s *Scenario) options(seed uint64) sim.Options {
 			return line, is
 		},
 	}
+}
+
+// joins are the sites that join later.
+func (s *Scenario) joins() (list []sim.Join) {
+	for i := range s.Sites {
+		if at := s.Sites[i].Joins; at > 0 {
+			list = append(list, sim.Join{Site: i, At: at})
+		}
+	}
+	return list
+}
+
+// moves reports whether sites come and go.
+func (s *Scenario) moves() bool {
+	return len(s.joins()) > 0 || slices.ContainsFunc(s.Faults, func(f Fault) bool {
+		return slices.Contains(f.Kinds, sim.DiskLost.String()) || slices.Contains(f.Kinds, sim.Left.String())
+	})
 }
 
 // joins returns which sites i < j of n have a line.
@@ -202,6 +220,12 @@ func (f *Fault) hit(w *sim.World, s *sim.Site, kind sim.FaultKind, rnd *rand.Ran
 		return
 	case sim.Restored:
 		s.RestoreIn(f.For, rnd.IntN(2) == 0)
+		return
+	case sim.DiskLost:
+		s.LoseDisk(f.For)
+		return
+	case sim.Left:
+		s.Leave()
 		return
 	case sim.ClockStrobe:
 		w.Strobe(s, rnd, f.For)

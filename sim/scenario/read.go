@@ -134,6 +134,9 @@ func (l *loader) whole(root ast.Node) {
 		l.spacetime[1] = spacetimeUsual
 	}
 	s.Spacetime = [2]time.Duration{l.spacetime[0], l.spacetime[0] + max(l.spacetime[1], 0)}
+	if s.moves() && (s.Publish > 0 || len(s.Couriers) > 0) {
+		l.bad(root, "sites that join or leave, or lose their disk, cannot be simulated with publish or couriers yet: take those out")
+	}
 	if s.Topology.Kind == "lines" && len(s.Rules) == 0 {
 		l.bad(root, "topology: lines, and there are none: add lines: [{between: [a, b]}]")
 	}
@@ -212,6 +215,7 @@ func (l *loader) site(n ast.Node) {
 		l.mapping(n, "site",
 			field{"name", name},
 			field{"count", scalar(&l.reader, "count", "12", parseCount(1, sitesMax), &count)},
+			field{"joins", scalar(&l.reader, "joins", "10m", parseLength, &site.Joins)},
 			field{"clock", func(n ast.Node) {
 				l.mapping(n, "clock",
 					field{"off", scalar(&l.reader, "off", "-57y, or 3m", parseDuration, &site.Clock.Off)},
@@ -222,6 +226,9 @@ func (l *loader) site(n ast.Node) {
 	if site.Name == "" {
 		site.Name = "s"
 		count = max(count, 1)
+	}
+	if site.Joins > 0 && len(l.s.Sites) == 0 {
+		l.bad(n, "site: the first site is there from the beginning, for others to join: take joins out")
 	}
 	base, all := site.Name, max(count, 1)
 	for i := range all {

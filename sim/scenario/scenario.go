@@ -59,6 +59,8 @@ type Scenario struct {
 type Site struct {
 	Name  string
 	Clock sim.ClockStart
+	// Joins is when it joins; 0 is that it was there before.
+	Joins time.Duration
 }
 
 // Topology says which sites have a line between them.

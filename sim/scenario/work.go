@@ -137,9 +137,9 @@ var faultKinds = func() map[string]takes {
 			sites: slices.Contains([]sim.FaultKind{
 				sim.One, sim.Halves, sim.MajorityMinority, sim.OneWay, sim.Flapping,
 				sim.ClockBump, sim.ClockStuck, sim.ClockDrift, sim.Crash, sim.ClockStrobe,
-				sim.Restored,
+				sim.Restored, sim.DiskLost, sim.Left,
 			}, k),
-			needsFor: k <= sim.Flapping || k == sim.Crash || k == sim.ClockStrobe || k == sim.Restored,
+			needsFor: k <= sim.Flapping || k == sim.Crash || k == sim.ClockStrobe || k == sim.Restored || k == sim.DiskLost,
 		}
 	}
 	return kinds

@@ -9,6 +9,16 @@ import (
 	"baraza/sim"
 )
 
+// joins is what a scenario says of a site that joins later.
+func joins(p *sim.Plan, site int) string {
+	for _, j := range p.Joins {
+		if j.Site == site {
+			return fmt.Sprintf(", joins: %v", j.At)
+		}
+	}
+	return ""
+}
+
 // Write returns the scenario that is the same run as a plan, to the byte.
 func Write(name, about string, p *sim.Plan) string {
 	var b strings.Builder
@@ -23,7 +33,14 @@ func Write(name, about string, p *sim.Plan) string {
 	if p.Publish > 0 {
 		line("publish: %v", p.Publish)
 	}
-	line("sites: %d", p.Sites)
+	if len(p.Joins) == 0 {
+		line("sites: %d", p.Sites)
+	} else {
+		line("sites:")
+		for n := range p.Sites {
+			line("  - {name: s%d%s}", n+1, joins(p, n))
+		}
+	}
 	line("topology: %s", p.Topology)
 	line("line:")
 	switch l := p.Latency; l.Kind {

@@ -1,0 +1,247 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"baraza/clock"
+	"baraza/internal/kv"
+	"baraza/node/replica"
+)
+
+// Sites that come and go. A site that joins is brought up by state from a member;
+// what its database had before becomes known to all. A site that leaves does not
+// come back. One whose data directory is lost does both: it joins again over the
+// same database, with a new identity. Logs are not shortened in such runs: who
+// is a member is not modelled.
+
+// Join is a site, counted from 0, that joins while others run.
+type Join struct {
+	Site int
+	At   time.Duration
+}
+
+// adoptedTime is the latest stamp of what a site had before it joined, and of what
+// beat it there.
+const adoptedTime clock.Timestamp = 2
+
+// identity is a name under which a site writes, or wrote.
+type identity struct {
+	id   clock.SiteID
+	site *Site
+}
+
+func (o identity) String() string {
+	if o.id == o.site.id {
+		return o.site.String()
+	}
+	return fmt.Sprintf("%s before it lost its disk (%s)", o.site, o.id.Short())
+}
+
+// away reports whether a site is no member, or waits for its first rows.
+func (s *Site) away() bool { return s.outside || s.left }
+
+// moves reports whether sites may come and go in a run.
+func (w *World) moves() bool { return w.opts.Publish == 0 && len(w.opts.Couriers) == 0 }
+
+// plant makes the sites that join later wait outside.
+func (w *World) plant() {
+	for _, j := range w.opts.Joins {
+		if j.Site > 0 && j.Site < len(w.Sites) && w.moves() {
+			s := w.Sites[j.Site]
+			s.outside = true
+			w.At(j.At, s.join)
+		}
+	}
+}
+
+// join makes a site a member: what its database has by now is not captured.
+func (s *Site) join() {
+	if !s.outside {
+		return
+	}
+	s.outside = false
+	s.w.note("%s joins with %d persons of its own", s, s.db.Len("person"))
+	s.adopt()
+	s.start()
+}
+
+// adopt prepares a new data directory over the database as it is.
+func (s *Site) adopt() {
+	s.breaker = breaker{}
+	ctx := context.Background()
+	noted, err := s.db.Noted(ctx, 0, math.MaxInt)
+	if err == nil && len(noted) > 0 {
+		reading, e := s.db.Read(ctx)
+		for e == nil {
+			part, e2 := reading.Next(ctx, 1000)
+			if e2 != nil || part == nil {
+				e = e2
+				break
+			}
+			e = s.db.Release(ctx, part.IDs)
+		}
+		err = e
+	}
+	if err == nil {
+		err = replica.BeginBringUp(s.disk)
+	}
+	s.w.fail(err)
+	s.commits = nil
+	s.joinedAt = s.w.now
+	s.restored = restored{behind: true}
+}
+
+// bringUp gets the first rows from whichever member a line leads to.
+func (s *Site) bringUp() {
+	if s.w.now < s.fetchedAt+bringUpPause {
+		return
+	}
+	for _, l := range s.links {
+		if o := l.other(s); s.fetch == nil && o.up && !o.restored.behind && l.up(0) && l.up(1) {
+			s.bringUpFrom(o)
+		}
+	}
+}
+
+// Leave stops a site for good, if the others stay joined by lines.
+func (s *Site) Leave() {
+	if !s.w.moves() || s.away() || !s.w.spares(s) {
+		s.w.note("%s stays", s)
+		return
+	}
+	s.Crash(time.Hour)
+	s.left = true
+	s.w.ledger.strand(s)
+	s.w.note("%s leaves for good", s)
+}
+
+// spares reports whether the other sites are joined by lines without one, and
+// one of them can give rows.
+func (w *World) spares(gone *Site) bool {
+	var first *Site
+	members, whole := 0, 0
+	for _, s := range w.Sites {
+		if s == gone || s.left {
+			continue
+		}
+		first = s
+		members++
+		if !s.outside && !s.restored.behind {
+			whole++
+		}
+	}
+	reached := map[*Site]bool{first: true}
+	for way := []*Site{first}; len(way) > 0; way = way[1:] {
+		for _, l := range way[0].links {
+			if o := l.other(way[0]); !reached[o] && o != gone && !o.left {
+				reached[o] = true
+				way = append(way, o)
+			}
+		}
+	}
+	return whole > 0 && len(reached) == members
+}
+
+// LoseDisk takes a site's data directory away; in a while it joins again over
+// the same database.
+func (s *Site) LoseDisk(d time.Duration) {
+	if !s.w.moves() || s.away() || s.restored.behind || !s.w.spares(s) {
+		s.w.note("%s keeps its disk", s)
+		return
+	}
+	s.Crash(time.Hour)
+	s.w.note("%s loses its disk", s)
+	s.w.ledger.strand(s)
+	for _, l := range s.links {
+		l.forget(s)
+	}
+	s.lives++
+	s.base += s.w.lastSeq(s.id)
+	s.id = clock.SiteID{byte(s.n >> 8), byte(s.n), byte(s.lives)}
+	s.w.origins = append(s.w.origins, identity{s.id, s})
+	for _, l := range s.links {
+		l.other(s).linkTo[s.id] = l
+	}
+	s.disk = &disk{Mem: kv.NewMem(), breaker: &s.breaker}
+	s.oracle, s.told, s.jumped = newOracle(), nil, nil
+	s.r, s.outside = nil, true
+	s.w.after(d, s.join)
+}
+
+// lastSeq is the last entry that an identity logged.
+func (w *World) lastSeq(id clock.SiteID) uint64 {
+	if l := w.logs[id]; l != nil {
+		return uint64(len(l.raw))
+	}
+	return 0
+}
+
+// forget ends what is left of the connection with a site that has another
+// identity now.
+func (l *Link) forget(s *Site) {
+	at := l.sideOf(s)
+	if o := l.ends[1-at]; l.up(1-at) && o.up {
+		l.conn.side[1-at].up = false
+		o.p.Down(s.id, o.instant())
+		if 1-at == 0 {
+			l.redial(l.backoff)
+		}
+	}
+	l.conn = nil
+}
+
+// strand notes what is lost with a site's log: what no other site has of it. What
+// the database shows is not.
+func (l *ledger) strand(s *Site) {
+	most := uint64(0)
+	for _, o := range s.w.Sites {
+		if o != s && o.r != nil {
+			most = max(most, o.r.Log().Vector().Seq(s.id))
+		}
+	}
+	log := s.w.logs[s.id]
+	lost := loss{id: s.id, vague: true, never: true}
+	if !s.left {
+		lost.shown = map[cell]bool{}
+		for id, r := range tables(s.db) {
+			for i, c := range r.Columns {
+				lost.shown[cell{id, c, r.Values[i]}] = true
+			}
+		}
+	}
+	for v, by := range l.wrote {
+		if by.site != s || log != nil && log.seen[v] != 0 && log.last != 0 && log.through(log.seen[v]) <= most {
+			continue
+		}
+		lost.txns = append(lost.txns, by.txn)
+	}
+	slices.Sort(lost.txns)
+	lost.txns = slices.Compact(lost.txns)
+	l.losses = append(l.losses, lost)
+}
+
+// through is the last entry of the batch that begins with an entry; beyond all
+// when its end was never seen.
+func (l *originLog) through(first uint64) uint64 {
+	for seq := first; seq <= uint64(len(l.entries)); seq++ {
+		if l.entries[seq-1].Last {
+			return seq
+		}
+	}
+	return math.MaxUint64
+}
+
+// whole is how far the sites together have an identity's log, in whole batches.
+func (w *World) wholeOf(id clock.SiteID) uint64 {
+	most := uint64(0)
+	for _, s := range w.Sites {
+		if s.r != nil && !s.left {
+			most = max(most, s.r.Log().Vector().Seq(id))
+		}
+	}
+	return w.whole(clock.Entry{Site: id, Seq: most})
+}

@@ -1,0 +1,37 @@
+package sim
+
+import (
+	"slices"
+	"testing"
+)
+
+// TestMoves: sites join, leave and lose their disks in random plans, often
+// enough to be found out about.
+func TestMoves(t *testing.T) {
+	joined, left, lost := 0, 0, 0
+	for seed := uint64(1); seed <= 120; seed++ {
+		p := NewPlan(seed, 3, 5)
+		comes := slices.ContainsFunc(p.Faults, func(f Fault) bool { return f.Kind == DiskLost || f.Kind == Left })
+		if len(p.Joins) == 0 && !comes {
+			continue
+		}
+		res := p.run(nil, func(w *World) {
+			for _, s := range w.Sites {
+				if s.joinedAt > 0 && s.lives == 0 {
+					joined++
+				}
+				if s.left {
+					left++
+				}
+				lost += s.lives
+			}
+		})
+		if res.Err != nil {
+			t.Fatalf("seed %d: %v", seed, res.Err)
+		}
+	}
+	t.Logf("%d joined, %d left, %d lost their disks", joined, left, lost)
+	if joined < 5 || left < 1 || lost < 2 {
+		t.Errorf("%d joined, %d left, %d lost their disks", joined, left, lost)
+	}
+}
