@@ -133,7 +133,7 @@ func (p *Plan) try(stop <-chan struct{}) Result {
 	return res
 }
 
-var commandType = reflect.TypeOf((*commands.Command)(nil)).Elem()
+var commandType = reflect.TypeFor[commands.Command]()
 
 // next generates the next command of a plan.
 func (h history) next(*gopter.GenParameters) *gopter.GenResult {

@@ -139,7 +139,7 @@ func (s *Site) pack(to *Site) []byte {
 		}
 		first, payloads, err := s.r.Log().Read(origin, after, entriesBytes)
 		if err != nil || first != after+1 || len(payloads) == 0 {
-			s.w.fail(fmt.Errorf("%s: the log of %s has nothing after %d, though its vector says so (%v)", s, origin.Short(), after, err))
+			s.w.fail(fmt.Errorf("%s: the log of %s has nothing after %d, though its vector says so (%w)", s, origin.Short(), after, err))
 			return nil
 		}
 		b = appendFrame(b, pack.Entries(payloads[:min(uint64(len(payloads)), last-after)]))

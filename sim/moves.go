@@ -234,14 +234,3 @@ func (l *originLog) through(first uint64) uint64 {
 	}
 	return math.MaxUint64
 }
-
-// whole is how far the sites together have an identity's log, in whole batches.
-func (w *World) wholeOf(id clock.SiteID) uint64 {
-	most := uint64(0)
-	for _, s := range w.Sites {
-		if s.r != nil && !s.left {
-			most = max(most, s.r.Log().Vector().Seq(id))
-		}
-	}
-	return w.whole(clock.Entry{Site: id, Seq: most})
-}

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"slices"
 	"time"
 )
@@ -68,7 +69,7 @@ func (s *shrinker) try(q Plan) bool {
 	}
 	s.runs--
 	res := s.play(q)
-	if res.Err == nil || res.Err == ErrStopped {
+	if res.Err == nil || errors.Is(res.Err, ErrStopped) {
 		return false
 	}
 	s.best, s.res = q, res

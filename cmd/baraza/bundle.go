@@ -121,7 +121,7 @@ func exportTo(cmd *cobra.Command, c *admin.Client, req admin.ExportRequest, out,
 	if err != nil {
 		return admin.Cannotf("writing the bundle: %v: give an --out where this user can write", err)
 	}
-	defer os.Remove(f.Name())
+	defer func() { _ = os.Remove(f.Name()) }()
 	done, err := c.Export(cmd.Context(), req, &shownWriter{f, shown{w: cmd.ErrOrStderr(), what: "written", began: time.Now()}})
 	clearProgress(cmd.ErrOrStderr())
 	if err == nil {

@@ -116,14 +116,15 @@ func verify(ctx context.Context, w io.Writer, c admin.Service, req admin.VerifyR
 
 func printReport(w io.Writer, r *admin.VerifyReport, repair bool) {
 	for _, d := range r.Differences {
-		switch site := " " + d.Site; {
-		case d.How == admin.DiffersGone:
+		site := " " + d.Site
+		switch d.How {
+		case admin.DiffersGone:
 			fmt.Fprintf(w, "%s %s: gone from its table, and nobody deleted it\n", d.Table, d.Key)
-		case d.How == admin.DiffersBack:
+		case admin.DiffersBack:
 			fmt.Fprintf(w, "%s %s: in its table, though it was deleted\n", d.Table, d.Key)
-		case d.How == admin.DiffersOnlyHere:
+		case admin.DiffersOnlyHere:
 			fmt.Fprintf(w, "%s %s: here, not at%s\n", d.Table, d.Key, site)
-		case d.How == admin.DiffersOnlyThere:
+		case admin.DiffersOnlyThere:
 			fmt.Fprintf(w, "%s %s: not here, but at%s\n", d.Table, d.Key, site)
 		default:
 			for _, c := range d.Columns {

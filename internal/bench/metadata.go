@@ -178,7 +178,7 @@ func (b *site) storeBytes(ctx context.Context) (whole, states float64, err error
 	if err != nil {
 		return 0, 0, err
 	}
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	if err := s.Compact(ctx); err != nil {
 		return 0, 0, err
 	}

@@ -20,8 +20,11 @@ func testAround(t *testing.T, a, b *site) {
 		name string
 		test func(t *testing.T, a, b *site)
 	}{
-		{"renamed there and back", testRenamedTable}, {"swapped", testSwapped}, {"triggers dropped", testTriggersDropped},
-		{"truncated", testTruncated}, {"while the site was down", testAroundWhileDown},
+		{"renamed there and back", testRenamedTable},
+		{"swapped", testSwapped},
+		{"triggers dropped", testTriggersDropped},
+		{"truncated", testTruncated},
+		{"while the site was down", testAroundWhileDown},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a.t, b.t = t, t
@@ -68,7 +71,7 @@ func testSwapped(t *testing.T, a, b *site) {
 
 func testTriggersDropped(t *testing.T, a, b *site) {
 	var drops []string
-	for _, name := range strings.Fields(a.rows("SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_TABLE = 'part'")) {
+	for name := range strings.FieldsSeq(a.rows("SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_TABLE = 'part'")) {
 		drops = append(drops, "DROP TRIGGER "+name)
 	}
 	a.exec(strings.Join(drops, "; ") + "; UPDATE part SET name = 'unseen' WHERE uuid = 'p1'; INSERT INTO part (uuid, name) VALUES ('t1', 'unseen too')")
@@ -104,7 +107,7 @@ func testTruncated(t *testing.T, a, b *site) {
 func testAroundWhileDown(t *testing.T, a, b *site) {
 	a.stop()
 	var drops []string
-	for _, name := range strings.Fields(a.rows("SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_TABLE = 'stock'")) {
+	for name := range strings.FieldsSeq(a.rows("SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_TABLE = 'stock'")) {
 		drops = append(drops, "DROP TRIGGER "+name)
 	}
 	a.exec(strings.Join(drops, "; ") + "; INSERT INTO stock (place, part_id, n) SELECT 'hall', part_id, 3 FROM part")

@@ -163,7 +163,7 @@ func typedEdits(t *testing.T, sites []*site) {
 		for _, s := range sites {
 			n, err := s.tryRows("SELECT a.value = l.location_id FROM person_attribute a, location l WHERE a.uuid = '" + attributeID(91) + "' AND l.name = 'New ward'")
 			if err != nil || n != "1\n" {
-				return fmt.Errorf("site %s: %q, %v", s.name, n, err)
+				return fmt.Errorf("site %s: %q, %w", s.name, n, err)
 			}
 		}
 		return nil

@@ -33,12 +33,6 @@ func changes(before, after portable) map[written]string {
 	return all
 }
 
-// clash is a value that two sites wrote, neither having seen the other.
-type clash struct {
-	what     written
-	one, two string
-}
-
 // accounts checks what became of all that two sites wrote apart: what one wrote is
 // there, of what both wrote one is there and the other is a conflict.
 func accounts(t *testing.T, sites [2]*site, before portable, apart [2]portable, after portable) {

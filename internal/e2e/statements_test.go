@@ -61,7 +61,8 @@ func TestStatements(t *testing.T) {
 		name, empty string
 		test        func(t *testing.T, a, b *site)
 	}{
-		{"kinds", "", testStatements}, {"verify", "DELETE FROM stock; DELETE FROM part", testVerify},
+		{"kinds", "", testStatements},
+		{"verify", "DELETE FROM stock; DELETE FROM part", testVerify},
 		{"schema", "DELETE FROM stock; DELETE FROM part", testSchemaChanges},
 		{"around", "CREATE TABLE IF NOT EXISTS tool (code VARCHAR(20) PRIMARY KEY); DELETE FROM tool; DELETE FROM stock; DELETE FROM part", testAround},
 	} {

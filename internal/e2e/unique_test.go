@@ -22,8 +22,7 @@ func showEverywhere(t *testing.T, query, want string, sites ...*site) {
 
 // R5, as the administrator of any site sets it for all.
 //
-// Seen to fail when the setting is written to the site's own memory only, and
-// when rows that are held are not placed again after it: "all sites show it".
+// The setting travels as data, and rows that are held are placed again after it.
 func testUniqueWays(t *testing.T, a, b, c *site) {
 	first, second := uuidOf(31), uuidOf(32)
 	shown := fmt.Sprintf("SELECT uuid, IFNULL(IF(number LIKE 'W1~____', 'W1~', number), '-') FROM badge WHERE uuid IN ('%s', '%s') ORDER BY uuid", first, second)
@@ -55,7 +54,7 @@ func testUniqueWays(t *testing.T, a, b, c *site) {
 // A number that must be there can neither be NULL nor marked. Which row is held
 // is the same at every site, whichever was there first.
 //
-// Seen to fail when a row that is in its table stays there: "all sites show it".
+// A row that is in its table when the earlier one comes leaves it.
 func testHeldNumber(t *testing.T, a, b, c *site) {
 	first, second := uuidOf(33), uuidOf(34)
 	shown := fmt.Sprintf("SELECT uuid, number FROM locker WHERE uuid IN ('%s', '%s') ORDER BY uuid", first, second)

@@ -25,7 +25,9 @@ func on(date string) crdt.Value { return crdt.Tagged(crdt.TagTime, date+" 10:00:
 // member's row not asked for; the loser's second change left out.
 func TestDatedRows(t *testing.T) {
 	for _, c := range []struct{ mine, theirs, want string }{
-		{"2021-05-01", "2020-05-01", "N"}, {"2020-05-01", "2021-05-01", "P"}, {"2020-05-01", "2020-05-01", "P"},
+		{"2021-05-01", "2020-05-01", "N"},
+		{"2020-05-01", "2021-05-01", "P"},
+		{"2020-05-01", "2020-05-01", "P"},
 		{"2100-01-01", "2020-05-01", "N"}, // a date in the future is a date of today
 	} {
 		for _, ids := range [][3]byte{{1, 2, 3}, {3, 2, 1}, {2, 3, 1}} {

@@ -24,7 +24,9 @@ func TestCount(t *testing.T) {
 		}
 		return write{
 			&crdt.Change{Time: stamp(at), Columns: columns, Values: make([]crdt.Value, len(columns))},
-			clock.Stamp{Time: stamp(at), Site: site}, wall * 1e6, clock.VersionVector{through(a), through(b)},
+			clock.Stamp{Time: stamp(at), Site: site},
+			wall * 1e6,
+			clock.VersionVector{through(a), through(b)},
 		}
 	}
 	for _, c := range []struct {
@@ -38,7 +40,8 @@ func TestCount(t *testing.T) {
 		{"seen, b is slow, another column", []write{made(a, 10, 10, 0, "x"), made(b, 12, 7, 11, "y")}, Counts{Values: 2}},
 		{"clocks alike: the site decides", []write{made(b, 10, 10, 0, "x"), made(a, 12, 10, 11, "x")}, Counts{Values: 2, Seen: 1, WallUndone: 1}},
 		{
-			"undone by one that it saw before the last", []write{made(a, 10, 10, 0, "x"), made(b, 11, 6, 10, "x"), made(b, 12, 7, 10, "x")},
+			"undone by one that it saw before the last",
+			[]write{made(a, 10, 10, 0, "x"), made(b, 11, 6, 10, "x"), made(b, 12, 7, 10, "x")},
 			Counts{Values: 3, Seen: 2, WallUndone: 2},
 		},
 		{"unseen, the same winner", []write{made(a, 10, 10, 0, "x"), made(b, 12, 11, 0, "x")}, Counts{Values: 2, Pairs: 1}},
@@ -46,11 +49,13 @@ func TestCount(t *testing.T) {
 		{"unseen, whole rows", []write{made(a, 10, 10, 0, "x"), made(b, 12, 12, 0, "y")}, Counts{Values: 2, RowLost: 1}},
 		{
 			"whole rows, carried on by one who had not seen the other",
-			[]write{made(a, 10, 10, 0, "x"), made(b, 12, 12, 0, "y"), made(a, 14, 14, 0, "z")}, Counts{Values: 3, RowLost: 1},
+			[]write{made(a, 10, 10, 0, "x"), made(b, 12, 12, 0, "y"), made(a, 14, 14, 0, "z")},
+			Counts{Values: 3, RowLost: 1},
 		},
 		{
 			"whole rows, written again since",
-			[]write{made(a, 10, 10, 0, "x"), made(b, 12, 12, 0, "y"), made(b, 14, 14, 13, "x")}, Counts{Values: 3, Seen: 1},
+			[]write{made(a, 10, 10, 0, "x"), made(b, 12, 12, 0, "y"), made(b, 14, 14, 13, "x")},
+			Counts{Values: 3, Seen: 1},
 		},
 	} {
 		var got Counts
