@@ -134,6 +134,9 @@ func (w *World) spares(gone *Site) bool {
 			whole++
 		}
 	}
+	if whole == 0 {
+		return false
+	}
 	reached := map[*Site]bool{first: true}
 	for way := []*Site{first}; len(way) > 0; way = way[1:] {
 		for _, l := range way[0].links {
@@ -143,7 +146,7 @@ func (w *World) spares(gone *Site) bool {
 			}
 		}
 	}
-	return whole > 0 && len(reached) == members
+	return len(reached) == members
 }
 
 // LoseDisk takes a site's data directory away; in a while it joins again over
