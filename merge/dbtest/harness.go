@@ -24,6 +24,11 @@ type Harness struct {
 	App func(writes ...memdb.Write) error
 	// Rows returns what an application sees of a table, sorted by key.
 	Rows func(table string) []merge.Row
+	// ShortChains keeps the random visits that follow one another to two. MySQL
+	// 9.7 bounds the tables of a cascade to 30 and counts a table again whenever
+	// it comes back to it: it refuses, with error 6575, to delete the first of
+	// three visits that have a charge each, which the model does not.
+	ShortChains bool
 }
 
 // Run runs the suite. A new database is made for every test.

@@ -59,6 +59,14 @@ func (h *history) note(step int, format string, args ...any) {
 // id is one of a few row numbers, so that rows meet.
 func (h *history) id() int { return 1 + h.rand.IntN(12) }
 
+// before is the number of a visit that visit n may follow.
+func (h *history) before(n int) int {
+	if h.ShortChains {
+		return (n-1)^1 + 1 // 1 and 2 one another, 3 and 4, ...
+	}
+	return h.id()
+}
+
 // maybe returns the value or, now and then, NULL.
 func (h *history) maybe(v crdt.Value) any {
 	if h.rand.IntN(4) == 0 {
@@ -88,7 +96,7 @@ func (h *history) row() (string, merge.Row) {
 	}
 	switch h.rand.IntN(5) {
 	case 0:
-		return "visit", visit(n, h.id(), "parent_id", h.maybe(refTo(h.id())), "reason", h.name())
+		return "visit", visit(n, h.id(), "parent_id", h.maybe(refTo(h.before(n))), "reason", h.name())
 	case 1:
 		return "charge", charge(h.id(), []string{"a", "b"}[h.rand.IntN(2)])
 	case 2:

@@ -23,6 +23,8 @@ var refusals = map[uint16]merge.Refusal{
 	1217: merge.RefusedReference, // parent row, no name
 	1451: merge.RefusedReference, // parent row is still referred to
 	1452: merge.RefusedReference, // child row without its parent
+	3008: merge.RefusedReference, // a cascade that is too deep
+	6575: merge.RefusedReference, // a cascade through too many tables, MySQL 9.7
 
 	1048: merge.RefusedValue, // column cannot be null
 	1118: merge.RefusedValue, // row size too large
@@ -52,6 +54,13 @@ var refusals = map[uint16]merge.Refusal{
 	4079: merge.RefusedValue, // illegal parameter type, MariaDB
 }
 
+// MariaDB says that a cascade is too deep with an error that may mean anything,
+// and the number of InnoDB's own.
+const (
+	engineError    = 1296
+	cascadeTooDeep = "Got error 193 "
+)
+
 // retries are the server's errors after which the same work may succeed.
 var retries = []uint16{
 	1020, // record has changed since last read
@@ -67,6 +76,9 @@ var retries = []uint16{
 func refusalOf(err error) merge.Refusal {
 	var e *mysql.MySQLError
 	if errors.As(err, &e) {
+		if e.Number == engineError && strings.HasPrefix(e.Message, cascadeTooDeep) {
+			return merge.RefusedReference
+		}
 		return refusals[e.Number]
 	}
 	if errors.Is(err, mysql.ErrPktTooLarge) { // nothing was sent
