@@ -62,7 +62,7 @@ func (h *history) id() int { return 1 + h.rand.IntN(12) }
 // before is the number of a visit that visit n may follow.
 func (h *history) before(n int) int {
 	if h.ShortChains {
-		return (n-1)^1 + 1 // 1 and 2 one another, 3 and 4, ...
+		return (n - 1) ^ 1 + 1 // 1 and 2 one another, 3 and 4, ...
 	}
 	return h.id()
 }
