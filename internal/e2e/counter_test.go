@@ -47,14 +47,27 @@ func testCounter(t *testing.T, a, b, c *site) {
 	a.exec("UPDATE stock SET quantity = quantity + 1 WHERE item = 'visits'")
 	showEverywhere(t, shown, gauze+"visits\t8\t0.00\t0\n", a, b, c)
 	// A sum that does not fit is set aside, and fits again when others take away.
+	// Other rows may be set aside already, of a table that one site has renamed.
+	before := map[*site]int{}
+	for _, s := range []*site{a, b, c} {
+		st, err := s.status()
+		if err != nil {
+			t.Fatal(err)
+		}
+		before[s] = st.SetAside
+	}
 	cut(t, []*site{a, b, c}, func() {
 		a.exec("UPDATE stock SET few = few + 20 WHERE item = 'gauze'")
 		b.exec("UPDATE stock SET few = few + 20 WHERE item = 'gauze'")
 	})
 	eventually(t, 30*time.Second, "what does not fit is set aside", func() error {
 		for _, s := range []*site{a, b, c} {
-			if st, err := s.status(); err != nil || st.SetAside != 1 {
-				return fmt.Errorf("site %s: %d rows are set aside, %w", s.name, st.SetAside, err)
+			st, err := s.status()
+			if err != nil {
+				return err
+			}
+			if st.SetAside != before[s]+1 {
+				return fmt.Errorf("site %s: %d rows are set aside, before %d", s.name, st.SetAside, before[s])
 			}
 		}
 		return nil
