@@ -59,6 +59,11 @@ func (r *Replica) startRecovery(ctx context.Context, h *Header) (*BringUp, error
 	if err := r.forgetCounters(); err != nil {
 		return nil, fmt.Errorf("forget the states of rows that the database has not: %w", err)
 	}
+	// What an attempt before took over, perhaps from another member, is as old as
+	// the backup: this member may lack it, since it was deleted or has not come.
+	if err := dropKeys(r.cfg.Store, keyTaken); err != nil {
+		return nil, fmt.Errorf("forget an earlier attempt: %w", err)
+	}
 	return &BringUp{
 		r: r, header: h, different: map[string]Different{}, again: true,
 		bare: map[string]bool{}, empty: map[string]bool{}, remembered: map[string]bool{},
