@@ -372,13 +372,14 @@ func (a *adoption) unseen(id merge.RowID, k *takeover, captured *capture.Row) er
 	ch := crdt.Change{Table: id.Table, Key: id.Key, Delete: captured.Delete, Time: a.stamp(captured)}
 	if !ch.Delete {
 		ch.Columns, ch.Values = captured.Columns, slices.Clone(captured.Values)
+		ch.Whole = len(ch.Columns) == a.r.shipped[id.Table]
+		if (ch.Whole || a.bringUp.again) && merge.Settled(row, a.saidSettled()) { // as every site sees it
+			a.complete(&ch, row)
+			s, row = nil, &crdt.Row{Lost: row.Lost}
+		}
 		for i, c := range ch.Columns { // its writer knew of no counter
 			ch.Values[i] = asBase(row, c, ch.Values[i])
 		}
-		ch.Whole = len(ch.Columns) == a.r.shipped[id.Table]
-	}
-	if ch.Whole && merge.Settled(row, a.saidSettled()) { // as every site sees it
-		row = &crdt.Row{Lost: row.Lost}
 	}
 	floor := clock.Timestamp(0)
 	if a.bringUp.again {
@@ -394,6 +395,26 @@ func (a *adoption) unseen(id merge.RowID, k *takeover, captured *capture.Row) er
 		k.Columns, k.Values = row.Columns, row.Values
 	}
 	return a.putUnseen(id, s, row, kept, k, captured)
+}
+
+// complete makes an insert of a write to a row whose delete is settled, which a
+// database that was set back had still: others may have forgotten the tombstone,
+// and with it the values that the write leaves as they were.
+func (a *adoption) complete(ch *crdt.Change, row *crdt.Row) {
+	if ch.Whole {
+		return
+	}
+	written := *ch
+	ch.Columns, ch.Values, ch.Whole = nil, nil, true
+	for _, c := range a.r.cfg.Model.Tables[ch.Table].Shipped() {
+		v, ok := row.Shows(c)
+		if i := slices.Index(written.Columns, c); i >= 0 {
+			v, ok = written.Values[i], true
+		}
+		if ok {
+			ch.Columns, ch.Values = append(ch.Columns, c), append(ch.Values, v)
+		}
+	}
 }
 
 // ownStamps returns the stamps of a row as a site knows them that has seen
