@@ -30,7 +30,7 @@ func (s *site) installedApart(tables map[string]int) {
 		fmt.Fprintf(&sql, "UPDATE `%s` SET `%s` = `%s` + %d ORDER BY `%s` DESC;\n", table, pk, pk, by, pk)
 	}
 	// Privileges are the same by name, whatever their uuids.
-	sql.WriteString("UPDATE privilege SET uuid = CONCAT(LEFT(MD5(privilege), 20), 'ffff') WHERE privilege LIKE 'A%';\n")
+	sql.WriteString("UPDATE privilege SET uuid = CONCAT(LEFT(SHA2(privilege, 256), 20), 'ffff') WHERE privilege LIKE 'A%';\n")
 	// Each installation makes its own administrator, with a person.
 	sql.WriteString("UPDATE person SET uuid = 'dddddddd-0000-4000-8000-000000000001' WHERE person_id = (SELECT person_id FROM users WHERE system_id = 'admin');\n")
 	sql.WriteString("UPDATE users SET uuid = 'dddddddd-0000-4000-8000-000000000002' WHERE system_id = 'admin';\n")
