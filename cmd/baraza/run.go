@@ -3,11 +3,17 @@ package main
 import (
 	"log/slog"
 	"os"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
 	"baraza/node"
 )
+
+// runMemory is how much memory a site takes before it collects garbage more
+// often, in bytes. What it holds at a time is bounded and less. In a program that
+// was built with C the store's cache comes on top. GOMEMLIMIT sets another.
+const runMemory = 160 << 20
 
 func newRun() *cobra.Command {
 	var dir, listen string
@@ -39,6 +45,9 @@ the others learn it as soon as it reaches one of them.`,
 				if err := serveProfiles(at, log); err != nil {
 					return err
 				}
+			}
+			if os.Getenv("GOMEMLIMIT") == "" {
+				debug.SetMemoryLimit(runMemory)
 			}
 			n, err := node.Open(dir, node.Options{Log: log, Listen: listen, Advertise: advertise})
 			if err != nil {
