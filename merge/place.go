@@ -29,7 +29,7 @@ func (p *Piece) place(ctx context.Context, tx Tx, states States) error {
 		}
 		round = next
 	}
-	return nil
+	return p.deferKept(all, states)
 }
 
 // rounds is what the rounds of one place know together.
@@ -42,6 +42,10 @@ type rounds struct {
 	// revived are the rows that were to come back in some round.
 	revived  map[RowID]bool
 	settling settling
+	// kept are the dead rows that stayed, or came back, in some round; unsure tells
+	// that some row stayed since one that refers to it is not locked.
+	kept   []RowID
+	unsure bool
 }
 
 // placing is one round of place.
@@ -475,6 +479,9 @@ func (pl *placing) writePatches(ctx context.Context) error {
 func (pl *placing) keepWhole(w *work, place Place, reason string, missing []RowID) error {
 	s := newState(w, place, reason, w.row.Columns, w.row.Values)
 	s.Missing = missing
+	if place == Kept {
+		pl.kept = append(pl.kept, w.id)
+	}
 	return put(pl.states, w, s)
 }
 

@@ -228,6 +228,9 @@ func (rm *removal) link(parent *candidate, by *schema.Referrer, child RowID) {
 	case rm.pl.adopting || by.OnDelete != schema.Restrict && w == nil:
 		// It was not locked, or other sites may not know it yet.
 		parent.stay()
+		if !rm.pl.adopting && child.Key != "" { // one without a name is never locked
+			rm.pl.unsure = true
+		}
 	case by.OnDelete == schema.Cascade:
 		c := rm.add(w)
 		c.with, parent.children = append(c.with, parent), append(parent.children, c)

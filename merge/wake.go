@@ -197,6 +197,30 @@ func (p *Piece) deferTo(pl *placing) {
 	}
 }
 
+// deferKept leaves dead rows that are in their tables to a piece of their own,
+// where one of them may be there only because a row was not locked: that piece
+// locks all that would go with them. One that had such a piece already is left
+// to the next Retry, so that this ends.
+func (p *Piece) deferKept(all *rounds, states States) error {
+	if !all.unsure {
+		return nil
+	}
+	slices.SortFunc(all.kept, RowID.Compare)
+	for _, id := range slices.Compact(all.kept) {
+		if w := p.find(id); w != nil && w.inTable != nil && len(w.changes) == 0 {
+			continue
+		}
+		s, err := states.State(id)
+		if err != nil {
+			return err
+		}
+		if s != nil && s.Place == Kept {
+			p.Deferred = append(p.Deferred, id)
+		}
+	}
+	return nil
+}
+
 // reload locks and loads rows that have no new change.
 func (p *Piece) reload(ctx context.Context, tx Tx, states States) error {
 	if err := p.lockAll(ctx, tx); err != nil {

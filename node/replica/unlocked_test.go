@@ -1,0 +1,118 @@
+package replica_test
+
+import (
+	"context"
+	"testing"
+
+	"baraza/crdt"
+	"baraza/merge"
+	"baraza/merge/memdb"
+)
+
+// visit is a new visit of a person, under another visit; 0 for none.
+func visit(s *site, n, person, parent int) memdb.Write {
+	under := crdt.Null
+	if parent > 0 {
+		under = refTo(parent)
+	}
+	return memdb.Write{Kind: memdb.Insert, Table: "visit", Row: merge.Row{
+		Key: keyOf(n), Columns: []string{"uuid", "person_id", "parent_id", "reason"},
+		Values: []crdt.Value{crdt.Text(uuid(n)), refTo(person), under, s.fresh()},
+	}}
+}
+
+// moveVisit lets a visit refer to another row.
+func moveVisit(n int, column string, to int) memdb.Write {
+	return memdb.Write{Kind: memdb.Update, Table: "visit", Row: merge.Row{
+		Key: keyOf(n), Columns: []string{column}, Values: []crdt.Value{refTo(to)},
+	}}
+}
+
+func removeVisit(n int) memdb.Write {
+	return memdb.Write{Kind: memdb.Delete, Table: "visit", Row: merge.Row{Key: keyOf(n)}}
+}
+
+func bill(s *site, n, visit int) memdb.Write {
+	return memdb.Write{Kind: memdb.Insert, Table: "bill", Row: merge.Row{
+		Key: keyOf(n), Columns: []string{"uuid", "visit_id", "note"},
+		Values: []crdt.Value{crdt.Text(uuid(n)), refTo(visit), s.fresh()},
+	}}
+}
+
+// A row moves, at one site, under a row that another site has deleted, and has
+// rows of its own below it. Where the delete came first, nothing had locked
+// those: all of them go, or stay where one is needed, as soon as the site has
+// no work left, and not only at the next Retry.
+func TestWhatIsBelowAMovedRowGoesAtOnce(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		// a deletes what b moves visit 1 to; before that b may do more, which a has.
+		delete, move memdb.Write
+		before       func(b *site) []memdb.Write
+		visits       int // that stay
+	}{
+		{name: "under a deleted row of its own table", delete: removeVisit(2), move: moveVisit(1, "parent_id", 2)},
+		{name: "under a deleted row of another table", delete: removePerson(2), move: moveVisit(1, "person_id", 2), visits: 1},
+		{
+			name: "under a row that went with a deleted one", delete: removePerson(2), move: moveVisit(1, "parent_id", 5), visits: 1,
+			before: func(b *site) []memdb.Write { return []memdb.Write{visit(b, 5, 2, 0)} },
+		},
+		{
+			name: "and one is needed", delete: removeVisit(2), move: moveVisit(1, "parent_id", 2), visits: 4,
+			before: func(b *site) []memdb.Write { return []memdb.Write{bill(b, 1, 4)} },
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w, err := newWorld(2, references, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			a, b := w.sites[0], w.sites[1]
+			a.do(t, insert("person", a, 1), insert("person", a, 2), visit(a, 1, 1, 0), visit(a, 2, 1, 0), visit(a, 3, 1, 1), visit(a, 4, 1, 3))
+			w.settle(t)
+			a.do(t, c.delete)
+			a.capture(t)
+			if c.before != nil {
+				b.do(t, c.before(b)...)
+				b.capture(t)
+				a.takeAll(t, b)
+			}
+			b.do(t, c.move)
+			b.capture(t)
+			a.takeAll(t, b)
+			b.takeAll(t, a)
+			for _, s := range w.sites {
+				if n := s.db.Len("visit"); n != c.visits {
+					t.Errorf("site %d shows %d visits, want %d:\n%v", s.n, n, c.visits, s.lines())
+				}
+			}
+			w.settle(t)
+			if err := w.check(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func removePerson(n int) memdb.Write {
+	return memdb.Write{Kind: memdb.Delete, Table: "person", Row: merge.Row{Key: keyOf(n)}}
+}
+
+// takeAll takes what another site wrote and applies it until nothing is left to
+// do; it does not retry.
+func (s *site) takeAll(t *testing.T, from *site) {
+	t.Helper()
+	if err := s.take(from, from.id, 1<<20, seeded(1)); err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		res, err := s.r.Apply(context.Background(), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if res.Batches == 0 && res.Woken == 0 {
+			return
+		}
+	}
+	t.Fatalf("site %d: rows are woken again and again: %v", s.n, s.r.WakeRows())
+}
