@@ -14,7 +14,7 @@ import (
 
 var (
 	killSeed  = flag.Int64("killseed", 0, "seed of the kill test; 0 takes one from the clock")
-	killCount = flag.Int("kills", 16, "how many times the kill test kills")
+	killCount = flag.Int("kills", 20, "how many times the kill test kills")
 )
 
 // bulkRows is a transaction that is captured, shipped and applied in pieces,
