@@ -76,6 +76,16 @@ func (c *Changes) Rows() (n int) {
 	return n
 }
 
+// All reports whether there are rows that are not known one by one.
+func (c *Changes) All() bool {
+	for _, t := range c.tables {
+		if t.whole {
+			return true
+		}
+	}
+	return c.everything
+}
+
 // names returns the tables in order.
 func (c *Changes) names() []string {
 	names := make([]string, 0, len(c.tables))

@@ -21,6 +21,8 @@ type hook struct {
 
 	mu      sync.Mutex
 	pending Changes
+	// telling is what a call is telling just now; it is only read.
+	telling Changes
 	// allTold: the store says that everything is told; while something is not, it
 	// does not, so that a crash loses nothing. committing counts transactions
 	// under way.
@@ -80,9 +82,10 @@ func (h *hook) nudge() {
 func (h *hook) state() State {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	s := State{Name: h.cfg.Name, Rows: h.pending.Rows(), All: h.pending.everything, Told: h.told, Failures: h.failures, Error: h.err}
-	for _, t := range h.pending.tables {
-		s.All = s.All || t.whole
+	s := State{Name: h.cfg.Name, Told: h.told, Failures: h.failures, Error: h.err}
+	for _, c := range []*Changes{&h.telling, &h.pending} {
+		s.Rows += c.Rows()
+		s.All = s.All || c.All()
 	}
 	return s
 }
@@ -132,7 +135,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 func (h *hook) tell(ctx context.Context) error {
 	h.mu.Lock()
 	c := h.pending
-	h.pending = Changes{}
+	h.pending, h.telling = Changes{}, c
 	h.mu.Unlock()
 	if c.Empty() {
 		return nil
@@ -140,6 +143,7 @@ func (h *hook) tell(ctx context.Context) error {
 	err := h.deliver(ctx, &c)
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.telling = Changes{}
 	if err != nil {
 		later := h.pending
 		h.pending = c
