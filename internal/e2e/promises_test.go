@@ -484,7 +484,7 @@ func testCutHeals(t *testing.T, a, b, c *site) {
 		time.Sleep(20 * time.Second)
 	})
 	start := time.Now()
-	eventually(t, 30*time.Second, "it heals by itself", func() error {
+	soon(t, 30*time.Second, "it heals by itself", func() error {
 		for _, s := range []*site{b, c} {
 			if got := s.value("SELECT COUNT(*) FROM person WHERE uuid = ?", uuidOf(13)); got != "1" {
 				return fmt.Errorf("site %s lacks the row", s.name)

@@ -149,7 +149,7 @@ func (a *application) got() []string {
 // until waits for a condition, and says what there is when it does not come.
 func until(t *testing.T, what string, cond func() bool, now func() any) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !cond(); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !cond(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("%s: it did not come; there is %+v", what, now())
 		}
