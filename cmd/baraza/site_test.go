@@ -13,7 +13,7 @@ import (
 	"baraza/internal/mariadb/mariadbtest"
 )
 
-const upWithin = 20 * time.Second
+const upWithin = 2 * time.Minute
 
 // start runs a site and waits until it answers.
 func start(t *testing.T, dir string) (*exec.Cmd, *bytes.Buffer) {

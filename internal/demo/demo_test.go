@@ -122,7 +122,9 @@ func TestKilledDemo(t *testing.T) {
 		if err := <-done; signal == syscall.SIGINT && err != nil {
 			t.Errorf("after Ctrl-C: %v\n%s", err, out)
 		}
-		time.Sleep(200 * time.Millisecond) // the kernel ends the children
+		for end := time.Now().Add(20 * time.Second); len(processes(t, dir)) > 0 && time.Now().Before(end); {
+			time.Sleep(50 * time.Millisecond) // the kernel ends the children
+		}
 		wantNoneOf(t, dir)
 	}
 }
@@ -131,14 +133,22 @@ func TestKilledDemo(t *testing.T) {
 // line.
 func wantNoneOf(t *testing.T, word string) {
 	t.Helper()
+	for _, p := range processes(t, word) {
+		t.Errorf("left behind: %s", p)
+	}
+}
+
+func processes(t *testing.T, word string) (found []string) {
+	t.Helper()
 	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	if err != nil || len(lines) == 0 {
 		t.Log("this system does not list its processes")
-		return
+		return nil
 	}
 	for _, name := range lines {
 		if text, err := os.ReadFile(name); err == nil && bytes.Contains(text, []byte(word)) {
-			t.Errorf("left behind: %s", bytes.ReplaceAll(text, []byte{0}, []byte{' '}))
+			found = append(found, string(bytes.ReplaceAll(text, []byte{0}, []byte{' '})))
 		}
 	}
+	return found
 }

@@ -119,8 +119,8 @@ func TestReplacedBySameEnd(t *testing.T) {
 
 // A peer that does not read holds up nobody else, and is given up.
 func TestDeadPeer(t *testing.T) {
-	a := newSite(t, 1, func(c *Config) { c.DeadAfter = 2 * time.Second })
-	b := newSite(t, 2, func(c *Config) { c.DeadAfter = 2 * time.Second; c.Gossip.PingEvery = 500 * time.Millisecond })
+	a := newSite(t, 1, func(c *Config) { c.DeadAfter = 4 * time.Second })
+	b := newSite(t, 2, func(c *Config) { c.DeadAfter = 4 * time.Second; c.Gossip.PingEvery = 500 * time.Millisecond })
 	client, server := tlsPair(t)
 	dead, err := a.hub.Add(client, siteID(9), true)
 	if err != nil {
@@ -134,7 +134,7 @@ func TestDeadPeer(t *testing.T) {
 	select {
 	case <-dead.Done():
 		t.Logf("given up after %v: %v", time.Since(start), dead.Err())
-	case <-time.After(5 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("a peer that is silent is not given up")
 	}
 	if !a.hub.Connected(b.id) {
@@ -204,7 +204,7 @@ func TestGarbageEndsTheSession(t *testing.T) {
 	_, _ = server.Write([]byte("GET / HTTP/1.1\r\nHost: example\r\n\r\n"))
 	select {
 	case <-s.Done():
-	case <-time.After(5 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("a peer that talks nonsense stays")
 	}
 	_ = server.Close()
