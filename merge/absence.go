@@ -117,51 +117,6 @@ func (pl *placing) updateAbsent(tp *tablePiece, w *work, ref *schema.Reference, 
 	return false, err
 }
 
-// releases notes that a row in its table no longer refers to what it referred
-// to through these columns: kept rows may go then.
-func (pl *placing) releases(t *schema.Table, w *work, columns []string) {
-	if w.inTable == nil {
-		return
-	}
-	for i, c := range w.inTable.Columns {
-		if ref, to := refersTo(pl.m.Model, t, c, w.inTable.Values[i]); ref != nil && slices.Contains(columns, c) {
-			pl.released = append(pl.released, to)
-		}
-	}
-}
-
-// keptOnly leaves of the released rows those that are kept.
-func (pl *placing) keptOnly() error {
-	if len(pl.released) == 0 {
-		return nil
-	}
-	any := map[string]bool{}
-	var kept []RowID
-	for _, id := range pl.released {
-		some, asked := any[id.Table]
-		if !asked {
-			rows, err := pl.states.NotPlaced(id.Table, 1)
-			if err != nil {
-				return err
-			}
-			some = len(rows) > 0
-			any[id.Table] = some
-		}
-		if !some {
-			continue
-		}
-		s, err := pl.states.State(id)
-		if err != nil {
-			return err
-		}
-		if s != nil && s.Place == Kept {
-			kept = append(kept, id)
-		}
-	}
-	pl.released = kept
-	return nil
-}
-
 func allIn(ids, all []RowID) bool {
 	for _, id := range ids {
 		if !slices.Contains(all, id) {

@@ -34,6 +34,8 @@ type Merger struct {
 	shipped [][]string
 	// referrers are what refers to each table.
 	referrers map[string][]schema.Referrer
+	// above are, by table, those that CascadesAbove lists.
+	above map[string][]string
 }
 
 // NewMerger returns a merger for the replicated tables of a model.
@@ -45,6 +47,7 @@ func NewMerger(m *schema.Model) *Merger {
 			mg.Order, mg.shipped = append(mg.Order, t.Name), append(mg.shipped, t.Shipped())
 		}
 	}
+	mg.above = cascadesAbove(m, mg.Order)
 	return mg
 }
 

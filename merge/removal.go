@@ -79,7 +79,7 @@ func (pl *placing) removeRows(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return pl.keptOnly()
+	return pl.keptOnly(ctx)
 }
 
 func (rm *removal) removeAll(ctx context.Context) error {

@@ -186,7 +186,8 @@ func (l *local) wakeKept() error {
 }
 
 // notesReferences notes to which tables a local change may have ended a
-// reference, and whether it may have freed a unique value.
+// reference, those with whose rows theirs would go, and whether it may have freed
+// a unique value.
 func (l *local) notesReferences(ch *crdt.Change) {
 	t := l.r.cfg.Model.Tables[ch.Table]
 	if t == nil {
@@ -204,8 +205,12 @@ func (l *local) notesReferences(ch *crdt.Change) {
 	}
 	for i := range t.References {
 		ref := &t.References[i]
-		if ch.Delete || slices.Contains(ch.Columns, ref.Column) {
-			note(ref.Table)
+		if !ch.Delete && !slices.Contains(ch.Columns, ref.Column) {
+			continue
+		}
+		note(ref.Table)
+		for _, table := range l.r.merger.CascadesAbove(ref.Table) { // with which the row would go
+			note(table)
 		}
 	}
 	for i := range t.Typed {

@@ -116,3 +116,50 @@ func (s *site) takeAll(t *testing.T, from *site) {
 	}
 	t.Fatalf("site %d: rows are woken again and again: %v", s.n, s.r.WakeRows())
 }
+
+// A deleted row stays since rows that would go with it, two levels down, are
+// needed by a third. When the third lets go, all of them go as soon as the site
+// has no work left, where the third was written and where it comes in.
+func TestWhatIsAboveAReleasedRowGoesAtOnce(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		lets  memdb.Write
+		bills int
+	}{
+		{name: "it moves away", lets: memdb.Write{Kind: memdb.Update, Table: "bill", Row: merge.Row{
+			Key: keyOf(1), Columns: []string{"visit_id"}, Values: []crdt.Value{refTo(5)},
+		}}, bills: 1},
+		{name: "it is deleted", lets: memdb.Write{Kind: memdb.Delete, Table: "bill", Row: merge.Row{Key: keyOf(1)}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w, err := newWorld(2, references, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			a, b := w.sites[0], w.sites[1]
+			a.do(t, insert("person", a, 1), visit(a, 1, 1, 0), visit(a, 5, 1, 0))
+			w.settle(t)
+			a.do(t, removeVisit(1))
+			b.do(t, visit(b, 2, 1, 1), visit(b, 3, 1, 2), bill(b, 1, 3))
+			w.settle(t)
+			for _, s := range w.sites {
+				if n := s.db.Len("visit"); n != 4 {
+					t.Fatalf("site %d shows %d visits as long as they are needed, want 4:\n%v", s.n, n, s.lines())
+				}
+			}
+			b.do(t, c.lets)
+			b.capture(t)
+			a.takeAll(t, b)
+			b.takeAll(t, a)
+			for _, s := range w.sites {
+				if v, n := s.db.Len("visit"), s.db.Len("bill"); v != 1 || n != c.bills {
+					t.Errorf("site %d shows %d visits and %d bills, want 1 and %d:\n%v", s.n, v, n, c.bills, s.lines())
+				}
+			}
+			w.settle(t)
+			if err := w.check(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
