@@ -58,6 +58,7 @@ func TestMistakes(t *testing.T) {
 		head + "colour: red\n":           `test.yaml:3: scenario: there is no key "colour": use name, about`,
 		head + "seed: x\n":               `test.yaml:3: seed: "x" is not a number: write it as in 42`,
 		head + "line: {latency: fast}\n": `test.yaml:3: latency: "fast" is not a length of time: write it as in 100ms`,
+
 		head + "line:\n  latency: 1s\n  duplicate: 1%\n":              `test.yaml:5: line: there is no key "duplicate": lines carry connections`,
 		head + "line: {loss: 120%}\n":                                 `test.yaml:3: loss: "120%" is not a part of the whole`,
 		head + "line: {open: [08:00-25:00]}\n":                        `test.yaml:3: open: "08:00-25:00" is not a part of a day: write it as in [08:00-09:30]`,
