@@ -15,7 +15,9 @@ type Database interface {
 	// Begin starts a transaction whose writes capture does not see.
 	Begin(ctx context.Context) (Tx, error)
 	// Mark returns the mark that the last committed transaction gave to
-	// Tx.SetMark; the zero Mark when there was none.
+	// Tx.SetMark; the zero Mark when there was none. It waits for transactions
+	// that have set a mark and are still under way, as one of a process that was
+	// killed; so the caller has none.
 	Mark(ctx context.Context) (Mark, error)
 }
 

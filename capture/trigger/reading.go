@@ -35,9 +35,10 @@ type entry struct {
 	gen *numbered
 	op  int
 	at  int64
-	// written are the columns that an update changed.
-	written mask
-	pk      []crdt.Value
+	// written are the columns that an update changed; perhaps are those of them
+	// that its trigger did not know (perhaps.go).
+	written, perhaps mask
+	pk               []crdt.Value
 }
 
 // Close implements capture.Reading. A connection whose state is not sure is not
@@ -169,6 +170,9 @@ func (r *reading) complete(ctx context.Context, e *entry, raw rawEntry) error {
 		if e.written, err = e.gen.written(raw.same); err != nil {
 			return err
 		}
+		if raw.same != nil {
+			e.perhaps = e.gen.unknown
+		}
 	}
 	parts := bytes.Split(raw.key, []byte{','})
 	if len(parts) != len(columns) {
@@ -216,9 +220,9 @@ func (t *touched) lastID() (id uint64) {
 }
 
 type write struct {
-	id   uint64
-	at   int64
-	mask mask
+	id            uint64
+	at            int64
+	mask, perhaps mask
 }
 
 // deleteWork is the deletes of one generation: log row to time.
@@ -275,7 +279,7 @@ func (tw *tableWork) add(e *entry) {
 		tw.byPK[id] = row
 		tw.rows = append(tw.rows, row)
 	}
-	row.writes = append(row.writes, write{e.id, e.at, m})
+	row.writes = append(row.writes, write{e.id, e.at, m, e.perhaps})
 }
 
 // written reads the rows that were inserted or updated.
@@ -291,6 +295,9 @@ func (r *reading) written(ctx context.Context, tw *tableWork, part *capture.Part
 		return err
 	}
 	if err := r.checkColumns(ctx, tw.table); err != nil {
+		return err
+	}
+	if err := r.dropDefaults(ctx, tw, rows); err != nil {
 		return err
 	}
 	if err := r.refs.Portable(ctx, r.conn, tw.table, rows); err != nil {

@@ -371,6 +371,9 @@ func quiet(t *testing.T, within time.Duration, sites ...*site) {
 			if st.PendingApply != 0 || st.PendingCapture != 0 {
 				return fmt.Errorf("site %s: %d to capture, %d to apply; %v", s.name, st.PendingCapture, st.PendingApply, st.Alarms)
 			}
+			if alarms := strings.Join(st.Alarms, "\n"); strings.Contains(alarms, "capture and apply are held") {
+				return fmt.Errorf("site %s: %s", s.name, alarms)
+			}
 			if len(st.Vector) == 0 {
 				return fmt.Errorf("site %s has no vector: %v", s.name, st.Alarms)
 			}

@@ -69,7 +69,9 @@ func (db *DB) addBoot(ctx context.Context) error {
 
 // Mark implements merge.Database. It asks on whatever connection works.
 func (db *DB) Mark(ctx context.Context) (m merge.Mark, err error) {
-	err = db.pool.QueryRowContext(ctx, `SELECT mark, boot, nonce FROM baraza.applied WHERE db = ?`, db.database).Scan(&m.Number, &m.Boot, &m.Nonce)
+	// The lock waits for a transaction whose process was killed, or whose connection
+	// broke, after COMMIT was sent: it may be committed yet.
+	err = db.pool.QueryRowContext(ctx, `SELECT mark, boot, nonce FROM baraza.applied WHERE db = ? LOCK IN SHARE MODE`, db.database).Scan(&m.Number, &m.Boot, &m.Nonce)
 	if errors.Is(err, sql.ErrNoRows) {
 		return m, fmt.Errorf("baraza.applied has no row for database %s; was it removed? run init", db.database)
 	}
