@@ -58,7 +58,7 @@ func (n *Node) listen() (*network, error) {
 	}
 	w.host = &trust.Host{
 		Key: n.key, Book: n.book, Invites: n.invites, Now: time.Now,
-		RingKey: func() []byte { return n.ring }, Settings: n.sharedSettings,
+		RingKey: func() []byte { return n.ring }, Settings: n.sharedSettings, Admits: n.admits,
 	}
 	return w, nil
 }
@@ -171,7 +171,7 @@ func (w *network) serve(ctx context.Context, raw net.Conn) {
 
 func (w *network) serveJoin(ctx context.Context, conn *tls.Conn) {
 	defer conn.Close()
-	a, err := w.host.Serve(conn)
+	a, facts, err := w.host.Serve(conn)
 	if err != nil {
 		w.n.log.Warn(err.Error())
 		return
@@ -179,6 +179,9 @@ func (w *network) serveJoin(ctx context.Context, conn *tls.Conn) {
 	w.n.log.Info("a site was admitted", "name", a.Name, "id", a.Site.Short(), "from", conn.RemoteAddr())
 	if err := w.n.publishAdmissions(ctx, a); err != nil {
 		w.n.log.Warn("the admission could not be passed on yet", "error", err)
+	}
+	if err := w.n.reserveNumbers(ctx, a.Site, facts); err != nil {
+		w.n.log.Warn("which numbers the new site gives out could not be passed on yet", "error", err)
 	}
 }
 

@@ -343,6 +343,9 @@ func (n *Node) applied(res replica.Result) {
 		if err := n.mirrorRules(); err != nil {
 			n.log.Error("write the settings of tables to baraza.yaml", "error", err)
 		}
+		if err := n.mirrorNumbers(); err != nil {
+			n.log.Error("write the numbers of the sites to baraza.yaml", "error", err)
+		}
 		if table, err := n.replica.NewCounters(); err == nil && table != "" {
 			n.engine.lastTend = time.Time{} // tend looks at its rows
 		}

@@ -143,7 +143,7 @@ const rulesPause = 10 * time.Second
 // announceRules makes known what the settings file sets and nobody has set yet.
 func (n *Node) announceRules(ctx context.Context) {
 	for {
-		err := n.engine.do(ctx, func() error { return n.adoptRules(ctx) })
+		err := n.engine.do(ctx, func() error { return errors.Join(n.adoptRules(ctx), n.settleNumbers(ctx)) })
 		if err == nil || ctx.Err() != nil {
 			n.grown()
 			return

@@ -215,7 +215,7 @@ func (n *Node) reloadTables(ctx context.Context) error {
 	if err := n.useModel(ctx, m); err != nil {
 		return err
 	}
-	return n.adoptModel(ctx)
+	return errors.Join(n.adoptModel(ctx), n.settleNumbers(ctx))
 }
 
 // adoptModel does what a change of the tables asks for since the site ran with

@@ -79,6 +79,9 @@ func (s service) Status(ctx context.Context) (*admin.Status, error) {
 	}
 	n.hookStates(st)
 	st.Alarms = append(st.Alarms, f.uncountable...)
+	if f.numbers != "" {
+		st.Alarms = append(st.Alarms, f.numbers)
+	}
 	if f.Aside > 0 {
 		st.Alarms = append(st.Alarms, fmt.Sprintf("%d rows are set aside because this database cannot take them, the first: %s", f.Aside, f.firstAside))
 	}
@@ -107,6 +110,7 @@ type figures struct {
 	pendingCapture uint64
 	stability      replica.Stability
 	uncountable    []string
+	numbers        string // what is wrong with the numbers that the server gives out
 	tables         int
 	firstAside     string
 }
@@ -151,6 +155,7 @@ func (n *Node) count(ctx context.Context) (f figures, err error) {
 		}
 	}
 	f.uncountable = n.uncountable()
+	f.numbers = n.wrongNumbers()
 	f.pendingCapture, err = n.db.Pending(ctx)
 	return f, err
 }

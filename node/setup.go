@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"baraza/internal/kv"
@@ -90,7 +91,11 @@ func Join(ctx context.Context, o JoinOptions) error {
 	if err := s.db.Reserve(ctx); err != nil {
 		return err
 	}
-	answer, err := trust.Join(ctx, o.Ports.Net, s.key, o.Token, o.Config.Name, addresses(&o.Config))
+	facts, err := s.facts(ctx)
+	if err != nil {
+		return err
+	}
+	answer, err := trust.Join(ctx, o.Ports.Net, s.key, o.Token, o.Config.Name, addresses(&o.Config), facts)
 	if err != nil {
 		return err
 	}
@@ -103,10 +108,15 @@ func Join(ctx context.Context, o JoinOptions) error {
 	if err != nil {
 		return err
 	}
-	given := o.Config.Tables
+	given, without := o.Config.Tables, o.Config.Exclude
 	o.Config.Adopt(shared)
 	if len(given) > 0 {
 		o.Config.Tables = given
+	}
+	for _, pattern := range without {
+		if !slices.Contains(o.Config.Exclude, pattern) {
+			o.Config.Exclude = append(slices.Clip(o.Config.Exclude), pattern)
+		}
 	}
 	if err := s.book.Install(answer.Inviter, answer.Admissions, answer.Expulsions); err != nil {
 		return err
@@ -127,7 +137,10 @@ func Join(ctx context.Context, o JoinOptions) error {
 	if err := o.Config.Save(o.Dir); err != nil {
 		return err
 	}
-	return s.prepare(ctx)
+	if err := s.prepare(ctx); err != nil {
+		return err
+	}
+	return o.Config.Save(o.Dir)
 }
 
 // setup is a site that is being set up.
@@ -205,6 +218,9 @@ func (s *setup) prepare(ctx context.Context) error {
 	}
 	for _, w := range warnings {
 		s.o.Warn(w.String())
+	}
+	if err := s.agree(m); err != nil {
+		return err
 	}
 	if err := s.db.Claim(ctx, s.key.ID(), m.Database, false); err != nil {
 		return err

@@ -70,6 +70,9 @@ func (n *Node) adoptTables(ctx context.Context, c *config.Config) error {
 	if err != nil {
 		return err
 	}
+	if err := n.fitNumbers(m); err != nil {
+		return err
+	}
 	if err := n.adoptModel(ctx); err != nil { // so that it is known what is new
 		return err
 	}
@@ -82,7 +85,7 @@ func (n *Node) adoptTables(ctx context.Context, c *config.Config) error {
 	if err := n.useModel(ctx, m); err != nil {
 		return err
 	}
-	return n.adoptModel(ctx)
+	return errors.Join(n.adoptModel(ctx), n.settleNumbers(ctx))
 }
 
 // useModel hands the model to all that work with it.

@@ -72,6 +72,17 @@ func (l *loader) zone() (err error) {
 	return errors.Join(e, err)
 }
 
+// numbers reads which numbers the server gives out. Sessions may have others.
+func (l *loader) numbers() (err error) {
+	e := l.each("SELECT @@global.auto_increment_increment, @@global.auto_increment_offset", func(f []string) {
+		var e1, e2 error
+		l.m.Increment, e1 = strconv.ParseUint(f[0], 10, 64)
+		l.m.Offset, e2 = strconv.ParseUint(f[1], 10, 64)
+		err = errors.Join(e1, e2)
+	})
+	return errors.Join(e, err)
+}
+
 func (l *loader) tables() error {
 	return l.each(`SELECT TABLE_NAME, ENGINE FROM information_schema.TABLES
 		WHERE TABLE_SCHEMA = ? AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')`,

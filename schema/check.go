@@ -57,9 +57,9 @@ func (m *Model) refusal(t *Table) string {
 		return "it has no primary key; add one, or exclude it"
 	case len(t.PrimaryKey) == 0:
 		return "it has no primary key to find its rows by; make the identity (" + list(t.Identity.Columns) + ") the primary key, or exclude it"
-	case len(t.Identity.Columns) == 0:
+	case len(t.Identity.Columns) == 0, t.numbersClash:
 		return "its rows have no name but a number that each site gives out itself; name a unique key as its identity, " +
-			"give each site its own auto-increment offset and name " + list(t.PrimaryKey) + " as its identity, or exclude it"
+			"give each site an auto-increment offset of its own (`baraza doctor` prints how), or exclude it"
 	case t.Identity.Unsure:
 		column := t.Identity.Columns[0]
 		return fmt.Sprintf("its %[1]s column may be NULL or hold one value twice; ALTER TABLE `%[2]s` MODIFY it to NOT NULL and ADD UNIQUE (%[1]s), "+

@@ -15,9 +15,12 @@ var integerTypes = []string{"tinyint", "smallint", "mediumint", "int", "integer"
 
 // identify chooses the identity of every table: what the configuration says,
 // else a NOT NULL unique uuid column, else a primary key that is more than a
-// number that the database gives. A table for which there is none keeps an
-// Identity without columns.
-func identify(m *Model, configured map[string][]string, lenient bool) error {
+// number that the database gives, else such a number where each site gives out
+// numbers of its own. A table for which there is none keeps an Identity without
+// columns.
+func identify(m *Model, opts Options) error {
+	configured, lenient := opts.Identity, opts.Lenient
+	apart := opts.Numbered || m.Increment > 1
 	for name, columns := range configured {
 		t := m.Tables[name]
 		if t == nil {
@@ -35,6 +38,10 @@ func identify(m *Model, configured map[string][]string, lenient bool) error {
 	}
 	for _, t := range m.Tables {
 		t.Identity = t.choose(configured[t.Name])
+		if len(t.Identity.Columns) == 0 && len(t.PrimaryKey) == 1 && t.Replicated && apart {
+			t.Identity = Identity{Columns: t.PrimaryKey, Source: "number of one site only"}
+		}
+		t.numbersClash = t.Numbered() && !apart && !lenient
 		t.Identity.Local = t.numbersItself()
 		travels := len(t.Identity.Columns) > 0 && !t.Identity.Local
 		if travels && len(t.PrimaryKey) > 0 && !sameSet(t.PrimaryKey, t.Identity.Columns) {
@@ -72,6 +79,25 @@ func (t *Table) choose(configured []string) Identity {
 		return Identity{Columns: t.PrimaryKey, Source: "primary key"}
 	}
 	return Identity{}
+}
+
+// Numbered reports whether nothing names a row of the table but a number that the
+// database gives: sites must give out different ones, and two inserts of one
+// number are two rows (rule R3).
+func (t *Table) Numbered() bool {
+	return len(t.PrimaryKey) == 1 && t.AutoIncrement == t.PrimaryKey[0] && slices.Equal(t.Identity.Columns, t.PrimaryKey) &&
+		t.Reference(t.AutoIncrement) == nil
+}
+
+// Numbered returns the names of the replicated tables that are.
+func Numbered(m *Model) []string {
+	var names []string
+	for _, t := range m.sorted() {
+		if t.Replicated && t.Numbered() {
+			names = append(names, t.Name)
+		}
+	}
+	return names
 }
 
 // numbersItself reports whether the primary key is a number that each site

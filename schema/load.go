@@ -28,6 +28,9 @@ type Options struct {
 	// Typed are columns whose reference depends on another value, "table.column" to
 	// what tells.
 	Typed map[string]TypedBy
+	// Numbered: the sites have agreed on who gives out which auto-increment
+	// numbers, so these may name rows, whatever the server does now.
+	Numbered bool
 	// Lenient is for a site that runs: a setting for what is not there any more
 	// concerns its table alone (Table.Wrong), and is no error.
 	Lenient bool
@@ -60,7 +63,7 @@ const ownTriggers = "baraza_"
 // replicated is in the model too: see Check.
 func Load(ctx context.Context, q Queryer, opts Options) (*Model, error) {
 	l := loader{ctx: ctx, q: q, m: &Model{Tables: make(map[string]*Table)}}
-	for _, step := range []func() error{l.database, l.tables, l.columns, l.documents, l.indexes, l.foreignKeys, l.triggers, l.zone} {
+	for _, step := range []func() error{l.database, l.tables, l.columns, l.documents, l.indexes, l.foreignKeys, l.triggers, l.zone, l.numbers} {
 		if err := step(); err != nil {
 			return nil, fmt.Errorf("read the schema: %w", err)
 		}
@@ -81,7 +84,7 @@ func finish(m *Model, opts Options) error {
 	}
 	inherit(m)
 	date(m, opts.FirstStamps)
-	if err := identify(m, opts.Identity, opts.Lenient); err != nil {
+	if err := identify(m, opts); err != nil {
 		return err
 	}
 	if err := declareTyped(m, opts.Typed, opts.Lenient); err != nil {
@@ -92,6 +95,11 @@ func finish(m *Model, opts Options) error {
 	return nil
 }
 
+// Takes reports whether the patterns take a table.
+func (o *Options) Takes(table string) bool {
+	return (len(o.Tables) == 0 || matches(o.Tables, table)) && !matches(o.Exclude, table)
+}
+
 // mark sets Replicated by the patterns.
 func mark(m *Model, opts Options) error {
 	for _, pattern := range slices.Concat(opts.Tables, opts.Exclude, opts.Keyless) {
@@ -100,8 +108,7 @@ func mark(m *Model, opts Options) error {
 		}
 	}
 	for name, t := range m.Tables {
-		t.Replicated = (len(opts.Tables) == 0 || matches(opts.Tables, name)) && !matches(opts.Exclude, name) &&
-			!m.passing(name) && (len(t.PrimaryKey) > 0 || !matches(opts.Keyless, name))
+		t.Replicated = opts.Takes(name) && !m.passing(name) && (len(t.PrimaryKey) > 0 || !matches(opts.Keyless, name))
 	}
 	for _, pattern := range opts.Tables {
 		if !opts.Lenient && !strings.ContainsAny(pattern, `*?[\`) && m.Tables[pattern] == nil {

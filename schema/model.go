@@ -5,6 +5,9 @@ package schema
 type Model struct {
 	Database string
 	Tables   map[string]*Table
+	// Increment and Offset are the server's auto_increment_increment and
+	// auto_increment_offset: which numbers it gives out.
+	Increment, Offset uint64
 	// ZoneSeconds is how far the server's local time is ahead of UTC.
 	ZoneSeconds int
 }
@@ -35,6 +38,8 @@ type Table struct {
 	// Wrong says what of the settings does not fit the table any more; see
 	// Options.Lenient.
 	Wrong string
+	// numbersClash: nothing keeps two sites from giving out the same identity.
+	numbersClash bool
 	// Match says which rows mean the same under different identities; nil for none.
 	Match *Match
 	// Triggers are those of the administrator, not of baraza.

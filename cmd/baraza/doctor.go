@@ -33,10 +33,11 @@ problem; warnings alone are 0.`,
 				return err
 			}
 			r, err := doctor.Examine(cmd.Context(), c.DSN, doctor.Options{
-				Schema:   c.Schema(),
-				Profile:  f.read,
-				Verbose:  verbose,
-				MaxDrift: time.Duration(c.MaxDrift),
+				Schema:        c.Schema(),
+				Profile:       f.read,
+				AutoIncrement: c.AutoIncrement,
+				Verbose:       verbose,
+				MaxDrift:      time.Duration(c.MaxDrift),
 			})
 			if err != nil {
 				return err

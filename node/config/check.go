@@ -64,6 +64,7 @@ func (c *Config) check() (key string, err error) {
 		}},
 		{"unique", func() error { return checkUnique(c.Unique) }},
 		{"counters", func() error { return checkCounters(c.Counters) }},
+		{"auto_increment", c.checkNumbers},
 		{"capture", func() error {
 			if c.Capture == "binlog" {
 				return errors.New("capture: this version has no binlog capture: use auto or trigger")

@@ -68,6 +68,8 @@ type Config struct {
 	Unique map[string]string `yaml:"unique,omitempty"`
 	// Counters are the columns of tables that add up what everyone adds.
 	Counters map[string][]string `yaml:"counters,omitempty"`
+	// AutoIncrement is who gives out which numbers, where numbers alone name rows.
+	AutoIncrement *AutoIncrement `yaml:"auto_increment,omitempty"`
 	// Capture is how local changes are found: "auto" or "trigger".
 	Capture string `yaml:"capture"`
 	// MaxDrift is how far clocks may be apart before stamps are held back.

@@ -74,6 +74,7 @@ var settingsWords = words{keys: keysOf(Config{}), kinds: map[string]string{
 	"first_stamps":     "a list of columns, as in [date_created, date_changed]",
 	"unique":           "tables with what they do, as in {person_name: mark}",
 	"counters":         "tables with lists of columns, as in {stock: [quantity]}",
+	"auto_increment":   "increment: and offset:, as baraza itself did",
 	"capture":          "auto or trigger",
 	"max_drift":        "a length of time, as in 1m",
 	"app":              "{url: …, user: …, password: …}",

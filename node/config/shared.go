@@ -21,6 +21,8 @@ type Shared struct {
 	FirstStamps []string                  `json:"first_stamps,omitempty"`
 	Unique      map[string]string         `json:"unique,omitempty"`
 	Counters    map[string][]string       `json:"counters,omitempty"`
+	// Numbers are those that the members give out, by name.
+	Numbers map[string]Numbers `json:"numbers,omitempty"`
 	// Hooks are those that call the application below its address, which each
 	// site sets itself. Others are one site's own.
 	Hooks []Hook `json:"hooks,omitempty"`
@@ -34,7 +36,7 @@ func (c *Config) Shared() Shared {
 			hooks = append(hooks, c.Hooks[i])
 		}
 	}
-	return Shared{c.Profile, c.Tables, c.Exclude, c.Keyless, c.Identity, c.References, c.Typed, c.SameRows, c.FirstStamps, c.Unique, c.Counters, hooks}
+	return Shared{c.Profile, c.Tables, c.Exclude, c.Keyless, c.Identity, c.References, c.Typed, c.SameRows, c.FirstStamps, c.Unique, c.Counters, c.Members(), hooks}
 }
 
 // Adopt takes the common part over. Of hooks only those are taken that Shared
@@ -43,6 +45,10 @@ func (c *Config) Adopt(s Shared) {
 	c.Profile, c.Tables, c.Exclude, c.Keyless = s.Profile, s.Tables, s.Exclude, s.Keyless
 	c.Identity, c.References, c.Typed, c.SameRows, c.FirstStamps = s.Identity, s.References, s.Typed, s.SameRows, s.FirstStamps
 	c.Unique, c.Counters = s.Unique, s.Counters
+	c.AutoIncrement = nil
+	if len(s.Numbers) > 0 {
+		c.AutoIncrement = &AutoIncrement{Others: s.Numbers}
+	}
 	for i := range s.Hooks {
 		if s.Hooks[i].ofApp() {
 			c.Hooks = append(c.Hooks, s.Hooks[i])
@@ -55,6 +61,7 @@ func (c *Config) Schema() schema.Options {
 	return schema.Options{
 		Tables: c.Tables, Exclude: c.Exclude, Keyless: c.Keyless, Identity: c.Identity,
 		References: c.References, Typed: c.Typed, Match: c.SameRows, FirstStamps: c.FirstStamps,
+		Numbered: c.AutoIncrement != nil && c.AutoIncrement.Apart(),
 	}
 }
 

@@ -26,6 +26,9 @@ type Options struct {
 	// Profile is the profile that Schema began with: what becomes of each table is
 	// told, with the profile's reasons. nil for none.
 	Profile *config.Profile
+	// AutoIncrement is who gives out which numbers, for a site that is set up; nil
+	// where that is not known.
+	AutoIncrement *config.AutoIncrement
 	// Verbose lists every table, not only those with something to say.
 	Verbose bool
 	// MaxDrift is how far the server's clock may be from this machine's.

@@ -18,6 +18,7 @@ func (p *patient) tables(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	p.numbers(m)
 	refused := map[string]bool{}
 	for _, problem := range schema.Check(m) {
 		text, remedy := split(problem.Text)

@@ -99,7 +99,7 @@ func (s *site) host(t *testing.T, h *Host) string {
 		}
 		if protocol == ProtocolJoin {
 			if h != nil {
-				_, _ = h.Serve(conn)
+				_, _, _ = h.Serve(conn)
 			}
 			return
 		}

@@ -41,7 +41,19 @@ const (
 	RefusedName
 	// RefusedCannot: the inviter has trouble of its own; see its log.
 	RefusedCannot
+	// RefusedFacts: the joiner's database does not fit the network (Host.Admits);
+	// a *Misfit says why.
+	RefusedFacts
 )
+
+// Misfit is why a joiner's database does not fit the network, in the inviter's
+// words.
+type Misfit struct{ Why string }
+
+func (e *Misfit) Error() string { return e.Why }
+
+// Unwrap makes a Misfit a refusal.
+func (e *Misfit) Unwrap() error { return RefusedFacts }
 
 func (r Refusal) Error() string {
 	switch r {
@@ -57,6 +69,8 @@ func (r Refusal) Error() string {
 		return "another site has this name, or no site may have it: choose another --name"
 	case RefusedCannot:
 		return "the inviter could not admit this site: read its log, then try again"
+	case RefusedFacts:
+		return "this database does not fit the network"
 	}
 	return fmt.Sprintf("the inviter refused for a reason (%d) that this version does not know: use the same version of baraza at both ends", uint8(r))
 }

@@ -15,9 +15,12 @@ import (
 )
 
 const (
-	joinFields            = 4
+	joinFields            = 5
 	answerFields          = 7
-	joinRequestBytesMax   = 16 << 10
+	refusalFields         = 2
+	joinRequestBytesMax   = 32 << 10
+	factsBytesMax         = 16 << 10
+	whyBytesMax           = 4 << 10
 	joinAnswerBytesMax    = 8 << 20
 	ringKeyBytesMax       = 64
 	settingsBytesMax      = 1 << 20
@@ -48,41 +51,56 @@ type Host struct {
 	// RingKey and Settings return what the next joiner gets.
 	RingKey  func() []byte
 	Settings func() []byte
-	Now      func() time.Time
+	// Admits tells with a *Misfit what of a joiner's facts does not fit the
+	// network; nil for nothing. It may be nil itself.
+	Admits func(name string, facts []byte) error
+	Now    func() time.Time
 
 	mu sync.Mutex // one admission at a time, so that names stay unique
 }
 
 // Serve reads one join request from a connection of ProtocolJoin and answers
-// it. It returns the new member's admission; the book has it already. The
-// caller closes the connection.
-func (h *Host) Serve(conn *tls.Conn) (Admission, error) {
+// it. It returns the new member's admission, which the book has already, and the
+// facts that the member told. The caller closes the connection.
+func (h *Host) Serve(conn *tls.Conn) (Admission, []byte, error) {
 	id, public, err := PeerOf(conn.ConnectionState())
 	if err != nil {
-		return Admission{}, err
+		return Admission{}, nil, err
 	}
 	if err := conn.SetDeadline(h.deadline()); err != nil {
-		return Admission{}, fmt.Errorf("a join by %s: %w", conn.RemoteAddr(), err)
+		return Admission{}, nil, fmt.Errorf("a join by %s: %w", conn.RemoteAddr(), err)
 	}
 	request, err := readJoin(conn)
 	if err != nil && !errors.Is(err, RefusedMalformed) {
-		return Admission{}, fmt.Errorf("a join by %s: %w", conn.RemoteAddr(), err)
+		return Admission{}, nil, fmt.Errorf("a join by %s: %w", conn.RemoteAddr(), err)
 	}
 	var a Admission
 	if err == nil {
 		a, err = h.admit(request, id, public)
 	}
 	if err != nil {
-		w := newWriter()
-		w.array(1)
-		w.int(int64(asRefusal(err)))
-		_ = writeFrame(conn, w.done())
-		return Admission{}, fmt.Errorf("a join by %s as %q was refused: %w", conn.RemoteAddr(), request.name, err)
+		_ = writeFrame(conn, refuse(err))
+		return Admission{}, nil, fmt.Errorf("a join by %s as %q was refused: %w", conn.RemoteAddr(), request.name, err)
 	}
 	if err := writeFrame(conn, h.answer(a)); err != nil {
-		return a, fmt.Errorf("answering the join of %s: %w", a.Name, err)
+		return a, request.facts, fmt.Errorf("answering the join of %s: %w", a.Name, err)
 	}
-	return a, nil
+	return a, request.facts, nil
+}
+
+// refuse is the answer to a request that failed.
+func refuse(err error) []byte {
+	var misfit *Misfit
+	w := newWriter()
+	if errors.As(err, &misfit) {
+		w.array(refusalFields)
+		w.int(int64(RefusedFacts))
+		w.text(misfit.Why)
+		return w.done()
+	}
+	w.array(1)
+	w.int(int64(asRefusal(err)))
+	return w.done()
 }
 
 // deadline is by the machine's clock, as net wants it, not by the site's.
@@ -128,6 +146,11 @@ func (h *Host) allow(request joinRequest, id clock.SiteID) error {
 			return RefusedName
 		}
 	}
+	if h.Admits != nil {
+		if err := h.Admits(request.name, request.facts); err != nil {
+			return err
+		}
+	}
 	for _, a := range h.Book.Chain(h.Key.ID()) {
 		if a.Site == id {
 			return fmt.Errorf("site %s stands above this one in the chain of admissions: invite it at another site, or let it join with an empty --data directory", Fingerprint(id))
@@ -155,8 +178,9 @@ func (h *Host) answer(a Admission) []byte {
 }
 
 // Join asks the inviter of a token to admit the key, at each of the token's
-// addresses until one answers.
-func Join(ctx context.Context, d Dialer, key *Key, token Token, name string, addresses []string) (*Answer, error) {
+// addresses until one answers. facts are what the inviter has to know of this
+// site's database (Host.Admits), in a form that this package does not look into.
+func Join(ctx context.Context, d Dialer, key *Key, token Token, name string, addresses []string, facts []byte) (*Answer, error) {
 	if err := CheckName(name); err != nil {
 		return nil, err
 	}
@@ -165,7 +189,7 @@ func Join(ctx context.Context, d Dialer, key *Key, token Token, name string, add
 	}
 	var last error
 	for _, address := range token.Addresses {
-		answer, err := joinAt(ctx, d, key, token, address, name, addresses)
+		answer, err := joinAt(ctx, d, key, address, joinRequest{token.id, token.secret, name, addresses, facts}, token.Inviter)
 		var refusal Refusal
 		if err == nil || errors.As(err, &refusal) || ctx.Err() != nil {
 			return answer, err
@@ -175,7 +199,7 @@ func Join(ctx context.Context, d Dialer, key *Key, token Token, name string, add
 	return nil, last
 }
 
-func joinAt(ctx context.Context, d Dialer, key *Key, token Token, address, name string, addresses []string) (*Answer, error) {
+func joinAt(ctx context.Context, d Dialer, key *Key, address string, request joinRequest, inviter clock.SiteID) (*Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, joinConversationLimit)
 	defer cancel()
 	raw, err := connect(ctx, d, address)
@@ -185,14 +209,14 @@ func joinAt(ctx context.Context, d Dialer, key *Key, token Token, address, name 
 	defer raw.Close()
 	stop := context.AfterFunc(ctx, func() { _ = raw.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	conn, err := Client(ctx, raw, key, token.Inviter, ProtocolJoin)
+	conn, err := Client(ctx, raw, key, inviter, ProtocolJoin)
 	if err != nil {
 		return nil, fmt.Errorf("joining at %s: %w", address, err)
 	}
-	if err := writeJoin(conn, joinRequest{token.id, token.secret, name, addresses}); err != nil {
+	if err := writeJoin(conn, request); err != nil {
 		return nil, fmt.Errorf("joining at %s: %w", address, err)
 	}
-	answer, err := readAnswer(conn, token.Inviter, key)
+	answer, err := readAnswer(conn, inviter, key)
 	if err != nil {
 		return nil, fmt.Errorf("joining at %s: %w", address, err)
 	}
@@ -204,6 +228,7 @@ type joinRequest struct {
 	secret    [secretBytes]byte
 	name      string
 	addresses []string
+	facts     []byte
 }
 
 func writeJoin(conn net.Conn, q joinRequest) error {
@@ -213,6 +238,7 @@ func writeJoin(conn net.Conn, q joinRequest) error {
 	w.bytes(q.secret[:])
 	w.text(q.name)
 	w.texts(q.addresses)
+	w.bytes(q.facts)
 	return writeFrame(conn, w.done())
 }
 
@@ -229,7 +255,7 @@ func readJoin(conn net.Conn) (joinRequest, error) {
 	r.exactly(joinFields)
 	q := joinRequest{
 		id: [inviteIDBytes]byte(r.fixed(inviteIDBytes)), secret: [secretBytes]byte(r.fixed(secretBytes)),
-		name: r.text(nameBytesMax), addresses: r.addresses(),
+		name: r.text(nameBytesMax), addresses: r.addresses(), facts: r.bytes(factsBytesMax),
 	}
 	if r.done("the request") != nil {
 		return joinRequest{}, RefusedMalformed
@@ -246,6 +272,11 @@ func readAnswer(conn net.Conn, inviter clock.SiteID, key *Key) (*Answer, error) 
 	r := newReader(frame)
 	n := r.array(answerFields)
 	if code := r.int(); code != 0 && r.err == nil {
+		if n == refusalFields {
+			if why := r.text(whyBytesMax); r.err == nil {
+				return nil, &Misfit{why}
+			}
+		}
 		return nil, Refusal(code)
 	}
 	if n != answerFields {

@@ -30,7 +30,7 @@ func invited(t *testing.T, now func() time.Time) (*site, *Host, Token) {
 }
 
 func (s *site) join(token Token, name string) (*Answer, error) {
-	return Join(context.Background(), tcp{}, s.key, token, name, []string{"10.0.0.9:7946"})
+	return Join(context.Background(), tcp{}, s.key, token, name, []string{"10.0.0.9:7946"}, []byte("facts"))
 }
 
 func TestJoin(t *testing.T) {

@@ -1,0 +1,76 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"baraza/internal/mariadb"
+)
+
+// numbered starts a server that gives out one of ten numbers.
+func numbered(t *testing.T, name string, offset int) *site {
+	s := newSite(t, name, mariadb.WithArgs("--auto-increment-increment=10", fmt.Sprintf("--auto-increment-offset=%d", offset)))
+	s.exec("CREATE TABLE visit (id INT AUTO_INCREMENT PRIMARY KEY, reason VARCHAR(40), ward VARCHAR(40))")
+	s.exec("CREATE TABLE line (id INT AUTO_INCREMENT PRIMARY KEY, visit INT NOT NULL, text VARCHAR(40), FOREIGN KEY (visit) REFERENCES visit (id))")
+	return s
+}
+
+// refused asks to join and returns the one line that says why not.
+func (s *site) refused(at *site, more ...string) string {
+	s.t.Helper()
+	token := strings.TrimSpace(at.must("invite", "--data", at.dir))
+	_, errs, code := baraza(s.t, append(append(append([]string{"join"}, s.setup()...), "--token", token), more...)...)
+	if code == 0 || strings.Count(strings.TrimSpace(errs), "\n") > 0 {
+		s.t.Fatalf("exit %d: %s", code, errs)
+	}
+	return errs
+}
+
+// R3: rows that have no name but a number, at sites whose servers give out
+// different ones.
+//
+// Seen to fail when the inviter does not look at the joiner's numbers, and when a
+// changed offset raises no alarm.
+func TestNumbers(t *testing.T) {
+	a, b := numbered(t, "a", 1), numbered(t, "b", 1)
+	a.exec("INSERT INTO visit (reason) VALUES ('before')")
+	a.init()
+	a.run()
+	a.running()
+	if why := b.refused(a); !strings.Contains(why, "offset 1 is that of a") || !strings.Contains(why, "auto_increment_offset = 2") {
+		t.Errorf("an offset that is taken: %s", why)
+	}
+	b.exec("SET GLOBAL auto_increment_increment = 5, GLOBAL auto_increment_offset = 2")
+	if why := b.refused(a); !strings.Contains(why, "auto_increment_increment is 5 here and 10 in the network") {
+		t.Errorf("another increment: %s", why)
+	}
+	b.exec("SET GLOBAL auto_increment_increment = 10, GLOBAL auto_increment_offset = 2")
+	b.actAs("root") // a new session
+	b.join(a)
+	b.run()
+	b.running()
+	quiet(t, 60*time.Second, a, b)
+	a.exec("INSERT INTO visit (reason) VALUES ('fever'); INSERT INTO line (visit, text) VALUES (LAST_INSERT_ID(), 'malaria test')")
+	b.exec("INSERT INTO visit (reason) VALUES ('cough'); INSERT INTO line (visit, text) VALUES (LAST_INSERT_ID(), 'chest')")
+	quiet(t, 60*time.Second, a, b)
+	got := same(t, 30*time.Second, "SELECT reason, text, MOD(visit.id, 10) FROM visit JOIN line ON line.visit = visit.id ORDER BY 1", a, b)
+	if got != "cough\tchest\t2\nfever\tmalaria test\t1\n" {
+		t.Errorf("rows: %q", got)
+	}
+
+	// A server that comes back with other settings is noticed.
+	b.exec("SET GLOBAL auto_increment_offset = 1; CREATE TABLE other (a INT PRIMARY KEY)") // the schema is looked at now and then, and when it changes
+	eventually(t, 90*time.Second, "the changed offset is an alarm", func() error {
+		st, err := b.status()
+		if err == nil && !strings.Contains(strings.Join(st.Alarms, "\n"), "auto_increment_offset 1 of 10 is that of a: SET GLOBAL auto_increment_increment = 10, GLOBAL auto_increment_offset = 2") {
+			err = fmt.Errorf("alarms: %v", st.Alarms)
+		}
+		return err
+	})
+	out, _, code := baraza(t, "doctor", "--data", b.dir)
+	if code != 1 || !strings.Contains(strings.Join(strings.Fields(out), " "), "is that of a") || !strings.Contains(out, "auto_increment_offset = 2") {
+		t.Errorf("doctor: exit %d\n%s", code, out)
+	}
+}
