@@ -225,9 +225,8 @@ func (p *Protocol) Carried(id clock.SiteID, v clock.VersionVector) error {
 		if len(p.peers) >= MaxPeers {
 			return fmt.Errorf("gossip: %d peers already; forget peers that are gone for good", MaxPeers)
 		}
-		pe = &peer{id: id, session: session{haveAt: never, pingAt: never}}
-		p.peers = append(p.peers[:i], append([]*peer{pe}, p.peers[i:]...)...)
+		pe = p.addPeer(i, id)
 	}
-	pe.known = nil
+	p.unlearn(pe)
 	return p.learn(pe, v)
 }

@@ -31,6 +31,10 @@ const (
 	gatherPart = 6
 	gatherMax  = 50 * time.Millisecond
 
+	// ackPeers is how many peers are told what they have anyway after
+	// Config.AckDelay; of more, a part is told later.
+	ackPeers = 4
+
 	// ackEarlyPart is which part of AckDelay a Have may come early, to go with
 	// entries rather than by itself.
 	ackEarlyPart = 4
@@ -58,7 +62,8 @@ type Config struct {
 	// AckDelay is how long before a peer that has something, or gets it from
 	// another provider, is told that it is durable here too: 1 s. It costs bytes
 	// on every line, and hurries nobody but a peer whose provider hangs: that one
-	// changes to another after AckDelay and Grace.
+	// changes to another after AckDelay and Grace. Where there are many peers some
+	// are told later (see ackDelay).
 	AckDelay time.Duration
 	// Grace is how long an entry that another peer has announced may be missing
 	// from the provider before that peer becomes the provider: 500 ms. Shorter

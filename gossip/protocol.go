@@ -15,6 +15,14 @@ type Protocol struct {
 	origins []*origin           // sorted by id
 	peers   []*peer             // sorted by id; connected and away
 	count   Metrics
+	// places counts the places that peers have or had in origin.slots, and free
+	// are those of forgotten ones.
+	places int
+	free   []int
+	// connected counts the peers that are.
+	connected int
+	// Until quietUntil no peer gets ready, but for what calls soon.
+	quietUntil time.Duration
 }
 
 // Metrics count what happened since the start.
@@ -28,11 +36,17 @@ type Metrics struct {
 // origin is what a site knows about the entries of one origin.
 type origin struct {
 	id clock.SiteID
+	// have is the last entry that is durable here.
+	have uint64
+	// slots are what is known of each peer and this origin, by peer.place.
+	slots []slot
+	// own is the origin's own site, where that is a peer.
+	own *peer
 	// accepted is the last entry taken: durable here, or handed to the caller
 	// to be stored.
 	accepted uint64
-	// provider is the peer subscribed to; zero when there is none.
-	provider clock.SiteID
+	// provider is the peer subscribed to, which is connected; nil for none.
+	provider *peer
 	// since is when the provider was last asked.
 	since time.Duration
 	// graceSeq, when not 0, was announced by another peer and not by the
@@ -53,8 +67,12 @@ type origin struct {
 type peer struct {
 	id        clock.SiteID
 	connected bool
-	// known is what the peer said it has; it outlives the connection.
-	known clock.VersionVector
+	// mix is a number of this site and the peer, as good as drawn.
+	mix uint64
+	// place is where origin.slots have the peer.
+	place int
+	// heard: the peer has said what it has (slot.known).
+	heard bool
 
 	session
 }
@@ -63,15 +81,11 @@ type peer struct {
 type session struct {
 	greeted   bool // its Hello has come
 	helloSent bool
-	// told is what the peer was told, by Have or by Entries.
-	told clock.VersionVector
-	// fed are the origins that the peer gets elsewhere, sorted.
-	fed []clock.SiteID
 	// haveAt is when there is something to announce.
 	haveAt time.Duration
 	// cursors are the peer's subscriptions, sorted by origin; turn is the
 	// origin that was served last.
-	cursors []cursor
+	cursors []*origin
 	turn    clock.SiteID
 	// behind: Next may find something. It saves a look at every subscription
 	// each time that anything happens.
@@ -84,8 +98,6 @@ type session struct {
 	// answers owed. Both sorted by origin.
 	commands []command
 	gone     clock.VersionVector
-	// goneThere is, per origin, the first entry that the peer still holds.
-	goneThere clock.VersionVector
 	// entriesAt is when entries, or a part of them, last came.
 	entriesAt time.Duration
 
@@ -93,11 +105,6 @@ type session struct {
 	pinged  int64 // wall clock of the ping that is under way; 0 when none
 	pong    *Pong // owed
 	samples []sample
-}
-
-type cursor struct {
-	origin clock.SiteID
-	after  uint64
 }
 
 type command struct {
@@ -109,7 +116,8 @@ type command struct {
 func New(cfg Config, vector clock.VersionVector) *Protocol {
 	p := &Protocol{cfg: cfg.withDefaults(), have: vector.Clone()}
 	for _, e := range vector {
-		p.origin(e.Site).accepted = e.Seq
+		o := p.origin(e.Site)
+		o.have, o.accepted = e.Seq, e.Seq
 	}
 	return p
 }
@@ -124,14 +132,16 @@ func (p *Protocol) Up(id clock.SiteID, now Instant) error {
 		if len(p.peers) >= MaxPeers {
 			return fmt.Errorf("gossip: %d peers already; forget peers that are gone for good", MaxPeers)
 		}
-		p.peers = slices.Insert(p.peers, i, &peer{id: id})
+		p.addPeer(i, id)
 	}
 	pe := p.peers[i]
 	if pe.connected {
 		p.Down(id, now)
 	}
 	pe.connected = true
-	pe.session = session{haveAt: never, pingAt: never}
+	p.connected++
+	p.forgetSession(pe)
+	p.soon(now.Elapsed)
 	return nil
 }
 
@@ -143,10 +153,11 @@ func (p *Protocol) Down(id clock.SiteID, now Instant) {
 		return
 	}
 	pe.connected = false
-	pe.session = session{haveAt: never, pingAt: never}
+	p.connected--
+	p.forgetSession(pe)
 	for _, o := range p.origins {
-		if o.provider == id {
-			o.provider = clock.SiteID{}
+		if o.provider == pe {
+			o.provider = nil
 			o.graceSeq = 0
 		}
 		p.review(o, now.Elapsed)
@@ -155,9 +166,19 @@ func (p *Protocol) Down(id clock.SiteID, now Instant) {
 
 // Forget drops what is known of a peer that is not connected.
 func (p *Protocol) Forget(id clock.SiteID) {
-	if i, ok := p.findPeer(id); ok && !p.peers[i].connected {
-		p.peers = slices.Delete(p.peers, i, i+1)
+	i, ok := p.findPeer(id)
+	if !ok || p.peers[i].connected {
+		return
 	}
+	pe := p.peers[i]
+	for _, o := range p.origins {
+		*o.of(pe) = slot{}
+		if o.own == pe {
+			o.own = nil
+		}
+	}
+	p.free = append(p.free, pe.place)
+	p.peers = slices.Delete(p.peers, i, i+1)
 }
 
 // Handle takes a message from a peer. It returns entries to be stored: when
@@ -182,13 +203,14 @@ func (p *Protocol) Handle(from clock.SiteID, m Message, now Instant) (Entries, e
 	case Have:
 		return Entries{}, p.announced(pe, m.Changed, now.Elapsed)
 	case Subscribe:
-		return Entries{}, pe.subscribed(m)
+		return Entries{}, p.subscribed(pe, m)
 	case Unsubscribe:
 		p.unsubscribed(pe, m.Origin, now.Elapsed)
 	case Gone:
 		return Entries{}, p.goneAt(pe, m, now.Elapsed)
 	case Ping:
 		pe.pong = &Pong{Ping: m.Sent, Received: now.Wall}
+		p.soon(now.Elapsed)
 	case Pong:
 		pe.measure(m, now)
 	default:
@@ -207,31 +229,46 @@ func (p *Protocol) Tick(now Instant) {
 }
 
 // Wake returns the earliest time after now at which Tick has something to do or
-// Outgoing has something to send that it has not now; ok is false when only a
-// message or a new entry can change that.
+// Outgoing has something to send that it has not now, or one before it; ok is
+// false when only a message or a new entry can change that.
 func (p *Protocol) Wake(now Instant) (at time.Duration, ok bool) {
+	if now.Elapsed < p.quietUntil { // mostly: nothing has changed that
+		return p.quietUntil, p.quietUntil != never
+	}
 	at = never
+	due := false
 	later := func(t time.Duration) {
 		if t > now.Elapsed {
 			at = min(at, t)
 		}
 	}
 	for _, o := range p.origins {
+		due = due || o.reviewAt <= now.Elapsed
 		later(o.reviewAt)
 	}
 	for _, pe := range p.peers {
+		due = due || pe.connected && pe.ready(now.Elapsed)
 		if pe.behind {
 			later(pe.gatherUntil)
 		}
 		later(pe.haveAt)
 		later(pe.pingAt)
 	}
+	if !due { // what is due is to be found again: the line may have no room for it
+		p.quietUntil = at
+	}
 	return at, at != never
 }
+
+// soon notes that something is due at a time.
+func (p *Protocol) soon(at time.Duration) { p.quietUntil = min(p.quietUntil, at) }
 
 // Ready calls each for the connected peers for which Outgoing or Next may have
 // something now; for the others they have not.
 func (p *Protocol) Ready(now Instant, each func(peer clock.SiteID)) {
+	if now.Elapsed < p.quietUntil {
+		return
+	}
 	for _, pe := range p.peers {
 		if pe.connected && pe.ready(now.Elapsed) {
 			each(pe.id)
@@ -248,12 +285,19 @@ func (pe *peer) ready(now time.Duration) bool {
 func (p *Protocol) Vector() clock.VersionVector { return p.have }
 
 // Known returns what a peer last said it has, be it connected or away;
-// nil when it was never met. The caller must not change it.
+// nil when it was never met.
 func (p *Protocol) Known(id clock.SiteID) clock.VersionVector {
-	if pe := p.peer(id); pe != nil {
-		return pe.known
+	pe := p.peer(id)
+	if pe == nil || !pe.heard {
+		return nil
 	}
-	return nil
+	known := make(clock.VersionVector, 0, len(p.origins))
+	for _, o := range p.origins {
+		if seq := o.of(pe).known; seq > 0 {
+			known = append(known, clock.Entry{Site: o.id, Seq: seq})
+		}
+	}
+	return known
 }
 
 // Connected reports whether a peer is connected and has said hello.
@@ -264,8 +308,8 @@ func (p *Protocol) Connected(id clock.SiteID) bool {
 
 // Provider returns the peer that an origin's entries come from; zero when none.
 func (p *Protocol) Provider(id clock.SiteID) clock.SiteID {
-	if i, ok := p.findOrigin(id); ok {
-		return p.origins[i].provider
+	if i, ok := p.findOrigin(id); ok && p.origins[i].provider != nil {
+		return p.origins[i].provider.id
 	}
 	return clock.SiteID{}
 }
@@ -274,11 +318,15 @@ func (p *Protocol) Provider(id clock.SiteID) clock.SiteID {
 // has, when that is beyond the log here; else 0. It means that this site's
 // store was lost or set back, or that two sites have one identity.
 func (p *Protocol) OwnAhead() uint64 {
-	own, most := p.have.Seq(p.cfg.Site), uint64(0)
-	for _, pe := range p.peers {
-		most = max(most, pe.known.Seq(p.cfg.Site))
+	i, ok := p.findOrigin(p.cfg.Site)
+	if !ok {
+		return 0
 	}
-	if most <= own {
+	o, most := p.origins[i], uint64(0)
+	for _, pe := range p.peers {
+		most = max(most, o.of(pe).known)
+	}
+	if most <= o.have {
 		return 0
 	}
 	return most
@@ -288,9 +336,9 @@ func (p *Protocol) OwnAhead() uint64 {
 func (p *Protocol) SetFetchOwn(on bool, now Instant) {
 	p.cfg.FetchOwn = on
 	o := p.origin(p.cfg.Site)
-	if pe := p.peer(o.provider); !on && pe != nil {
-		pe.command(o.id, false)
-		o.provider = clock.SiteID{}
+	if pe := o.provider; !on && pe != nil {
+		p.command(pe, o.id, false, now.Elapsed)
+		o.provider = nil
 	}
 	p.review(o, now.Elapsed)
 }
@@ -327,11 +375,23 @@ func (p *Protocol) findOrigin(id clock.SiteID) (int, bool) {
 	return slices.BinarySearchFunc(p.origins, id, func(o *origin, id clock.SiteID) int { return o.id.Compare(id) })
 }
 
+// seek is findOrigin for whoever goes through a vector that mostly names the same
+// origins in the same order: the place is looked at first, and is then that of the
+// next one.
+func (p *Protocol) seek(place *int, id clock.SiteID) (int, bool) {
+	i, ok := *place, *place < len(p.origins) && p.origins[*place].id == id
+	if !ok {
+		i, ok = p.findOrigin(id)
+	}
+	*place = i + 1
+	return i, ok
+}
+
 // origin returns the state of an origin, new when it was not known.
 func (p *Protocol) origin(id clock.SiteID) *origin {
 	i, ok := p.findOrigin(id)
 	if !ok {
-		p.origins = slices.Insert(p.origins, i, &origin{id: id, reviewAt: never})
+		p.origins = slices.Insert(p.origins, i, &origin{id: id, own: p.peer(id), reviewAt: never})
 	}
 	return p.origins[i]
 }

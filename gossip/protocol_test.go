@@ -296,3 +296,51 @@ func TestHaveGoesWithEntries(t *testing.T) {
 		x.wants("more", ok, false)
 	}
 }
+
+// Where there are many peers, each is told what it has anyway at a time of its
+// own: some as soon as where there are few, none later than ackPeers lets.
+//
+// Mutation: let ackDelay be AckDelay alone, and all are told in the first second;
+// let it be the longest for all, and nobody is.
+func TestManyPeersAreToldInTurn(t *testing.T) {
+	const peers = 40
+	origin := testSite(1)
+	for _, n := range []int{1, peers} {
+		p := New(Config{Site: testSite(1), PingEvery: time.Hour}, nil)
+		now := Instant{}
+		told := map[clock.SiteID]time.Duration{}
+		send := func(peer clock.SiteID) {
+			for m, ok := p.Outgoing(peer, now); ok; m, ok = p.Outgoing(peer, now) {
+				if _, is := m.(Have); is {
+					told[peer] = now.Elapsed
+				}
+			}
+		}
+		for i := range n {
+			id := testSite(2 + i)
+			if err := p.Up(id, now); err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range []Message{Hello{Version: Version, Site: id}, Have{clock.VersionVector{{Site: origin, Seq: 1}}}} {
+				if _, err := p.Handle(id, m, now); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		p.Ready(now, send)
+		p.Advanced(clock.VersionVector{{Site: origin, Seq: 1}}, now) // peers have it
+		for at, ok := p.Wake(now); ok && at <= time.Minute; at, ok = p.Wake(now) {
+			now.Elapsed = at
+			p.Tick(now)
+			p.Ready(now, send)
+		}
+		first, last := time.Hour, time.Duration(0)
+		for _, at := range told {
+			first, last = min(first, at), max(last, at)
+		}
+		longest := time.Second * time.Duration(max(n/ackPeers, 1))
+		if len(told) != n || first != time.Second || last > longest || n > 2*ackPeers && last < longest/2 {
+			t.Errorf("%d of %d peers were told, from %v to %v; the longest is %v", len(told), n, first, last, longest)
+		}
+	}
+}

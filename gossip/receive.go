@@ -23,8 +23,9 @@ func (p *Protocol) greet(pe *peer, h Hello, now time.Duration) error {
 		}
 	}
 	pe.greeted = true
-	pe.known = nil // a peer whose store was set back knows less than it did
+	p.unlearn(pe) // a peer whose store was set back knows less than it did
 	pe.pingAt = now
+	p.soon(now)
 	pe.entriesAt = now
 	if p.room(pe.id) {
 		p.origin(pe.id) // subscribed to before it has anything
@@ -34,43 +35,64 @@ func (p *Protocol) greet(pe *peer, h Hello, now time.Duration) error {
 	}
 	for _, o := range p.origins {
 		p.review(o, now)
-		p.announceLater(pe, o.id, now) // what came since our own hello
+		p.announceLater(pe, o, now) // what came since our own hello
 	}
 	return nil
 }
 
 // announced takes a Have.
 func (p *Protocol) announced(pe *peer, changed clock.VersionVector, now time.Duration) error {
-	pe.feeds(changed)
-	if err := p.learn(pe, changed); err != nil {
-		return err
-	}
-	for _, e := range changed {
+	for i, place := 0, 0; i < len(changed); i++ {
+		e := &changed[i]
+		o, err := p.named(pe, &place, e.Site)
+		if err != nil {
+			return err
+		}
+		s := o.of(pe)
+		if e.Seq > s.known {
+			// Who came further without a subscription here gets it elsewhere.
+			s.known, s.fed = e.Seq, s.fed || !s.subscribed
+		}
 		// What is here already changes no choice, but for the origin's own site.
-		if o := p.origin(e.Site); e.Seq > o.accepted || e.Site == pe.id {
+		if e.Seq > o.accepted || o.own == pe {
 			p.review(o, now)
 		}
-		p.announceLater(pe, e.Site, now)
+		p.announceLater(pe, o, now)
 	}
 	return nil
 }
 
+// named returns the state of an origin that a peer named in a vector.
+func (p *Protocol) named(pe *peer, place *int, id clock.SiteID) (*origin, error) {
+	if i, ok := p.seek(place, id); ok {
+		return p.origins[i], nil
+	}
+	if !p.room(id) {
+		return nil, fmt.Errorf("gossip: peer %s names more than %d origins; forget sites that are gone for good", pe.id.Short(), MaxOrigins)
+	}
+	return p.origin(id), nil
+}
+
 // learn raises what a peer is known to have.
 func (p *Protocol) learn(pe *peer, v clock.VersionVector) error {
-	for _, e := range v {
-		if _, known := p.findOrigin(e.Site); known {
-			continue
+	for i, place := 0, 0; i < len(v); i++ {
+		o, err := p.named(pe, &place, v[i].Site)
+		if err != nil {
+			return err
 		}
-		if !p.room(e.Site) {
-			return fmt.Errorf("gossip: peer %s names more than %d origins; forget sites that are gone for good", pe.id.Short(), MaxOrigins)
-		}
-		p.origin(e.Site)
+		s := o.of(pe)
+		s.known = max(s.known, v[i].Seq)
 	}
-	if pe.known == nil {
-		pe.known = make(clock.VersionVector, 0, len(v)) // a first hello
-	}
-	pe.known.Merge(v)
+	pe.heard = true
 	return nil
+}
+
+// unlearn forgets what a peer is known to have.
+func (p *Protocol) unlearn(pe *peer) {
+	for _, o := range p.origins {
+		o.of(pe).known = 0
+	}
+	pe.heard = false
 }
 
 // receive takes entries, from whomever they come. It returns what of them is
@@ -87,9 +109,8 @@ func (p *Protocol) receive(pe *peer, e Entries, now time.Duration) (Entries, err
 	o := p.origin(e.Origin)
 	if pe != nil && pe.connected {
 		pe.entriesAt = now
-		if last := e.Last(); last > pe.known.Seq(o.id) {
-			pe.known.Set(clock.Entry{Site: o.id, Seq: last})
-		}
+		s := o.of(pe)
+		s.known = max(s.known, e.Last())
 	}
 	if now < o.restUntil {
 		return none, nil // was under way when storing failed
@@ -119,7 +140,7 @@ func (p *Protocol) gap(pe *peer, o *origin, now time.Duration) {
 	p.count.Gaps++
 	switch {
 	case pe == nil || !pe.connected:
-	case o.provider != pe.id:
+	case o.provider != pe:
 		p.review(o, now)
 	case now >= o.since+p.cfg.Grace:
 		p.ask(o, pe, now)
@@ -131,10 +152,10 @@ func (p *Protocol) goneAt(pe *peer, g Gone, now time.Duration) error {
 	if !p.room(g.Origin) {
 		return fmt.Errorf("gossip: gone of %s, never asked for", g.Origin.Short())
 	}
-	pe.goneThere.Set(clock.Entry{Site: g.Origin, Seq: g.First})
 	o := p.origin(g.Origin)
-	if o.provider == pe.id && !pe.usable(o) {
-		o.provider = clock.SiteID{}
+	o.of(pe).gone = g.First
+	if o.provider == pe && !pe.usable(o) {
+		o.provider = nil
 	}
 	p.review(o, now)
 	return nil
@@ -152,12 +173,12 @@ type Stranded struct {
 func (p *Protocol) Stranded() []Stranded {
 	var all []Stranded
 	for _, o := range p.origins {
-		if o.provider != (clock.SiteID{}) {
+		if o.provider != nil {
 			continue
 		}
 		for _, pe := range p.peers {
-			if pe.connected && pe.greeted && !pe.usable(o) && pe.known.Seq(o.id) > o.accepted {
-				all = append(all, Stranded{Origin: o.id, Peer: pe.id, First: pe.goneThere.Seq(o.id)})
+			if s := o.of(pe); pe.connected && pe.greeted && !pe.usable(o) && s.known > o.accepted {
+				all = append(all, Stranded{Origin: o.id, Peer: pe.id, First: s.gone})
 			}
 		}
 	}
@@ -175,23 +196,26 @@ func (p *Protocol) Receiving(id clock.SiteID, now Instant) {
 // Advanced tells what is durable here now. It may jump ahead of the entries
 // that came, as after a transfer of state.
 func (p *Protocol) Advanced(v clock.VersionVector, now Instant) {
-	for _, e := range v {
-		if e.Seq <= p.have.Seq(e.Site) {
-			continue
+	for i := range v {
+		if e := &v[i]; e.Seq > p.have.SeqAt(i, e.Site) {
+			p.advanced(*e, now.Elapsed)
 		}
-		p.have.Set(e)
-		o := p.origin(e.Site)
-		o.failures = 0
-		if e.Seq > o.accepted {
-			o.accepted = e.Seq
-			if pe := p.peer(o.provider); pe != nil {
-				p.ask(o, pe, now.Elapsed) // spare us what we have
-			}
-			p.review(o, now.Elapsed)
+	}
+}
+
+func (p *Protocol) advanced(e clock.Entry, now time.Duration) {
+	p.have.Set(e)
+	o := p.origin(e.Site)
+	o.have, o.failures = e.Seq, 0
+	if e.Seq > o.accepted {
+		o.accepted = e.Seq
+		if o.provider != nil {
+			p.ask(o, o.provider, now) // spare us what we have
 		}
-		for _, pe := range p.peers {
-			p.announceLater(pe, e.Site, now.Elapsed)
-		}
+		p.review(o, now)
+	}
+	for _, pe := range p.peers {
+		p.announceLater(pe, o, now)
 	}
 }
 
@@ -203,9 +227,9 @@ func (p *Protocol) StoreFailed(id clock.SiteID, now Instant) {
 	o.accepted = p.have.Seq(id)
 	o.restUntil = now.Elapsed + min(p.cfg.RestMin<<min(o.failures, restDoublingsMax), p.cfg.RestMax)
 	o.failures++
-	if pe := p.peer(o.provider); pe != nil {
-		pe.command(id, false)
+	if o.provider != nil {
+		p.command(o.provider, id, false, now.Elapsed)
 	}
-	o.provider = clock.SiteID{}
+	o.provider = nil
 	p.review(o, now.Elapsed)
 }

@@ -17,7 +17,9 @@ func (p *Protocol) Outgoing(id clock.SiteID, now Instant) (Message, bool) {
 	}
 	if !pe.helloSent {
 		pe.helloSent = true
-		pe.told = p.have.Clone()
+		for _, o := range p.origins {
+			o.of(pe).told = o.have
+		}
 		h := Hello{Version: Version, Site: p.cfg.Site, Vector: p.have.Clone()}
 		if p.cfg.Note != nil {
 			h.Note = p.cfg.Note(id)
@@ -46,12 +48,12 @@ func (p *Protocol) Outgoing(id clock.SiteID, now Instant) (Message, bool) {
 	if now.Elapsed >= pe.pingAt {
 		pe.pingAt = now.Elapsed + p.cfg.PingEvery
 		pe.pinged = now.Wall
+		p.soon(pe.pingAt)
 		return Ping{Sent: now.Wall}, true
 	}
 	if now.Elapsed >= pe.haveAt || pe.busy && now.Elapsed >= pe.haveAt-p.cfg.AckDelay/ackEarlyPart {
 		pe.haveAt = never
 		if changed := p.news(pe); len(changed) > 0 {
-			pe.told.Merge(changed)
 			return Have{Changed: changed}, true
 		}
 	}
@@ -63,105 +65,97 @@ func (p *Protocol) Outgoing(id clock.SiteID, now Instant) (Message, bool) {
 // them elsewhere or only needs the acknowledgement, and not at all when they will
 // be pushed to it. Among n sites that all have lines to each other, n messages
 // soon after each entry would tell each peer what it has just got.
-func (p *Protocol) announceLater(pe *peer, origin clock.SiteID, now time.Duration) {
+func (p *Protocol) announceLater(pe *peer, o *origin, now time.Duration) {
 	if !pe.connected || !pe.greeted {
 		return
 	}
-	at := p.have.Place(origin)
-	have := p.have.SeqAt(at, origin)
-	if have <= pe.told.SeqAt(at, origin) {
+	s := o.of(pe)
+	if o.have <= s.told {
 		return
 	}
-	known := pe.known.SeqAt(at, origin)
-	if pe.sendsFrom(origin, known) < have {
+	if s.from() < o.have {
 		pe.behind = true
+		p.soon(pe.gatherUntil)
 		return
 	}
 	delay := p.cfg.HaveDelay
-	if known >= have || pe.isFed(at, origin) {
-		delay = p.cfg.AckDelay
+	if s.known >= o.have || s.fed {
+		delay = p.ackDelay(pe)
 	}
 	pe.haveAt = min(pe.haveAt, now+delay)
+	p.soon(pe.haveAt)
 }
 
-// feeds notes the origins that a peer has come further with while it was not
-// subscribed to them here: it gets them elsewhere.
-func (pe *peer) feeds(announced clock.VersionVector) {
-	for _, e := range announced {
-		if _, here := pe.findCursor(e.Site); here || e.Seq <= pe.known.Seq(e.Site) {
-			continue
-		}
-		if i, ok := pe.findFed(e.Site); !ok {
-			pe.fed = slices.Insert(pe.fed, i, e.Site)
-		}
-	}
+// ackDelay is how long a peer is not told what it has anyway. With n peers that
+// are told everything each AckDelay, n sites send n² messages of n origins in it,
+// more than all entries; so each peer has a time of its own, from AckDelay to the
+// more multiples of it the more peers there are. It is enough that one of many
+// hears soon what a provider that hangs withholds.
+func (p *Protocol) ackDelay(pe *peer) time.Duration {
+	times := uint64(max(p.connected/ackPeers, 1))
+	return p.cfg.AckDelay * time.Duration(1+pe.mix%times)
 }
 
-func (pe *peer) findFed(origin clock.SiteID) (int, bool) {
-	return slices.BinarySearchFunc(pe.fed, origin, clock.SiteID.Compare)
-}
-
-// isFed is asked with a guess of the origin's place.
-func (pe *peer) isFed(guess int, origin clock.SiteID) bool {
-	for i := guess; i >= 0 && i > guess-3; i-- {
-		if i < len(pe.fed) && pe.fed[i] == origin {
-			return true
-		}
-	}
-	_, ok := pe.findFed(origin)
-	return ok
-}
-
-// news returns what a peer was not told and will not get pushed.
+// news returns what a peer was not told and will not get pushed, and notes that it
+// is told.
 func (p *Protocol) news(pe *peer) clock.VersionVector {
 	var changed clock.VersionVector
-	for i, e := range p.have {
-		if e.Seq > pe.told.SeqAt(i, e.Site) && pe.sendsFrom(e.Site, pe.known.SeqAt(i, e.Site)) >= e.Seq {
-			changed = append(changed, clock.Entry{Site: e.Site, Seq: e.Seq})
+	for i, o := range p.origins {
+		s := o.of(pe)
+		if o.have <= s.told || s.from() < o.have {
+			continue
 		}
+		s.told = o.have
+		if changed == nil {
+			changed = make(clock.VersionVector, 0, len(p.origins)-i)
+		}
+		changed = append(changed, clock.Entry{Site: o.id, Seq: o.have})
 	}
 	return changed
 }
 
-func (pe *peer) findCursor(origin clock.SiteID) (int, bool) {
-	return slices.BinarySearchFunc(pe.cursors, origin, func(c cursor, id clock.SiteID) int { return c.origin.Compare(id) })
+func (pe *peer) findCursor(id clock.SiteID) (int, bool) {
+	return slices.BinarySearchFunc(pe.cursors, id, func(o *origin, id clock.SiteID) int { return o.id.Compare(id) })
 }
 
 // from returns the entry after which a peer is to be sent an origin's entries:
-// its cursor, or what it has got elsewhere meanwhile. For an origin that it did
-// not subscribe to it is beyond every entry.
-func (pe *peer) from(origin clock.SiteID) uint64 {
-	return pe.sendsFrom(origin, pe.known.Seq(origin))
-}
-
-// sendsFrom is from, with what the peer is known to have.
-func (pe *peer) sendsFrom(origin clock.SiteID, known uint64) uint64 {
-	i, ok := pe.findCursor(origin)
-	if !ok {
+// what its subscription was served up to, or what it has got elsewhere meanwhile.
+// For an origin that it did not subscribe to it is beyond every entry.
+func (s *slot) from() uint64 {
+	if !s.subscribed {
 		return ^uint64(0)
 	}
-	return max(pe.cursors[i].after, known)
+	return max(s.after, s.known)
 }
 
-func (pe *peer) subscribed(s Subscribe) error {
+func (p *Protocol) subscribed(pe *peer, m Subscribe) error {
 	pe.behind = true
-	i, ok := pe.findCursor(s.Origin)
-	if ok {
-		pe.cursors[i].after = s.After
-		return nil
+	p.soon(pe.gatherUntil)
+	i, ok := pe.findCursor(m.Origin)
+	if !ok {
+		if len(pe.cursors) >= MaxOrigins || !p.room(m.Origin) {
+			return fmt.Errorf("gossip: peer %s subscribed to more than %d origins", pe.id.Short(), MaxOrigins)
+		}
+		pe.cursors = slices.Insert(pe.cursors, i, p.origin(m.Origin))
 	}
-	if len(pe.cursors) >= MaxOrigins {
-		return fmt.Errorf("gossip: peer %s subscribed to more than %d origins", pe.id.Short(), MaxOrigins)
-	}
-	pe.cursors = slices.Insert(pe.cursors, i, cursor{s.Origin, s.After})
+	s := pe.cursors[i].of(pe)
+	s.subscribed, s.after = true, m.After
 	return nil
 }
 
-func (p *Protocol) unsubscribed(pe *peer, origin clock.SiteID, now time.Duration) {
+// endCursor ends a peer's subscription to an origin.
+func (pe *peer) endCursor(origin clock.SiteID) {
 	if i, ok := pe.findCursor(origin); ok {
+		pe.cursors[i].of(pe).subscribed = false
 		pe.cursors = slices.Delete(pe.cursors, i, i+1)
 	}
-	p.announceLater(pe, origin, now)
+}
+
+func (p *Protocol) unsubscribed(pe *peer, origin clock.SiteID, now time.Duration) {
+	pe.endCursor(origin)
+	if i, ok := p.findOrigin(origin); ok {
+		p.announceLater(pe, p.origins[i], now)
+	}
 }
 
 // Next names what a peer is to be sent next: the origin's entries after an
@@ -177,9 +171,9 @@ func (p *Protocol) Next(id clock.SiteID, now Instant) (origin clock.SiteID, afte
 		start++
 	}
 	for k := range pe.cursors {
-		c := pe.cursors[(start+k)%len(pe.cursors)]
-		if from := pe.from(c.origin); from < p.have.Seq(c.origin) {
-			return c.origin, from, true
+		o := pe.cursors[(start+k)%len(pe.cursors)]
+		if from := o.of(pe).from(); from < o.have {
+			return o.id, from, true
 		}
 	}
 	pe.behind = false
@@ -204,11 +198,14 @@ func (p *Protocol) Sent(id, origin clock.SiteID, after, last uint64) {
 		return
 	}
 	pe.turn, pe.busy = origin, true
-	if last > pe.told.Seq(origin) {
-		pe.told.Set(clock.Entry{Site: origin, Seq: last})
+	i, ok := p.findOrigin(origin)
+	if !ok {
+		return
 	}
-	if i, ok := pe.findCursor(origin); ok && pe.cursors[i].after <= after && pe.from(origin) >= after {
-		pe.cursors[i].after = max(pe.cursors[i].after, last)
+	s := p.origins[i].of(pe)
+	s.told = max(s.told, last)
+	if s.subscribed && s.after <= after && s.from() >= after {
+		s.after = max(s.after, last)
 	}
 }
 
@@ -220,8 +217,7 @@ func (p *Protocol) Truncated(id, origin clock.SiteID, first uint64) {
 	if pe == nil || !pe.connected {
 		return
 	}
-	if i, ok := pe.findCursor(origin); ok {
-		pe.cursors = slices.Delete(pe.cursors, i, i+1)
-	}
+	pe.endCursor(origin)
 	pe.gone.Set(clock.Entry{Site: origin, Seq: first})
+	p.soon(0)
 }

@@ -128,7 +128,7 @@ var mutants = []mutant{
 
 	{
 		"gossip: nothing is announced", "gossip/send.go",
-		"changed = append(changed, clock.Entry{Site: e.Site, Seq: e.Seq})", "_ = e",
+		"changed = append(changed, clock.Entry{Site: o.id, Seq: o.have})", "_ = o",
 	},
 	{
 		"gossip: a subscription begins one entry too far", "gossip/send.go",
@@ -136,7 +136,7 @@ var mutants = []mutant{
 	},
 	{
 		"gossip: entries are taken from their origin only", "gossip/provider.go",
-		"case cur == nil && best != nil && best.known", "case cur == nil && best != nil && best.id == o.id && best.known",
+		"case cur == nil && best != nil && o.of(best).known", "case cur == nil && best != nil && best.id == o.id && o.of(best).known",
 	},
 	{
 		"gossip: entries after a gap are handed on", "gossip/receive.go",
@@ -144,7 +144,7 @@ var mutants = []mutant{
 	},
 	{
 		"gossip: only the own entries are relayed", "gossip/send.go",
-		"if from := pe.from(c.origin); from < p.have.Seq(c.origin) {", "if from := pe.from(c.origin); c.origin == p.cfg.Site && from < p.have.Seq(c.origin) {",
+		"if from := o.of(pe).from(); from < o.have {", "if from := o.of(pe).from(); o.id == p.cfg.Site && from < o.have {",
 	},
 
 	{
