@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -9,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
+
+	"baraza/node/admin"
 )
 
 // tableWidth is what a printed table fits into.
@@ -86,6 +89,32 @@ func cut(text string, width int) string {
 // jsonFlag adds --json.
 func jsonFlag(cmd *cobra.Command, on *bool) {
 	cmd.Flags().BoolVar(on, "json", false, "print JSON, for scripts")
+}
+
+// showing makes a command show what it asks the running site for, as JSON if the
+// caller wants that.
+func showing[T any](cmd *cobra.Command, ask func(context.Context, *admin.Client) (T, error), show func(io.Writer, T)) *cobra.Command {
+	var dir string
+	var asJSON bool
+	dataFlag(cmd, &dir)
+	jsonFlag(cmd, &asJSON)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := client(cmd, &dir)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		answer, err := ask(cmd.Context(), c)
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			return printJSON(cmd.OutOrStdout(), answer)
+		}
+		show(cmd.OutOrStdout(), answer)
+		return nil
+	}
+	return cmd
 }
 
 func printJSON(w io.Writer, v any) error {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -27,33 +28,16 @@ func newPeers() *cobra.Command {
 }
 
 func newPeersList() *cobra.Command {
-	var dir string
-	var asJSON bool
-	cmd := &cobra.Command{
+	return showing(&cobra.Command{
 		Use:     "list",
 		Short:   "List the other sites and how far behind each is",
 		Example: "  baraza peers list --data /var/lib/baraza",
 		Args:    noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := client(cmd, &dir)
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			list, err := c.Peers(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return printJSON(cmd.OutOrStdout(), list)
-			}
-			printPeers(cmd.OutOrStdout(), list.Peers, time.Now())
-			return nil
-		},
-	}
-	dataFlag(cmd, &dir)
-	jsonFlag(cmd, &asJSON)
-	return cmd
+	}, func(ctx context.Context, c *admin.Client) (*admin.PeerList, error) {
+		return c.Peers(ctx)
+	}, func(w io.Writer, list *admin.PeerList) {
+		printPeers(w, list.Peers, time.Now())
+	})
 }
 
 func printPeers(w io.Writer, peers []admin.Peer, now time.Time) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"time"
@@ -11,9 +12,7 @@ import (
 )
 
 func newStatus() *cobra.Command {
-	var dir string
-	var asJSON bool
-	cmd := &cobra.Command{
+	return showing(&cobra.Command{
 		Use:   "status",
 		Short: "Show how the running site is",
 		Example: `  baraza status --data /var/lib/baraza
@@ -21,26 +20,11 @@ func newStatus() *cobra.Command {
   # for a script: how many conflicts are there?
   baraza status --data /var/lib/baraza --json | jq .conflicts`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := client(cmd, &dir)
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			s, err := c.Status(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return printJSON(cmd.OutOrStdout(), s)
-			}
-			printStatus(cmd.OutOrStdout(), s, time.Now())
-			return nil
-		},
-	}
-	dataFlag(cmd, &dir)
-	jsonFlag(cmd, &asJSON)
-	return cmd
+	}, func(ctx context.Context, c *admin.Client) (*admin.Status, error) {
+		return c.Status(ctx)
+	}, func(w io.Writer, s *admin.Status) {
+		printStatus(w, s, time.Now())
+	})
 }
 
 func printStatus(w io.Writer, s *admin.Status, now time.Time) {

@@ -27,33 +27,14 @@ func newTables() *cobra.Command {
 }
 
 func newTablesList() *cobra.Command {
-	var dir string
-	var asJSON bool
-	cmd := &cobra.Command{
+	return showing(&cobra.Command{
 		Use:     "list",
 		Short:   "List the replicated tables and what names their rows",
 		Example: "  baraza tables list --data /var/lib/baraza",
 		Args:    noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := client(cmd, &dir)
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			list, err := c.Tables(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return printJSON(cmd.OutOrStdout(), list)
-			}
-			printTables(cmd.OutOrStdout(), list)
-			return nil
-		},
-	}
-	dataFlag(cmd, &dir)
-	jsonFlag(cmd, &asJSON)
-	return cmd
+	}, func(ctx context.Context, c *admin.Client) (*admin.TableList, error) {
+		return c.Tables(ctx)
+	}, printTables)
 }
 
 func printTables(w io.Writer, list *admin.TableList) {

@@ -10,10 +10,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
-	"syscall"
 	"time"
+
+	"baraza/internal/child"
 )
 
 const (
@@ -32,8 +32,7 @@ type site struct {
 	listen    string
 	advertise string
 	pprof     string
-	cmd       *exec.Cmd
-	exited    chan struct{}
+	proc      *child.Process
 }
 
 // status is the part of `baraza status --json` that is used here.
@@ -112,26 +111,13 @@ func (b *site) start() error {
 	}
 	defer log.Close() // the child has its own
 	cmd := exec.Command(b.o.Bin, "run", "--data", b.dir)
-	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = log, log, childAttr()
+	cmd.Stdout, cmd.Stderr = log, log
 	if b.o.Profile != "" {
 		cmd.Env = append(os.Environ(), "BARAZA_PPROF="+b.pprof)
 	}
-	started, exited := make(chan error, 1), make(chan struct{})
-	go func() {
-		// The child dies with the thread that made it, so that thread is kept.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			_ = cmd.Wait() // how it ended is asked of its state
-			close(exited)
-		}
-	}()
-	if err := <-started; err != nil {
+	if b.proc, err = child.Start(cmd); err != nil {
 		return fmt.Errorf("site %s: %w", b.name, err)
 	}
-	b.cmd, b.exited = cmd, exited
 	return nil
 }
 
@@ -150,17 +136,17 @@ func (b *site) ready(ctx context.Context) error {
 
 // pid is the process id, 0 when it does not run.
 func (b *site) pid() int {
-	if b.cmd == nil {
+	if b.proc == nil {
 		return 0
 	}
-	return b.cmd.Process.Pid
+	return b.proc.Pid()
 }
 
 // alive tells why a process that was started does not run any more.
 func (b *site) alive() error {
-	if b.cmd != nil {
+	if b.proc != nil {
 		select {
-		case <-b.exited:
+		case <-b.proc.Done():
 			return fmt.Errorf("site %s ended by itself: %s", b.name, b.lastLog())
 		default:
 		}
@@ -169,28 +155,23 @@ func (b *site) alive() error {
 }
 
 func (b *site) kill() {
-	if b.cmd != nil {
-		_ = b.cmd.Process.Kill()
-		<-b.exited
-		b.cmd = nil
+	if b.proc != nil {
+		b.proc.Kill()
+		b.proc = nil
 	}
 }
 
 // stop ends the process as an administrator would.
 func (b *site) stop() error {
-	if b.cmd == nil {
+	if b.proc == nil {
 		return nil
 	}
-	_ = b.cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case <-b.exited:
-	case <-time.After(siteStopTimeout):
-		b.kill()
+	proc := b.proc
+	b.proc = nil
+	if !proc.Stop(siteStopTimeout) {
 		return fmt.Errorf("site %s did not stop within %v", b.name, siteStopTimeout)
 	}
-	code := b.cmd.ProcessState.ExitCode()
-	b.cmd = nil
-	if code != 0 {
+	if code := proc.State().ExitCode(); code != 0 {
 		return fmt.Errorf("site %s stopped with exit code %d: %s", b.name, code, b.lastLog())
 	}
 	return nil

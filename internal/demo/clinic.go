@@ -16,6 +16,7 @@ import (
 
 	_ "github.com/go-sql-driver/mysql" // the clinics' databases
 
+	"baraza/internal/child"
 	"baraza/internal/mariadb"
 	"baraza/internal/netcut"
 )
@@ -24,6 +25,9 @@ import (
 var clinicSQL string
 
 const database = "clinic"
+
+// stopTimeout is how long a site may take to stop before it is killed.
+const stopTimeout = 10 * time.Second
 
 // clinic is one site: a database server, a baraza process, and the relay that
 // the other sites reach it through.
@@ -35,7 +39,7 @@ type clinic struct {
 	server *mariadb.Server
 	relay  *netcut.Relay
 	db     *sql.DB
-	proc   *process
+	proc   *child.Process
 	log    string
 }
 
@@ -137,12 +141,12 @@ func (c *clinic) run(ctx context.Context) error {
 	defer log.Close()
 	cmd := exec.Command(c.binary, "run", "--data", c.dir)
 	cmd.Stdout, cmd.Stderr = log, log
-	if c.proc, err = start(cmd); err != nil {
+	if c.proc, err = child.Start(cmd); err != nil {
 		return fmt.Errorf("%s: %w", c.name, err)
 	}
 	return wait(ctx, "baraza runs at "+c.name, func() error {
 		select {
-		case <-c.proc.done:
+		case <-c.proc.Done():
 			return final{fmt.Errorf("it ended: %s", c.lastWords())}
 		default:
 		}
@@ -202,7 +206,7 @@ func (c *clinic) conflicts(ctx context.Context) ([]conflict, error) {
 // close stops everything that belongs to the clinic.
 func (c *clinic) close() {
 	if c.proc != nil {
-		c.proc.stop()
+		c.proc.Stop(stopTimeout)
 	}
 	if c.relay != nil {
 		_ = c.relay.Close()

@@ -184,7 +184,7 @@ func (c *clinic) has(ctx context.Context, note string) error {
 // the others.
 func (s *story) cut() {
 	s.clinics[lodwar].relay.Cut()
-	from := netcut.Of(s.clinics[lodwar].proc.cmd.Process.Pid)
+	from := netcut.Of(s.clinics[lodwar].proc.Pid())
 	if from == nil { // all share one address and cannot be told apart: cut all
 		from = func(net.Addr) bool { return true }
 	}

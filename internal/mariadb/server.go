@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/go-sql-driver/mysql"
+
+	"baraza/internal/child"
 )
 
 const (
@@ -32,7 +34,7 @@ type Server struct {
 	port    int
 	args    []string
 	binlog  bool
-	proc    *process
+	proc    *child.Process
 }
 
 // Option changes how a server is started.
@@ -86,7 +88,7 @@ func (s *Server) PID() int {
 	if s.proc == nil {
 		return 0
 	}
-	return s.proc.cmd.Process.Pid
+	return s.proc.Pid()
 }
 
 // Socket is the path of the server's Unix socket.
@@ -100,7 +102,7 @@ func (s *Server) DSN(user, db string) string {
 // Kill ends the server at once, as kill -9 does, and waits until it is gone.
 func (s *Server) Kill() {
 	if s.proc != nil {
-		s.proc.kill()
+		s.proc.Kill()
 		s.proc = nil
 	}
 }
@@ -109,7 +111,7 @@ func (s *Server) Kill() {
 // killed.
 func (s *Server) Stop() {
 	if s.proc != nil {
-		s.proc.stop(stopTimeout)
+		s.proc.Stop(stopTimeout)
 		s.proc = nil
 	}
 }
@@ -150,12 +152,12 @@ func (s *Server) launch() error {
 	if cmd.Env, err = s.tempEnv(); err != nil {
 		return err
 	}
-	proc, err := spawn(cmd)
+	proc, err := child.Start(cmd)
 	if err != nil {
 		return fmt.Errorf("start a %s server in %s: %w", s.flavour, s.dir, err)
 	}
 	if err := s.await(proc); err != nil {
-		proc.kill()
+		proc.Kill()
 		return err
 	}
 	s.proc = proc
@@ -163,7 +165,7 @@ func (s *Server) launch() error {
 }
 
 // await waits until the server answers a query.
-func (s *Server) await(proc *process) error {
+func (s *Server) await(proc *child.Process) error {
 	cfg, err := mysql.ParseDSN(s.DSN("root", ""))
 	if err != nil {
 		return err
@@ -183,7 +185,7 @@ func (s *Server) await(proc *process) error {
 			return nil
 		}
 		select {
-		case <-proc.done:
+		case <-proc.Done():
 			log, _ := os.ReadFile(s.errorLog())
 			return fmt.Errorf("the %s server in %s ended while starting: %s", s.flavour, s.dir, tail(log))
 		case <-ctx.Done():

@@ -1,7 +1,7 @@
-package mariadb
+package child
 
 import "syscall"
 
-func childAttr() *syscall.SysProcAttr {
+func attr() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
