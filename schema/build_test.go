@@ -213,7 +213,6 @@ func TestCheck(t *testing.T) {
 		"aria refused engine is Aria", "child refused refers to keyless",
 		"composite refused several columns", "generated refused is generated", "heap refused no primary key",
 		"keyless refused a number that each site", "named warning no unique index", "named warning may be NULL",
-		"orphan warning ON DELETE SET NULL",
 		"pair warning auto-increment column n", "ring refused same at every site", "ring2 refused same at every site",
 		"round refused through round, round2", "round2 refused through round2, round",
 		"unsure refused ADD UNIQUE (uuid)", "wide refused 129 columns",

@@ -149,44 +149,10 @@ func (m *Model) warnings(t *Table) []string {
 	if len(t.PrimaryKey) > 1 && slices.Contains(t.Identity.Columns, t.AutoIncrement) {
 		texts = append(texts, "its identity holds the auto-increment column "+t.AutoIncrement+": two sites may give out the same number")
 	}
-	for _, ref := range t.References {
-		if action := m.cascade(ref.OnDelete, ref.OnUpdate, ref.Table, []string{ref.Target}); action != "" {
-			texts = append(texts, cascadeText(action, ref.Column, ref.Table))
-		}
-	}
-	for _, fk := range t.Composite {
-		if action := m.cascade(fk.OnDelete, fk.OnUpdate, fk.Table, fk.Targets); action != "" {
-			texts = append(texts, cascadeText(action, list(fk.Columns), fk.Table))
-		}
-	}
 	if len(t.Triggers) > 0 {
 		texts = append(texts, "its own triggers ("+list(t.Triggers)+") also fire on applied rows; they can test @baraza_apply IS NULL")
 	}
 	return texts
-}
-
-// cascade returns the action of a foreign key that changes children unseen by
-// capture, "" for none: what ON DELETE does is noted by a trigger on the parent,
-// if that is replicated. A parent's local number never changes in what travels,
-// so ON UPDATE does not matter for it.
-func (m *Model) cascade(onDelete, onUpdate, parent string, targets []string) string {
-	if p := m.Tables[parent]; ActionOf(onDelete) != Restrict && (p == nil || !p.Replicated) {
-		return "ON DELETE " + onDelete
-	}
-	if onUpdate != "CASCADE" && onUpdate != "SET NULL" {
-		return ""
-	}
-	p := m.Tables[parent]
-	for _, target := range targets {
-		if p != nil && !p.localNumber(target) && p.Reference(target) == nil {
-			return "ON UPDATE " + onUpdate
-		}
-	}
-	return ""
-}
-
-func cascadeText(action, columns, parent string) string {
-	return fmt.Sprintf("the foreign key %s to %s has %s: rows that the database itself changes by it are not captured", columns, parent, action)
 }
 
 // sorted returns the tables in order of their names.

@@ -91,6 +91,7 @@ func finish(m *Model, opts Options) error {
 		return err
 	}
 	match(m, opts.Match)
+	m.Acting = m.reaching(acting(m))
 	prune(m)
 	return nil
 }

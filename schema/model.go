@@ -8,6 +8,10 @@ type Model struct {
 	// Increment and Offset are the server's auto_increment_increment and
 	// auto_increment_offset: which numbers it gives out.
 	Increment, Offset uint64
+	// Acting are the foreign keys with an action by which a replicated row may
+	// change: those of tables outside replication too, of which Tables knows only
+	// what replicated ones refer to.
+	Acting []ActingKey
 	// ZoneSeconds is how far the server's local time is ahead of UTC.
 	ZoneSeconds int
 }

@@ -12,6 +12,9 @@
 //     columns change gets a new N and new triggers, while log rows written by the
 //     old ones keep their meaning: a generation.
 //
+// What foreign keys do to other rows fires no trigger there: triggers on the parent
+// note it, before it is done (cascade.go, paths.go).
+//
 // Ids of log rows commit out of order: a transaction that took id 7 may commit
 // long after one that took id 8. So a Reading begins at the first row there is,
 // and what was read is deleted by its ids, once it is durable elsewhere. "Greater

@@ -72,6 +72,30 @@ func (r *reading) name(ctx context.Context, n *numbered, rows []gone) error {
 	return nil
 }
 
+// stillThere lists those of the deleted rows that the view shows: they were
+// inserted again, which says all, or the statement that was to delete them did not
+// after all. MariaDB fires the triggers of an UPDATE IGNORE and of a DELETE IGNORE
+// for rows that it then leaves as they were; and what a foreign key does is noted
+// before it is done.
+func (r *reading) stillThere(ctx context.Context, t *sqlrow.Table, rows []gone) (map[crdt.Key]bool, error) {
+	pks := make([][]crdt.Value, len(rows))
+	for i := range rows {
+		pks[i] = rows[i].row.PK
+	}
+	have, err := t.ByPK(ctx, r.conn, pks, "")
+	if err != nil {
+		return nil, err
+	}
+	if err := r.refs.Portable(ctx, r.conn, t, have); err != nil {
+		return nil, err
+	}
+	there := make(map[crdt.Key]bool, len(have))
+	for i := range have {
+		there[have[i].Key] = true
+	}
+	return there, nil
+}
+
 // deleted adds the deletes of one generation to the part. A row that was
 // inserted again after its delete is left out: that insert says all. tw is what
 // was written to the table; nil for nothing.
@@ -87,10 +111,14 @@ func (r *reading) deleted(ctx context.Context, d *deleteWork, tw *tableWork, par
 		if err := r.name(ctx, d.gen, rows); err != nil {
 			return err
 		}
+		there, err := r.stillThere(ctx, t, rows)
+		if err != nil {
+			return err
+		}
 		for _, g := range rows {
 			at := d.at[g.id]
 			old, twice := latest[g.row.Key]
-			if g.row.Key == "" || (twice && old.At >= at) || (tw != nil && tw.lastID[g.row.Key] > g.id) {
+			if g.row.Key == "" || there[g.row.Key] || (twice && old.At >= at) || (tw != nil && tw.lastID[g.row.Key] > g.id) {
 				continue
 			}
 			if !twice {

@@ -28,9 +28,9 @@ type generation struct {
 
 // installedTrigger is one of our triggers in the application's schema.
 type installedTrigger struct {
-	name, event, table, body string
-	id                       int
-	cascade                  bool
+	name, event, timing, table, body string
+	id                               int
+	cascade                          bool
 }
 
 // installed is what is there.
@@ -73,7 +73,7 @@ func inspect(ctx context.Context, conn *sql.Conn) (*installed, error) {
 }
 
 func (have *installed) loadTriggers(ctx context.Context, conn *sql.Conn) error {
-	rows, err := conn.QueryContext(ctx, `SELECT TRIGGER_NAME, EVENT_MANIPULATION, EVENT_OBJECT_TABLE, ACTION_STATEMENT
+	rows, err := conn.QueryContext(ctx, `SELECT TRIGGER_NAME, EVENT_MANIPULATION, ACTION_TIMING, EVENT_OBJECT_TABLE, ACTION_STATEMENT
 		FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE() ORDER BY TRIGGER_NAME`)
 	if err != nil {
 		return err
@@ -81,7 +81,7 @@ func (have *installed) loadTriggers(ctx context.Context, conn *sql.Conn) error {
 	defer rows.Close()
 	for rows.Next() {
 		var t installedTrigger
-		if err := rows.Scan(&t.name, &t.event, &t.table, &t.body); err != nil {
+		if err := rows.Scan(&t.name, &t.event, &t.timing, &t.table, &t.body); err != nil {
 			return err
 		}
 		match := ourTrigger.FindStringSubmatch(t.name)
@@ -203,7 +203,7 @@ func (have *installed) fits(id int, m *schema.Model, p *plan) bool {
 func (have *installed) hasCascade(c *cascade) bool {
 	for _, t := range have.triggers {
 		if t.name == c.name {
-			return t.event == "DELETE" && t.table == c.table && strings.TrimSpace(t.body) == c.body
+			return t.event == c.event && t.timing == c.timing && t.table == c.table && strings.TrimSpace(t.body) == c.body
 		}
 	}
 	return false

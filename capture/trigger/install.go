@@ -113,7 +113,7 @@ func State(ctx context.Context, db *sql.DB, m *schema.Model) ([]string, error) {
 	all := cascades(m, plans, ids)
 	for i := range all {
 		if !have.hasCascade(&all[i]) {
-			problems = append(problems, "table "+all[i].table+": its trigger for what ON DELETE does is not there or was changed")
+			problems = append(problems, "table "+all[i].table+": its trigger for what foreign keys do on "+all[i].event+" is not there or was changed")
 		}
 	}
 	for _, t := range have.triggers {
@@ -271,12 +271,12 @@ func (have *installed) installCascade(ctx context.Context, conn *sql.Conn, c *ca
 	if err := exec(ctx, conn, "DROP TRIGGER IF EXISTS "+c.name); err != nil {
 		return err
 	}
-	return exec(ctx, conn, fmt.Sprintf("CREATE TRIGGER %s BEFORE DELETE ON %s FOR EACH ROW\n%s", c.name, sqlrow.QuoteName(c.table), c.body))
+	return exec(ctx, conn, fmt.Sprintf("CREATE TRIGGER %s %s %s ON %s FOR EACH ROW\n%s", c.name, c.timing, c.event, sqlrow.QuoteName(c.table), c.body))
 }
 
 // old reports whether a trigger is not needed any more.
 func (t *installedTrigger) old(keep map[int]bool, all []cascade) bool {
-	return !keep[t.id] || t.cascade && !slices.ContainsFunc(all, func(c cascade) bool { return c.name == t.name })
+	return !keep[t.id] && t.id != outsideID || t.cascade && !slices.ContainsFunc(all, func(c cascade) bool { return c.name == t.name })
 }
 
 // addGeneration gives the table a new number, with a table for deleted rows.

@@ -119,7 +119,11 @@ func TestTables(t *testing.T) {
 	if len(f) != 1 || !strings.Contains(f[0].Text, "audit_person") || !strings.Contains(f[0].Remedy, "@baraza_apply") {
 		t.Errorf("person: %+v\n%s", f, text)
 	}
+	db.Must(t, "CREATE TABLE batch (id INT PRIMARY KEY)", "ALTER TABLE person ADD FOREIGN KEY (n) REFERENCES batch (id) ON DELETE SET NULL")
 	r, text = examine(t, db.DSN("root"), Options{Schema: schema.Options{Tables: []string{"person"}}})
+	if f := find(r, OK, "batch"); len(f) != 1 || !strings.Contains(f[0].Text, "gets triggers") || !strings.Contains(f[0].Text, "person") {
+		t.Errorf("a table outside: %+v\n%s", f, text)
+	}
 	if r.Count(Problem) > 0 {
 		t.Errorf("person alone:\n%s", text)
 	}

@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
 
+	"baraza/capture/trigger"
 	"baraza/schema"
 )
 
@@ -28,6 +30,11 @@ func (p *patient) tables(ctx context.Context) error {
 		} else {
 			p.report.add(Warning, problem.Table, text, remedy)
 		}
+	}
+	outside := trigger.Outside(m)
+	for _, name := range slices.Sorted(maps.Keys(outside)) {
+		p.report.ok(name, "not replicated, and gets triggers all the same: the server changes rows of %s with its rows (ON DELETE, ON UPDATE)",
+			strings.Join(outside[name], ", "))
 	}
 	var good []*schema.Table
 	for _, t := range m.Tables {
