@@ -14,6 +14,8 @@ import (
 // loss is what was lost with a database.
 type loss struct {
 	id clock.SiteID // under which the site wrote them
+	// site is that one, where its disk was lost or it left.
+	site *Site
 	// txns of the site were in the lost database only.
 	txns []int
 	// vague: the site may have logged them, since a step of it was cut off when

@@ -3,11 +3,13 @@ package sim
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"time"
 
 	"baraza/clock"
+	"baraza/crdt"
 	"baraza/internal/kv"
 	"baraza/node/replica"
 )
@@ -207,7 +209,10 @@ func (l *ledger) strand(s *Site) {
 		}
 	}
 	log := s.w.logs[s.id]
-	lost := loss{id: s.id, vague: true, never: true}
+	spread := func(v crdt.Value) bool {
+		return log != nil && log.seen[v] != 0 && log.last != 0 && log.through(log.seen[v]) <= most
+	}
+	lost := loss{id: s.id, site: s, vague: true, never: true}
 	if !s.left {
 		lost.shown = map[cell]bool{}
 		for id, r := range tables(s.db) {
@@ -215,12 +220,17 @@ func (l *ledger) strand(s *Site) {
 				lost.shown[cell{id, c, r.Values[i]}] = true
 			}
 		}
+	} else { // what it showed when it lost its disk, and had not sent since, leaves with it
+		for i := range l.losses {
+			if before := &l.losses[i]; before.site == s {
+				maps.DeleteFunc(before.shown, func(c cell, _ bool) bool { return !spread(c.value) })
+			}
+		}
 	}
 	for v, by := range l.wrote {
-		if by.site != s || log != nil && log.seen[v] != 0 && log.last != 0 && log.through(log.seen[v]) <= most {
-			continue
+		if by.site == s && !spread(v) {
+			lost.txns = append(lost.txns, by.txn)
 		}
-		lost.txns = append(lost.txns, by.txn)
 	}
 	slices.Sort(lost.txns)
 	lost.txns = slices.Compact(lost.txns)
