@@ -130,8 +130,10 @@ func (p *Piece) applyRules(tp *tablePiece, w *work, states States) error {
 	for _, c := range w.changes {
 		g := &p.groups[c.group]
 		ch := tp.here(c.ch)
-		if tp.inserts(c.ch) && Settled(w.row, g.Settled) {
-			ch = anew(w, ch, stays)
+		if Inserts(tp.t, c.ch) {
+			if Answer(w.row, g.Settled); Settled(w.row, g.Settled) {
+				ch = anew(w, ch, stays)
+			}
 		}
 		w.row.Apply(ch, g.Origin, g.Context)
 	}
@@ -139,12 +141,6 @@ func (p *Piece) applyRules(tp *tablePiece, w *work, states States) error {
 	w.revive = w.inTable == nil && !w.row.Exists && s != nil && s.Dead() && s.Place != InDatabase
 	p.m.splitCounters(w)
 	return nil
-}
-
-// inserts reports whether a change is an insert, or the first piece of one: only
-// that has the identity.
-func (tp *tablePiece) inserts(ch *crdt.Change) bool {
-	return ch.Whole || tp.t != nil && ch.Prior.Deleted.IsZero() && !ch.Delete && find(ch.Columns, tp.t.Identity.Columns[0]) >= 0
 }
 
 // here returns the change as this site's table sees it: a write of every column

@@ -1,8 +1,11 @@
 package merge
 
 import (
+	"slices"
+
 	"baraza/clock"
 	"baraza/crdt"
+	"baraza/schema"
 )
 
 // Settled reports whether a row is a tombstone whose delete is covered by v,
@@ -32,4 +35,18 @@ func anew(w *work, ch *crdt.Change, stays bool) *crdt.Change {
 	over := *ch
 	over.Prior = crdt.Stamps{Deleted: w.row.Deleted}
 	return &over
+}
+
+// Answer drops the conflict that a delete was undone, where the row is inserted by
+// a writer to whom that delete was settled, as v, the vector of Settled, says.
+// He had seen it, though not as a tombstone: where that was still there, or the
+// write that undid the delete came later, there is no such conflict either.
+func Answer(r *crdt.Row, v clock.VersionVector) {
+	r.Lost = slices.DeleteFunc(r.Lost, func(l crdt.Loss) bool { return l.Column == "" && v.Covers(l.Stamp) })
+}
+
+// Inserts reports whether a change inserts a row, or is the first piece of an
+// insert: only that has the identity. t may be nil.
+func Inserts(t *schema.Table, ch *crdt.Change) bool {
+	return ch.Whole || t != nil && ch.Prior.Deleted.IsZero() && !ch.Delete && find(ch.Columns, t.Identity.Columns[0]) >= 0
 }

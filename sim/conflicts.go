@@ -28,6 +28,12 @@ func (f *fact) value(column string) (crdt.Value, bool) {
 	return crdt.Null, false
 }
 
+// inserts reports whether a fact is the insert of a row, or its first piece.
+func (f *fact) inserts() bool {
+	identity := clinic.Tables[f.Table].Identity.Columns[0]
+	return f.Whole || !f.Delete && f.Prior.Deleted.IsZero() && slices.Contains(f.Columns, identity)
+}
+
 // knew reports whether the writer had seen what was written to a column, or
 // deleted, at a stamp. One that lists the baseline as what it replaced saw
 // nothing: what its site had was not in the table.
@@ -113,7 +119,7 @@ func (r *oracleRow) lostDelete(exists bool) []crdt.Loss {
 		f := &r.facts[i]
 		// Whoever had seen the delete inserts over it knowingly, also where it
 		// was settled and the tombstone is gone (merge.Settled).
-		if f.Whole && f.settled.Covers(r.Deleted) {
+		if f.inserts() && f.settled.Covers(r.Deleted) {
 			return nil
 		}
 		if f.Prior.Deleted == r.Deleted || f.Whole && r.Deleted.Less(f.at) && f.seen.Covers(r.Deleted) && !r.undone(f) {

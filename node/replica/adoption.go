@@ -377,6 +377,9 @@ func (a *adoption) unseen(id merge.RowID, k *takeover, captured *capture.Row) er
 			a.complete(&ch, row)
 			s, row = nil, &crdt.Row{Lost: row.Lost}
 		}
+		if ch.Whole {
+			merge.Answer(row, a.saidSettled())
+		}
 		for i, c := range ch.Columns { // its writer knew of no counter
 			ch.Values[i] = asBase(row, c, ch.Values[i])
 		}

@@ -319,6 +319,9 @@ func (l *local) merge(id merge.RowID, s *merge.State, ch *crdt.Change, captured 
 			row.SetValue(c, s.Values[slices.Index(s.Columns, c)])
 		}
 	}
+	if len(losses) > 0 && merge.Inserts(l.r.cfg.Model.Tables[id.Table], ch) {
+		merge.Answer(row, l.r.settledOf(l.r.cfg.Self))
+	}
 	row.Apply(ch, l.r.cfg.Self, l.context)
 	next := &merge.State{Stamps: row.Stamps, KnownRow: row.KnownRow, KnownCells: row.KnownCells, HasLoss: len(row.Lost) > 0}
 	switch {
