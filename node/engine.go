@@ -30,8 +30,9 @@ type engine struct {
 	recover func(context.Context) (bool, error)
 	look    func()
 	failed  func(error)
-	// watch looks now and then whether the tables are still those of the model.
-	watch func(context.Context) error
+	// watch looks now and then whether the tables are still those of the model;
+	// more: it is to go on at once.
+	watch func(context.Context) (more bool, err error)
 	// changed is called when the tables are not those of the model any more.
 	changed func(context.Context) error
 
@@ -56,7 +57,7 @@ func newEngine(r *replica.Replica, log *slog.Logger) *engine {
 		replica: r, log: log, started: time.Now(),
 		wake: make(chan struct{}, 1), requests: make(chan func()), done: make(chan struct{}),
 		grown: func() {}, applied: func(replica.Result) {},
-		changed: func(context.Context) error { return nil }, watch: func(context.Context) error { return nil },
+		changed: func(context.Context) error { return nil }, watch: func(context.Context) (bool, error) { return false, nil },
 		recover: func(context.Context) (bool, error) { return false, nil }, look: func() {}, failed: func(error) {},
 		tend: func(context.Context) (bool, error) { return false, nil },
 	}
@@ -183,9 +184,11 @@ func (e *engine) step(ctx context.Context) (bool, error) {
 		return e.adoptSchema(ctx, err)
 	}
 	if _, held := e.replica.Recovering(); !held {
-		if err := e.watch(ctx); err != nil {
+		goOn, err := e.watch(ctx)
+		if err != nil {
 			return false, err
 		}
+		more = more || goOn
 	}
 	if time.Since(e.lastTend) > tendInterval {
 		goOn, err := e.tend(ctx)

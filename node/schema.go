@@ -9,8 +9,6 @@ import (
 	"slices"
 	"time"
 
-	"baraza/merge"
-	"baraza/node/replica"
 	"baraza/schema"
 )
 
@@ -29,9 +27,6 @@ const (
 	// followed by another one for schemaShare seconds; the next not for twice as
 	// long, and so on.
 	schemaShare = 4
-	// placeTries is how often rows that can perhaps be placed now are tried at
-	// once; what is left is tried later by itself.
-	placeTries = 20
 )
 
 // schemaWatch is what the engine knows of the schema. It is of the engine's
@@ -42,6 +37,8 @@ type schemaWatch struct {
 	signal       string
 	seen         string // the model that was read last
 	numbers      map[string]int64
+	adopt        bool // adoptModel is still to be done
+	filling      filling
 }
 
 // knownKey is where the store has the columns of the tables that were replicated
@@ -52,6 +49,8 @@ var knownKey = []byte("Ttables")
 type knownTable struct {
 	Columns  []string `json:"columns"`
 	Identity []string `json:"identity"`
+	// Fill are columns that came later, and whose values are still to be written.
+	Fill []string `json:"fill,omitempty"`
 }
 
 // known returns nil for a site that never wrote it down.
@@ -99,9 +98,17 @@ func (n *Node) readTables(ctx context.Context) (*schema.Model, []schema.Problem,
 	return m, problems, nil
 }
 
-// watchSchema looks whether the schema has changed. It runs on the engine's
+// watchSchema looks whether the schema has changed, and does some of what a change
+// has left to do. It reports whether there is more of that. It runs on the engine's
 // goroutine.
-func (n *Node) watchSchema(ctx context.Context) error {
+func (n *Node) watchSchema(ctx context.Context) (more bool, err error) {
+	if err := n.lookAtSchema(ctx); err != nil {
+		return false, err
+	}
+	return n.fill(ctx)
+}
+
+func (n *Node) lookAtSchema(ctx context.Context) error {
 	w := &n.schema
 	now := time.Now()
 	if now.Sub(w.looked) < schemaInterval || now.Sub(w.read) < w.rest {
@@ -109,7 +116,7 @@ func (n *Node) watchSchema(ctx context.Context) error {
 	}
 	w.looked = now
 	signal, err := n.db.Signal(ctx)
-	if err != nil || signal == w.signal && now.Sub(w.read) < schemaLongest {
+	if err != nil || signal == w.signal && now.Sub(w.read) < schemaLongest && !w.adopt {
 		return err
 	}
 	first := w.read.IsZero()
@@ -127,14 +134,17 @@ func (n *Node) watchSchema(ctx context.Context) error {
 	cost := time.Since(now)
 	if first {
 		w.seen = modelText(n.tables()) // read when the site started
-		if err := n.adoptModel(ctx); err != nil {
-			return err
-		}
+		w.adopt = true
 	}
 	w.rest = min(max(2*w.rest, schemaShare*cost), schemaLongest)
 	if modelText(m) != w.seen || len(gaps) > 0 {
 		w.rest = 0
 		if err := n.reloadTables(ctx); err != nil {
+			return err
+		}
+	}
+	if w.adopt { // by now, or since it failed
+		if err := n.adoptModel(ctx); err != nil {
 			return err
 		}
 	}
@@ -220,8 +230,9 @@ func (n *Node) reloadTables(ctx context.Context) error {
 
 // adoptModel does what a change of the tables asks for since the site ran with
 // other ones, in this process or before: rows of new tables are published, values
-// for new columns are written.
+// for new columns are noted as to be written (fill.go).
 func (n *Node) adoptModel(ctx context.Context) error {
+	n.schema.adopt = true // until all of it is done
 	known, err := n.known()
 	if err != nil {
 		return err
@@ -238,45 +249,42 @@ func (n *Node) adoptModel(ctx context.Context) error {
 			continue // all this was here when the site was set up
 		}
 		before, ok := known[t.Name]
-		added := slices.DeleteFunc(slices.Clone(k.Columns), func(c string) bool { return slices.Contains(before.Columns, c) })
-		switch {
-		case !ok:
-			err = n.publishTable(ctx, t.Name)
-		case len(added) > 0:
-			err = n.replica.PlaceColumns(ctx, t.Name, added)
+		if !ok {
+			if err := n.publishTable(ctx, t.Name); err != nil {
+				return err
+			}
 		}
-		if err != nil {
-			return err
-		}
+		k.Fill = toFill(before, k.Columns) // all of a table that was away
+		now[t.Name] = k
 		changed = changed || !ok || !slices.Equal(before.Columns, k.Columns) || !slices.Equal(before.Identity, k.Identity)
 	}
-	if !changed && len(known) == len(now) {
-		return nil
+	if changed = changed || len(known) != len(now); changed {
+		if err := n.setKnown(now); err != nil {
+			return err
+		}
 	}
-	if known != nil {
-		n.placeAgain(ctx)
+	n.beginFilling(now, changed && known != nil)
+	n.schema.adopt = false
+	return nil
+}
+
+// toFill are the columns of a table that are new, and those that were and are not
+// done.
+func toFill(before knownTable, columns []string) (fill []string) {
+	for _, c := range columns {
+		if !slices.Contains(before.Columns, c) || slices.Contains(before.Fill, c) {
+			fill = append(fill, c)
+		}
 	}
-	b, err := json.Marshal(now)
+	return fill
+}
+
+func (n *Node) setKnown(tables map[string]knownTable) error {
+	b, err := json.Marshal(tables)
 	if err != nil {
 		return err
 	}
 	return setKey(n.store, knownKey, b)
-}
-
-// placeAgain tries all rows once that wait, are held or are set aside.
-func (n *Node) placeAgain(ctx context.Context) {
-	for range placeTries {
-		err := n.replica.RetryAll(ctx)
-		switch {
-		case err == nil:
-			return
-		case errors.Is(err, replica.ErrCaptureFirst):
-			_, err = n.replica.Capture(ctx)
-		}
-		if err != nil && !errors.Is(err, merge.ErrRetry) {
-			return // the next retry by itself finds what is wrong
-		}
-	}
 }
 
 // publishTable makes the rows of a table that is newly replicated known to all

@@ -10,41 +10,42 @@ import (
 	"baraza/merge"
 )
 
-// PlaceColumns writes the values that came for columns of a table before this
-// site's table had them.
-func (r *Replica) PlaceColumns(ctx context.Context, table string, columns []string) error {
-	prefix := appendString([]byte{keyState}, table)
-	for lower := prefix; lower != nil; {
-		var ids []merge.RowID
-		var err error
-		if ids, lower, err = r.withColumns(lower, prefix, columns); err != nil {
-			return err
-		}
-		if len(ids) == 0 {
-			continue
-		}
-		err = r.persist(ctx, func() error {
-			g := r.newGroup()
-			g.retry = ids
-			_, err := r.applyGroup(ctx, g)
-			return err
-		})
-		if err != nil {
-			return fmt.Errorf("write the values of new columns of table %s: %w", table, err)
-		}
+// placeScanMax is how many states PlaceColumns looks at in one call, in rows.
+const placeScanMax = 20_000
+
+// PlaceColumns writes values that came for columns of a table before this site's
+// table had them, of up to limit rows, as one transaction. from is nil at first
+// and then what the call before returned as next; nil for the end. After an error
+// next says where to go on without these rows.
+func (r *Replica) PlaceColumns(ctx context.Context, table string, columns []string, from []byte, limit int) (next []byte, err error) {
+	if err := r.begin(ctx); err != nil {
+		return from, err
 	}
-	return nil
+	prefix := appendString([]byte{keyState}, table)
+	if from == nil {
+		from = prefix
+	}
+	ids, next, err := r.withColumns(from, prefix, columns, min(limit, r.limits.groupRows))
+	if err != nil || len(ids) == 0 {
+		return next, err
+	}
+	if err := r.retryRows(ctx, ids, 0); err != nil {
+		return next, fmt.Errorf("write the values of new columns of table %s: %w", table, err)
+	}
+	return next, nil
 }
 
 // withColumns returns some rows in their table with whose states values of the
 // columns wait, from a key on, and where to go on; nil for the end.
-func (r *Replica) withColumns(lower, prefix []byte, columns []string) (ids []merge.RowID, next []byte, err error) {
+func (r *Replica) withColumns(lower, prefix []byte, columns []string, limit int) (ids []merge.RowID, next []byte, err error) {
 	var bad error
+	seen := 0
 	err = r.cfg.Store.Scan(lower, kv.After(prefix), func(k, v []byte) bool {
-		if len(ids) >= r.limits.groupRows {
+		if len(ids) >= limit || seen >= placeScanMax {
 			next = bytes.Clone(k)
 			return false
 		}
+		seen++
 		s, err := r.names.decodeState(v)
 		if err != nil {
 			bad = err

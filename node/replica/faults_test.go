@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"baraza/internal/kv"
+	"baraza/merge"
 	"baraza/merge/memdb"
 )
 
@@ -19,6 +20,7 @@ type faults struct {
 	lost  bool // the answer of a commit is to be lost
 	at    string
 	seen  []memdb.Step // of the database, since someone emptied it
+	held  int          // so many updates from now somebody holds a row
 }
 
 type faultKind int
@@ -67,6 +69,11 @@ func (f *faults) step(name string) (before, after error) {
 // database is the Fault of a memdb.
 func (f *faults) database(step memdb.Step) error {
 	f.seen = append(f.seen, step)
+	if step == memdb.StepUpdate && f.held > 0 {
+		if f.held--; f.held == 0 {
+			return merge.ErrRetry
+		}
+	}
 	if step == memdb.StepCommitted {
 		// What happens after a commit was decided at the commit.
 		if f.down || f.lost {

@@ -57,6 +57,30 @@ func (r *Replica) RetryAll(ctx context.Context) error {
 	}
 }
 
+// RetrySome goes on round all rows that wait, are held or are set aside, by up to
+// limit rows; first begins a new round. done is the end of it. After an error the
+// same rows come again, but for a single one, which is passed over: Retry finds it.
+func (r *Replica) RetrySome(ctx context.Context, first bool, limit int) (done bool, err error) {
+	if err := r.begin(ctx); err != nil {
+		return false, err
+	}
+	if first {
+		r.retried = nil
+	}
+	before := r.retried
+	ids, err := r.nextRetry(min(limit, max(r.limits.groupRows/2, 1)))
+	if err != nil {
+		return false, err
+	}
+	if err := r.retryRows(ctx, ids, 0); err != nil {
+		if limit > 1 {
+			r.retried = before
+		}
+		return false, err
+	}
+	return r.retried == nil, nil
+}
+
 // nextRetry returns the next rows of the indexes, beginning anew at the end.
 func (r *Replica) nextRetry(limit int) ([]merge.RowID, error) {
 	var ids []merge.RowID
