@@ -46,7 +46,7 @@ func (s *Site) bringUpFrom(o *Site) {
 	l := s.linkTo[o.id]
 	s.w.note("%s begins to get its rows from %s", s, o)
 	f := &fetch{s: s, from: o, life: o.life, link: l, conn: l.conn, asked: map[string]bool{}}
-	s.fetch = f
+	s.fetch, s.counting = f, nil
 	f.plan()
 }
 

@@ -32,6 +32,9 @@ func (s *Site) check() error {
 			return err
 		}
 	}
+	if err := s.checkSettings(); err != nil {
+		return err
+	}
 	if err := s.checkRules(false); err != nil {
 		return err
 	}
@@ -84,7 +87,7 @@ func (s *Site) differs(id merge.RowID) (bad []string) {
 	case o.Live() && !there:
 		bad = append(bad, fmt.Sprintf("%s %s is missing", id.Table, shortKey(id.Key)))
 	case there:
-		bad = append(bad, unlike(id, r, o.Value)...)
+		bad = append(bad, unlike(id, r, o.Shows)...)
 	}
 	return bad
 }
@@ -242,7 +245,7 @@ func (w *World) checkSettled() error {
 
 // checkEnd checks all there is to a site that has everything.
 func (s *Site) checkEnd() error {
-	for _, check := range []func() error{s.check, s.checkAll, s.checkPlaced, s.checkConflicts, s.checkLedger, s.checkBounds, s.checkStore} {
+	for _, check := range []func() error{s.check, s.checkAll, s.checkPlaced, s.checkConflicts, s.checkLedger, s.checkSums, s.checkBounds, s.checkStore} {
 		if err := check(); err != nil {
 			return err
 		}

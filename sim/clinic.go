@@ -11,8 +11,8 @@ import (
 // key that is a reference (patient, tag, charge), references to the own table
 // that may (obs, visit) and may not (users) be NULL, each ON DELETE action,
 // cascades of several levels and of a table to itself (visit, charge), unique
-// values that may and may not be NULL, alone and together (users, badge), and a
-// natural key (setting).
+// values that may and may not be NULL, alone and together (users, badge), numbers
+// to count with (stock, account), and a natural key (setting).
 var clinic = newClinic()
 
 // tableNames are the tables, those that are referred to first.
@@ -71,6 +71,11 @@ func newClinic() *schema.Model {
 	users.Unique = append(users.Unique, schema.Index{Name: "username", Columns: []string{"username"}})
 	users.References = []schema.Reference{refer("person_id", "person", "person_id"), refer("creator", "users", "users_id")}
 	natural("setting", []string{"property"}, text("property", false), text("value", true))
+	account := local("account", integer("person_id", false), short("code", true), integer("balance", false), text("note", true))
+	account.Unique = append(account.Unique, schema.Index{Name: "code", Columns: []string{"code"}})
+	account.References = []schema.Reference{onDelete("CASCADE", refer("person_id", "person", "person_id"))}
+	price := schema.Column{Name: "price", Type: "decimal(20,2)", Base: "decimal"}
+	natural("stock", []string{"item"}, text("item", false), integer("quantity", false), price, text("note", true))
 	return m
 }
 

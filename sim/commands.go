@@ -24,6 +24,9 @@ type history struct {
 // steps are what happens in a plan, in the order in which it is scheduled.
 func (p *Plan) steps() []step {
 	var list []step
+	for _, x := range p.Settings {
+		list = append(list, x)
+	}
 	for _, o := range p.Ops {
 		list = append(list, o)
 	}
@@ -95,6 +98,8 @@ func (t *tried) take(s step) {
 		t.plan.Ops = append(t.plan.Ops, s)
 	case Fault:
 		t.plan.Faults = append(t.plan.Faults, s)
+	case Setting:
+		t.plan.Settings = append(t.plan.Settings, s)
 	}
 }
 
@@ -119,7 +124,7 @@ func (p *Plan) try(stop <-chan struct{}) Result {
 		},
 		NewSystemUnderTestFunc: func(s commands.State) commands.SystemUnderTest {
 			bare := *s.(history).plan
-			bare.Ops, bare.Faults = nil, nil
+			bare.Ops, bare.Faults, bare.Settings = nil, nil, nil
 			return &tried{plan: bare, stop: stop, res: &res}
 		},
 		GenCommandFunc: func(s commands.State) gopter.Gen { return s.(history).next },

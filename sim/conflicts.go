@@ -61,12 +61,16 @@ func (r *oracleRow) top(pass func(*fact) bool) *fact {
 func (r *oracleRow) conflicts() []crdt.Loss {
 	var list []crdt.Loss
 	exists := r.Live()
-	for _, cell := range r.Cells {
+	for i := range r.Cells {
+		cell := &r.Cells[i]
+		if cell.Column == crdt.Reset {
+			continue // the greatest stays
+		}
 		known := r.known(cell.Column)
 		for i := range r.facts {
 			f := &r.facts[i]
 			v, wrote := f.value(cell.Column)
-			if !wrote || exists && f.at == cell.Stamp || known[f.at] {
+			if !wrote || exists && f.at == cell.Stamp && r.Counts(cell) || known[f.at] {
 				continue
 			}
 			l := r.beaten(f, cell.Column)
@@ -145,6 +149,11 @@ func (s *Site) checkConflicts() error {
 	placed := !s.lags()
 	var want []string
 	for id, r := range s.oracle.rows {
+		for _, l := range r.conflicts() {
+			want = append(want, showConflict(&replica.Conflict{ID: id, Loss: l}))
+		}
+	}
+	for id, r := range s.oracle.settings {
 		for _, l := range r.conflicts() {
 			want = append(want, showConflict(&replica.Conflict{ID: id, Loss: l}))
 		}

@@ -20,6 +20,11 @@ type ledger struct {
 	txns  int
 	// losses are transactions that may be lost with a database (losses.go).
 	losses []loss
+	// sums are what was added to counters, deleted the rows that were deleted,
+	// and summed how many sums were checked last.
+	sums    map[cell]*sum
+	deleted map[merge.RowID]bool
+	summed  int
 }
 
 type cell struct {
@@ -34,7 +39,7 @@ type written struct {
 }
 
 func newLedger() ledger {
-	return ledger{cells: map[cell][]int{}, wrote: map[crdt.Value]written{}}
+	return ledger{cells: map[cell][]int{}, wrote: map[crdt.Value]written{}, sums: map[cell]*sum{}, deleted: map[merge.RowID]bool{}}
 }
 
 func (l *ledger) fresh(s *Site) crdt.Value {

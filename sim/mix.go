@@ -24,6 +24,8 @@ type Mix struct {
 	LargeOneIn int
 	// Rules says which rules the writes bring into play.
 	Rules Rules
+	// Counters: a third of the statements add to numbers, which may be counters.
+	Counters bool
 }
 
 // Tables are the names of the tables there are.
@@ -102,7 +104,11 @@ var ruleKinds = []string{
 }
 
 // kind draws the table of a statement.
-func (m *Mix) kind(rnd *rand.Rand) string {
+func (m *Mix) kind(x *transaction) string {
+	rnd := x.rnd
+	if m.Counters && rnd.IntN(counterOneIn) == 0 {
+		return m.counted(x)
+	}
 	if len(m.Tables) > 0 {
 		return m.Tables[rnd.IntN(len(m.Tables))]
 	}

@@ -13,6 +13,12 @@ import (
 // more makes a whole row of the statement's table, and its parents where
 // missing.
 func (x *transaction) more() (table string, n int, r merge.Row) {
+	switch x.kind {
+	case "stock":
+		return x.stock()
+	case "account":
+		return x.account()
+	}
 	n = x.any()
 	r.Key = keyOf(n)
 	id := uuidOf(n)

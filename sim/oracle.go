@@ -16,8 +16,10 @@ import (
 // oracle makes a site's tables out of the log entries that the site applied, by
 // the rules as package rules has them.
 type oracle struct {
-	rows    map[merge.RowID]*oracleRow
-	applied clock.VersionVector
+	rows map[merge.RowID]*oracleRow
+	// settings are the rows in which the settings of tables travel.
+	settings map[merge.RowID]*oracleRow
+	applied  clock.VersionVector
 	// latest is the greatest timestamp in it.
 	latest clock.Timestamp
 }
@@ -27,7 +29,9 @@ type oracleRow struct {
 	facts []fact // see conflicts.go
 }
 
-func newOracle() oracle { return oracle{rows: map[merge.RowID]*oracleRow{}} }
+func newOracle() oracle {
+	return oracle{rows: map[merge.RowID]*oracleRow{}, settings: map[merge.RowID]*oracleRow{}}
+}
 
 func (o *oracle) apply(origin clock.SiteID, ch *crdt.Change, e *loggedEntry) {
 	id := merge.RowID{Table: ch.Table, Key: ch.Key}
@@ -121,7 +125,10 @@ func (s *Site) foldOrigin(origin identity, upTo uint64, floor clock.Timestamp) e
 				return err
 			}
 			for i := range e.Changes {
-				if merge.IsSystem(e.Changes[i].Table) {
+				if ch := &e.Changes[i]; merge.IsSystem(ch.Table) {
+					if ch.Table == settingsTable {
+						s.oracle.applySetting(ch, fact{ch, clock.Stamp{Time: ch.Time, Site: origin.id}, e.seen, e.settled})
+					}
 					continue
 				}
 				s.oracle.apply(origin.id, &e.Changes[i], e)
@@ -209,6 +216,9 @@ func (l *originLog) check(w *World, s *Site, seq uint64, e *crdt.Entry, floor cl
 		}
 		if ch.Time <= floor || e.Last && ch.Time > e.Through {
 			return fmt.Errorf("stamp %s is not between %s, which its writer had seen, and %s", ch.Time, floor, e.Through)
+		}
+		if err := l.ownPart(s, ch); err != nil {
+			return err
 		}
 		for j, v := range ch.Values {
 			if ch.Whole && l.unseen > 1 && l.batch == l.unseen && l.hadBefore(w, s, v) {

@@ -59,8 +59,9 @@ func (f Fault) String() string {
 // Plan is a whole run: what is written, and what goes wrong.
 type Plan struct {
 	Options
-	Ops    []Op
-	Faults []Fault
+	Ops      []Op
+	Faults   []Fault
+	Settings []Setting
 }
 
 // NewPlan makes the random plan of a seed, with least to most sites. Small
@@ -93,6 +94,7 @@ func NewPlan(seed uint64, least, most int) Plan {
 	}
 	p.Faults = append(p.Faults, losing(seed, length)...)
 	p.move(length)
+	p.govern(length)
 	slices.SortStableFunc(p.Ops, func(a, b Op) int { return int(a.At - b.At) })
 	slices.SortStableFunc(p.Faults, func(a, b Fault) int { return int(a.At - b.At) })
 	return p
@@ -254,6 +256,9 @@ func (p *Plan) Length() (end time.Duration) {
 	for _, j := range p.Joins {
 		end = max(end, j.At)
 	}
+	for _, x := range p.Settings {
+		end = max(end, x.At)
+	}
 	return end
 }
 
@@ -280,11 +285,8 @@ func (p Plan) run(stop <-chan struct{}, show func(*World)) Result {
 		return Result{Err: err}
 	}
 	w.stop = stop
-	for _, o := range p.Ops {
-		w.schedule(o)
-	}
-	for _, f := range p.Faults {
-		w.schedule(f)
+	for _, s := range p.steps() {
+		w.schedule(s)
 	}
 	return w.finish(p.Length(), show)
 }

@@ -41,6 +41,9 @@ func (s *shrinker) all() {
 		again = s.leaveOut(1, func(p *Plan) int { return len(p.Joins) }, func(p *Plan, i, n int) {
 			p.Joins = slices.Delete(slices.Clone(p.Joins), i, i+n)
 		}) || again
+		again = s.leaveOut(1, func(p *Plan) int { return len(p.Settings) }, func(p *Plan, i, n int) {
+			p.Settings = slices.Delete(slices.Clone(p.Settings), i, i+n)
+		}) || again
 		again = s.sites() || again
 		again = s.plainer() || again
 		again = s.leaveOut(len(s.best.Ops)/2, func(p *Plan) int { return len(p.Ops) }, func(p *Plan, i, n int) {
@@ -119,6 +122,13 @@ func (p Plan) withoutSite(gone int) Plan {
 		if at := o.Site % p.Sites; at != gone {
 			o.Site = lower(at)
 			q.Ops = append(q.Ops, o)
+		}
+	}
+	q.Settings = nil
+	for _, x := range p.Settings {
+		if x.Site != gone {
+			x.Site = lower(x.Site)
+			q.Settings = append(q.Settings, x)
 		}
 	}
 	q.Joins = nil
@@ -208,6 +218,12 @@ func (p Plan) sooner(from, by time.Duration) Plan {
 	for i := range p.Joins {
 		if p.Joins[i].At >= from {
 			p.Joins[i].At -= by
+		}
+	}
+	p.Settings = slices.Clone(p.Settings)
+	for i := range p.Settings {
+		if p.Settings[i].At >= from {
+			p.Settings[i].At = max(p.Settings[i].At-by, time.Millisecond)
 		}
 	}
 	for i := range p.Ops {

@@ -85,6 +85,9 @@ type Site struct {
 	// nonces are those of its starts.
 	nonces *rand.Rand
 
+	// counting are the counters whose rows it has looked at.
+	counting map[string][]string
+
 	watch      watch
 	oracle     oracle
 	placing    placing

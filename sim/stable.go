@@ -34,6 +34,9 @@ func (s *Site) setMembers() {
 // tend says what this site has applied, when it is time, and drops a piece of
 // what nobody needs any more, as node does.
 func (s *Site) tend() (more bool, err error) {
+	if err := s.count(context.Background()); err != nil {
+		return false, err
+	}
 	every := s.w.opts.Publish
 	if every == 0 || s.w.now-s.engine.lastTend < every/tendsPerWord {
 		return false, nil

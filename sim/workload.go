@@ -63,6 +63,8 @@ type transaction struct {
 	kind   string // the table of the statement in the making
 	verb   verb   // of the statement in the making
 	over   bool   // no statement may follow
+	// numbers are counters as the transaction sees them.
+	numbers map[cell]crdt.Value
 }
 
 // statementsMax is how many statements an application puts into a transaction;
@@ -110,6 +112,7 @@ func (x *transaction) run() {
 	}
 	if s.w.opts.Checks != CheckNone {
 		s.w.ledger.enter(s, x.values, before)
+		s.w.ledger.add(s, x.writes, before)
 		s.noteCommit(s.w.ledger.txns, pending)
 	}
 	if o := s.w.opts.Observer; o != nil {
@@ -120,7 +123,9 @@ func (x *transaction) run() {
 
 func (x *transaction) write(kind memdb.Kind, table string, r merge.Row) {
 	x.writes = append(x.writes, memdb.Write{Kind: kind, Table: table, Row: r})
-	x.there[merge.RowID{Table: table, Key: r.Key}] = kind != memdb.Delete
+	id := merge.RowID{Table: table, Key: r.Key}
+	x.there[id] = kind != memdb.Delete
+	x.remember(kind, id, &r)
 }
 
 // has reports whether a row is there as the transaction sees it.
@@ -189,7 +194,7 @@ func (x *transaction) statement() {
 
 // row makes a whole row of a random table, and its parents where missing.
 func (x *transaction) row() (table string, n int, r merge.Row) {
-	switch x.kind = x.mix.kind(x.rnd); x.kind {
+	switch x.kind = x.mix.kind(x); x.kind {
 	case "person":
 		n = x.any()
 		return "person", n, x.person(n)

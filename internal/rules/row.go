@@ -85,13 +85,23 @@ func (r *Row) Value(column string) crdt.Value {
 // Shows is what a column has with all that sites added to it (R6).
 func (r *Row) Shows(column string) crdt.Value {
 	v := r.Value(column)
-	reset := r.Value(crdt.Reset)
-	for _, c := range r.Cells {
-		if counter, _, ok := crdt.PartOf(c.Column); ok && counter == column && !r.begunAnew(c.Stamp) && (reset.IsNull() || crdt.ResetAt(c.Stamp) >= reset) {
+	for i := range r.Cells {
+		c := &r.Cells[i]
+		if counter, _, ok := crdt.PartOf(c.Column); ok && counter == column && r.Counts(c) {
 			v = crdt.Add(v, c.Value)
 		}
 	}
 	return v
+}
+
+// Counts reports whether a cell is not a part of a counter that is gone, because
+// the row was inserted anew by one who had seen it deleted.
+func (r *Row) Counts(c *Cell) bool {
+	if !crdt.IsPart(c.Column) || c.Column == crdt.Reset {
+		return true
+	}
+	reset := r.Value(crdt.Reset)
+	return !r.begunAnew(c.Stamp) && (reset.IsNull() || crdt.ResetAt(c.Stamp) >= reset)
 }
 
 // begunAnew reports whether the row was inserted anew since a write.
