@@ -98,6 +98,19 @@ func (r *Row) dropVoid() {
 	r.dropParts(func(part string) bool { return r.Of(part).Less(at) })
 }
 
+// BeginAnew takes away the parts that are older than a delete which one who
+// inserts the row anew had seen, or knew to be settled, and of which it knows
+// nothing any more: such a change names no delete. The row is here, as another who
+// had not seen the delete brought it back.
+func (r *Row) BeginAnew(ch *Change, seen clock.VersionVector) {
+	if r.Deleted.IsZero() || !ch.Begins() {
+		return
+	}
+	if d := r.Deleted; seen.Covers(d) {
+		r.dropParts(func(part string) bool { return r.Of(part).Less(d) })
+	}
+}
+
 func (r *Row) dropParts(which func(part string) bool) {
 	var columns []string
 	var values []Value
@@ -120,12 +133,14 @@ func (r *Row) dropParts(which func(part string) bool) {
 // gone reports whether a column is a part that the row does not have any more.
 func (r *Row) gone(column string) bool { return IsPart(column) && !slices.Contains(r.Columns, column) }
 
-// Begins reports whether a change inserts a row with counters of which its writer
-// knew nothing, or is a piece of such an insert: it has the base of what it adds
-// to.
+// Begins reports whether a change inserts a row of which its writer knew nothing,
+// or is a piece of such an insert: with a part of a counter it has the base.
 func (ch *Change) Begins() bool {
 	p := &ch.Prior
-	return p.Deleted.IsZero() && p.Row.IsZero() && len(p.Cells) == 0 && slices.ContainsFunc(ch.Columns, func(name string) bool {
+	if ch.Delete || !p.Deleted.IsZero() || !p.Row.IsZero() || len(p.Cells) > 0 {
+		return false
+	}
+	return ch.Whole || slices.ContainsFunc(ch.Columns, func(name string) bool {
 		column, _, ok := PartOf(name)
 		return ok && slices.Contains(ch.Columns, column)
 	})

@@ -80,6 +80,7 @@ func (r *Row) Apply(ch *Change, origin clock.SiteID, seen clock.VersionVector) {
 		r.first(ch, at)
 	default:
 		r.applyWrite(ch, at, seen)
+		r.BeginAnew(ch, seen)
 	}
 	r.dropVoid()
 	for i := range r.Lost {

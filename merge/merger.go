@@ -135,6 +135,7 @@ func (p *Piece) applyRules(tp *tablePiece, w *work, states States) error {
 				ch = anew(w, ch, stays)
 			}
 		}
+		w.row.BeginAnew(c.ch, g.Settled)
 		w.row.Apply(ch, g.Origin, g.Context)
 	}
 	// A dead row that is not in its table, and waits, was to come back.

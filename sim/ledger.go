@@ -108,7 +108,7 @@ func (l *ledger) forget(id merge.RowID, r merge.Row) {
 // tells of a value that nobody wrote, or that was overwritten knowingly. It holds once a site has everything.
 func (s *Site) checkLedger() error {
 	l := &s.w.ledger
-	gone := map[merge.RowID]bool{} // their values are kept, and shown in no list
+	gone := map[merge.RowID]bool{} // their values are kept, and are in no list
 	found := map[cell]bool{}
 	for id, r := range tables(s.db) {
 		for i, c := range r.Columns {
@@ -123,6 +123,9 @@ func (s *Site) checkLedger() error {
 			gone[c.ID] = true
 			return true
 		case merge.Kept, merge.Held:
+			if c.Place == merge.Held && c.Column == "" {
+				gone[c.ID] = true // the whole row is held
+			}
 			return true // nothing beat it
 		default:
 		}

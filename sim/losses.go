@@ -64,10 +64,10 @@ func (l *ledger) gone(w *World, txn int) answer {
 		lost := &l.losses[i]
 		switch {
 		case !slices.Contains(lost.txns, txn):
+		case !lost.never && w.loggedSince(lost, txn):
+			return no // captured, though the database had not let go of its log rows
 		case !lost.vague:
 			return yes
-		case !lost.never && w.loggedSince(lost, txn):
-			return no
 		default:
 			return perhaps
 		}

@@ -42,7 +42,7 @@ func (o *oracle) apply(origin clock.SiteID, ch *crdt.Change, e *loggedEntry) {
 	}
 	at := clock.Stamp{Time: ch.Time, Site: origin}
 	r.facts = append(r.facts, fact{ch, at, e.seen, e.settled})
-	r.Apply(ch, at, e.seen)
+	r.Apply(ch, at, e.seen, e.settled)
 }
 
 // view is what R4 and R5 make of all rows.

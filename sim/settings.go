@@ -27,10 +27,14 @@ type Setting struct {
 }
 
 func (x Setting) String() string {
-	if x.Counter != "" {
-		return fmt.Sprintf("%8.3f s: s%d sets counter=%s of %s", x.At.Seconds(), x.Site+1, x.Counter, x.Table)
+	where, what := "all sites", fmt.Sprintf("unique=%s", x.Unique)
+	if x.At > 0 {
+		where = fmt.Sprintf("s%d", x.Site+1)
 	}
-	return fmt.Sprintf("%8.3f s: s%d sets unique=%s of %s", x.At.Seconds(), x.Site+1, x.Unique, x.Table)
+	if x.Counter != "" {
+		what = "counter=" + x.Counter
+	}
+	return fmt.Sprintf("%8.3f s: %s of %s is set at %s", x.At.Seconds(), what, x.Table, where)
 }
 
 // Check tells what cannot be set.

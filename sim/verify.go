@@ -77,5 +77,8 @@ func (f *Broken) Print(w io.Writer) {
 	for _, fault := range p.Faults {
 		fmt.Fprintf(w, "  %s\n", fault)
 	}
+	for _, x := range p.Settings {
+		fmt.Fprintf(w, "  %s\n", x)
+	}
 	fmt.Fprintf(w, "its last events:\n  %s\n", strings.Join(f.Result.Tail, "\n  "))
 }

@@ -16,13 +16,7 @@ type Row struct {
 	// deletes and inserts tell which parts of counters are gone: those older than
 	// a delete that every site had applied when someone inserted the row anew.
 	deletes []clock.Stamp
-	inserts []insert
-}
-
-// insert is the insert of a row by one who knew of none.
-type insert struct {
-	at   clock.Stamp
-	seen clock.VersionVector
+	inserts [][]clock.VersionVector // what each had seen, who inserts a row anew
 }
 
 // Cell is the register of a column.
@@ -33,8 +27,9 @@ type Cell struct {
 }
 
 // Apply takes a change in, in any order.
-// seen is what its writer had applied.
-func (r *Row) Apply(ch *crdt.Change, at clock.Stamp, seen clock.VersionVector) {
+// seen is what its writer had applied, its own changes too, or knew that every
+// site had.
+func (r *Row) Apply(ch *crdt.Change, at clock.Stamp, seen ...clock.VersionVector) {
 	if ch.Delete {
 		r.deletes = append(r.deletes, at)
 		if r.Deleted.Less(at) {
@@ -46,7 +41,7 @@ func (r *Row) Apply(ch *crdt.Change, at clock.Stamp, seen clock.VersionVector) {
 		r.Written = at
 	}
 	if ch.Begins() {
-		r.inserts = append(r.inserts, insert{at, seen})
+		r.inserts = append(r.inserts, seen)
 	}
 	for i, name := range ch.Columns {
 		c := r.cell(name)
@@ -107,8 +102,8 @@ func (r *Row) Counts(c *Cell) bool {
 // begunAnew reports whether the row was inserted anew since a write.
 func (r *Row) begunAnew(at clock.Stamp) bool {
 	for _, d := range r.deletes {
-		if at.Less(d) && slices.ContainsFunc(r.inserts, func(i insert) bool {
-			return i.seen.Covers(d) || d.Site == i.at.Site && d.Less(i.at)
+		if at.Less(d) && slices.ContainsFunc(r.inserts, func(seen []clock.VersionVector) bool {
+			return slices.ContainsFunc(seen, func(v clock.VersionVector) bool { return v.Covers(d) })
 		}) {
 			return true
 		}

@@ -14,7 +14,11 @@ import (
 func oracle(logs map[clock.SiteID][]crdt.Batch, settings merge.Rules) []string {
 	rows := map[merge.RowID]*rules.Row{}
 	for origin, batches := range logs {
+		own := clock.Entry{Site: origin}
 		for _, b := range batches {
+			seen := b.Context.Clone()
+			seen.Merge(clock.VersionVector{own})
+			own.Seq, own.Through = b.Last, b.Through
 			for i := range b.Changes {
 				ch := &b.Changes[i]
 				if merge.IsSystem(ch.Table) {
@@ -24,7 +28,7 @@ func oracle(logs map[clock.SiteID][]crdt.Batch, settings merge.Rules) []string {
 				if rows[id] == nil {
 					rows[id] = &rules.Row{ID: id}
 				}
-				rows[id].Apply(ch, clock.Stamp{Time: ch.Time, Site: origin}, b.Context)
+				rows[id].Apply(ch, clock.Stamp{Time: ch.Time, Site: origin}, seen)
 			}
 		}
 	}

@@ -92,6 +92,9 @@ func (t *Topology) chords(n int, seed uint64) func(i, j int) bool {
 // schedule puts all that is to happen into a world. Its order is that of
 // sim.Plan.Run, so that a plan written as a scenario is the same run.
 func (s *Scenario) schedule(w *sim.World, seed uint64) {
+	for _, x := range s.Settings {
+		w.At(x.At, func() { w.Set(x) })
+	}
 	for _, op := range s.Transactions {
 		w.At(op.At, func() { w.Do(op) })
 	}

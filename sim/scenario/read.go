@@ -102,6 +102,7 @@ func (l *loader) scenario(root ast.Node) {
 		field{"couriers", l.after(func(n ast.Node) { l.list(n, l.courier) })},
 		field{"workload", l.after(l.workload)},
 		field{"transactions", l.after(func(n ast.Node) { l.list(n, l.transaction) })},
+		field{"settings", l.after(func(n ast.Node) { l.list(n, l.setting) })},
 		field{"faults", l.after(func(n ast.Node) { l.list(n, l.fault) })},
 		field{"expect", func(n ast.Node) { l.list(n, l.expect) }},
 	)
@@ -117,6 +118,9 @@ func (l *loader) whole(root ast.Node) {
 	s := l.s
 	for _, op := range s.Transactions {
 		s.Duration = max(s.Duration, op.At)
+	}
+	for _, x := range s.Settings {
+		s.Duration = max(s.Duration, x.At)
 	}
 	if s.Duration <= 0 {
 		l.bad(root, "duration: there is none: add a line duration: 10m")

@@ -52,7 +52,9 @@ type Scenario struct {
 	Load         []Load
 	Transactions []sim.Op
 	Faults       []Fault
-	Expect       []Bound
+	// Settings are what administrators set for all sites.
+	Settings []sim.Setting
+	Expect   []Bound
 }
 
 // Site is one site.

@@ -53,8 +53,10 @@ func TestPlanAsScenario(t *testing.T) {
 func TestMistakes(t *testing.T) {
 	const head = "duration: 1m\nsites: [hub, {name: clinic, count: 3}]\n"
 	for text, want := range map[string]string{
-		"duration: 1m\n":                 "test.yaml:1: sites: 0 are too few: add a line sites: 3",
-		"sites: 3\n":                     "test.yaml:1: duration: there is none: add a line duration: 10m",
+		"duration: 1m\n": "test.yaml:1: sites: 0 are too few: add a line sites: 3",
+		"sites: 3\n":     "test.yaml:1: duration: there is none: add a line duration: 10m",
+		head + "settings: [{table: stock, counter: note}]\n":        "test.yaml:3: settings: stock.note cannot be a counter: use map[account:[balance] stock:[quantity price]]",
+		head + "settings: [{at: 5s, table: badge, unique: mark}]\n": "test.yaml:3: settings: this should be at one site: add site: hub",
 		head + "colour: red\n":           `test.yaml:3: scenario: there is no key "colour": use name, about`,
 		head + "seed: x\n":               `test.yaml:3: seed: "x" is not a number: write it as in 42`,
 		head + "line: {latency: fast}\n": `test.yaml:3: latency: "fast" is not a length of time: write it as in 100ms`,
@@ -120,7 +122,7 @@ func TestWriteKnowsOptions(t *testing.T) {
 		}
 	}
 	for field := range reflect.TypeFor[sim.Plan]().Fields() {
-		if name := field.Name; !slices.Contains([]string{"Options", "Ops", "Faults"}, name) {
+		if name := field.Name; !slices.Contains([]string{"Options", "Ops", "Faults", "Settings"}, name) {
 			t.Errorf("sim.Plan.%s: let scenario.Write write it, and name it here", name)
 		}
 	}

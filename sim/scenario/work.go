@@ -27,6 +27,7 @@ func (l *loader) workload(n ast.Node) {
 		field{"statements", scalar(r, "statements", "4", parseCount(1, 1000), &s.Mix.Statements)},
 		field{"large", scalar(r, "large", "2.5%, or 0", parsePart, &large)},
 		field{"rules", scalar(r, "rules", "plain, references or clashes", parseRules, &s.Mix.Rules)},
+		field{"counters", scalar(r, "counters", "yes", parseBool, &s.Mix.Counters)},
 		field{"tables", func(n ast.Node) { l.list(n, l.table) }},
 		field{"mix", func(n ast.Node) {
 			count := parseCount(0, 1000)

@@ -63,11 +63,15 @@ func Write(name, about string, p *sim.Plan) string {
 	for _, c := range p.Couriers {
 		line("  - {between: [s%d, s%d], every: %v, trip: %v, loss: %v}", c.A+1, c.B+1, c.Every, c.Trip, c.Loss)
 	}
-	if p.Mix.Rules == sim.Plain {
-		line("workload: {rows: %d}", p.Rows)
-	} else {
-		line("workload: {rows: %d, rules: %s}", p.Rows, p.Mix.Rules)
+	more := ""
+	if p.Mix.Rules != sim.Plain {
+		more = fmt.Sprintf(", rules: %s", p.Mix.Rules)
 	}
+	if p.Mix.Counters {
+		more += ", counters: yes"
+	}
+	line("workload: {rows: %d%s}", p.Rows, more)
+	writeSettings(p, line)
 	if len(p.Ops) > 0 {
 		line("transactions:")
 	}
