@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"fmt"
+	"strconv"
 
 	"github.com/goccy/go-yaml/ast"
 
@@ -22,9 +23,7 @@ func (l *loader) setting(n ast.Node) {
 		field{"counter", scalar(r, "counter", "quantity", parseText, &x.Counter)},
 		field{"unique", func(n ast.Node) {
 			unique = true
-			if _, null := n.(*ast.NullNode); !null { // YAML's own null is WayNull too
-				scalar(r, "unique", "null, mark or hold", parseWay, &x.Unique)(n)
-			}
+			scalar(r, "unique", `"null", mark or hold`, parseWay, &x.Unique)(n)
 		}})
 	switch {
 	case len(l.problems) > before:
@@ -60,7 +59,7 @@ func writeSettings(p *sim.Plan, line func(format string, args ...any)) {
 		line("settings:")
 	}
 	for _, x := range p.Settings {
-		at, what := "", "unique: "+x.Unique.String()
+		at, what := "", "unique: "+strconv.Quote(x.Unique.String())
 		if x.At > 0 {
 			at = fmt.Sprintf("at: %v, site: s%d, ", x.At, x.Site%p.Sites+1)
 		}
