@@ -22,7 +22,7 @@ type Incoming struct {
 }
 
 // Merger applies changes of other sites to the tables of a model. It keeps no
-// state between calls.
+// state between calls, only memory.
 type Merger struct {
 	Model *schema.Model
 	Rules Rules
@@ -36,6 +36,8 @@ type Merger struct {
 	referrers map[string][]schema.Referrer
 	// above are, by table, those that CascadesAbove lists.
 	above map[string][]string
+	// spare is a piece that is done.
+	spare *Piece
 }
 
 // NewMerger returns a merger for the replicated tables of a model.

@@ -16,8 +16,12 @@ type Piece struct {
 	tables    []*tablePiece
 	strangers []*tablePiece
 	last      *tablePiece // that was looked for last
-	// slab is memory for the work to come.
-	slab []work
+	// slab is memory for the work to come, and rooms for the parts of tables.
+	slab  []work
+	rooms []*tablePiece
+	// first and placing are behind those of place, mostly.
+	first   rounds
+	placing placing
 	// Deferred, after Merge, are rows that can perhaps be placed now, in a piece
 	// of their own (PieceOf).
 	Deferred []RowID
@@ -38,6 +42,10 @@ type tablePiece struct {
 	fewWork [few]*work
 	// rows finds the work on a row; nil while there are few.
 	rows map[crdt.Key]*work
+	// found, inserts, updates and makeRoom are what placing.writeTable finds and
+	// plans.
+	found                      resolved
+	toInsert, toUpdate, toMove batch
 }
 
 // few is how many rows of a table need no memory of their own.
@@ -99,14 +107,66 @@ func (m *Merger) NewPiece(groups []Incoming) *Piece {
 }
 
 func (m *Merger) newPiece() *Piece {
+	if p := m.spare; p != nil {
+		m.spare = nil
+		return p
+	}
 	return &Piece{m: m, tables: make([]*tablePiece, len(m.Order))}
+}
+
+// Done gives a piece up when its transaction has ended: its memory serves the next
+// one. Nothing of it may be used any more.
+func (m *Merger) Done(p *Piece) {
+	if p.m != m || cap(p.slab) > spareRows || len(p.strangers) > 0 {
+		return
+	}
+	for at, tp := range p.tables {
+		if tp != nil {
+			tp.clear()
+			p.rooms = append(p.rooms, tp)
+			p.tables[at] = nil
+		}
+	}
+	clear(p.slab)
+	*p = Piece{m: m, tables: p.tables, slab: p.slab[:0], rooms: p.rooms}
+	m.spare = p
+}
+
+// spareRows bounds the pieces, and parts of them, whose memory is kept for the
+// next one, in rows.
+const spareRows = 64
+
+// clear makes a part of a piece a new one that has room.
+func (tp *tablePiece) clear() {
+	found := tp.found.list
+	clear(found)
+	for _, b := range []*batch{&tp.toInsert, &tp.toUpdate, &tp.toMove} {
+		b.clear()
+	}
+	*tp = tablePiece{found: resolved{list: found[:0]}, toInsert: tp.toInsert, toUpdate: tp.toUpdate, toMove: tp.toMove}
 }
 
 // slabMax bounds how many rows share an allocation.
 const slabMax = 256
 
 // room prepares for n rows.
-func (p *Piece) room(n int) { p.slab = make([]work, 0, min(n, slabMax)) }
+func (p *Piece) room(n int) {
+	if len(p.slab) > 0 || cap(p.slab) < n {
+		p.slab = make([]work, 0, min(n, slabMax))
+	}
+}
+
+// newTable returns a part for a table, with what was kept of an earlier one.
+func (p *Piece) newTable(name string) *tablePiece {
+	last := len(p.rooms) - 1
+	if last < 0 {
+		return &tablePiece{name: name}
+	}
+	tp := p.rooms[last]
+	p.rooms = p.rooms[:last]
+	tp.name = name
+	return tp
+}
 
 // table returns the piece's part of a table; nil when it has none.
 func (p *Piece) table(name string) *tablePiece {
@@ -131,7 +191,7 @@ func (p *Piece) empty() bool { return p.last == nil }
 func (p *Piece) work(id RowID) *work {
 	tp := p.table(id.Table)
 	if tp == nil {
-		tp = &tablePiece{name: id.Table}
+		tp = p.newTable(id.Table)
 		if at, ok := p.m.rank[id.Table]; ok {
 			tp.t, tp.shipped = p.m.Model.Tables[id.Table], p.m.shipped[at]
 			p.tables[at] = tp

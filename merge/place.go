@@ -15,11 +15,12 @@ import (
 // removals with children before parents. Rows that waited for what a round did
 // are placed in further rounds.
 func (p *Piece) place(ctx context.Context, tx Tx, states States) error {
-	all := &rounds{}
+	all := &p.first
 	all.rounds = all.first[:0]
 	for round := p; round != nil; {
 		all.rounds = append(all.rounds, round)
-		pl := &placing{Piece: round, rounds: all, tx: tx, states: states}
+		pl := &round.placing
+		*pl = placing{Piece: round, rounds: all, tx: tx, states: states}
 		if err := pl.run(ctx); err != nil {
 			return err
 		}
@@ -85,24 +86,23 @@ func (pl *placing) run(ctx context.Context) error {
 
 // writeTable inserts and updates the rows of one table.
 func (pl *placing) writeTable(ctx context.Context, tp *tablePiece) error {
-	found := &resolved{}
+	found, inserts, updates, rooms := &tp.found, &tp.toInsert, &tp.toUpdate, &tp.toMove
 	if err := pl.resolve(ctx, tp, found); err != nil {
 		return err
 	}
-	var inserts, updates, rooms batch
 	var evicted []*work
 	for _, w := range tp.order {
 		switch {
 		case !w.row.Exists && !w.revive:
 			continue // removeRows
 		case w.inTable == nil:
-			if err := pl.planInsert(tp, w, found, &inserts); err != nil {
+			if err := pl.planInsert(tp, w, found, inserts); err != nil {
 				return err
 			}
 		default:
-			to := &updates
+			to := updates
 			if len(pl.settling.displaced[w.id]) > 0 {
-				to = &rooms // makes room for others
+				to = rooms // makes room for others
 				if _, _, ok := pl.displacedOf(tp.t, w); !ok && pl.m.leaf(tp.t) {
 					evicted = append(evicted, w)
 					continue
@@ -113,16 +113,16 @@ func (pl *placing) writeTable(ctx context.Context, tp *tablePiece) error {
 			}
 		}
 	}
-	if err := pl.evict(ctx, tp, evicted, found, &rooms); err != nil {
+	if err := pl.evict(ctx, tp, evicted, found, rooms); err != nil {
 		return err
 	}
-	if err := pl.update(ctx, tp, &rooms); err != nil {
+	if err := pl.update(ctx, tp, rooms); err != nil {
 		return err
 	}
-	if err := pl.insert(ctx, tp, &inserts); err != nil {
+	if err := pl.insert(ctx, tp, inserts); err != nil {
 		return err
 	}
-	return pl.update(ctx, tp, &updates)
+	return pl.update(ctx, tp, updates)
 }
 
 // batch is rows to write with the work each comes from.
@@ -139,6 +139,18 @@ type keptColumns struct {
 	place   Place
 	reason  string
 	missing []RowID
+}
+
+// clear empties the batch; what it had room for, if little, is used again.
+func (b *batch) clear() {
+	if cap(b.rows) > spareRows {
+		*b = batch{}
+		return
+	}
+	clear(b.rows)
+	clear(b.work)
+	clear(b.kept)
+	b.rows, b.work, b.kept = b.rows[:0], b.work[:0], b.kept[:0]
 }
 
 func (k *keptColumns) add(column string, v crdt.Value) {

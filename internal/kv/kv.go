@@ -39,18 +39,29 @@ type Batch struct {
 }
 
 // Op is one write. A nil Value deletes the key; an empty one does not.
-type Op struct{ Key, Value []byte }
+type Op struct {
+	Key, Value []byte
+	// Given: nobody writes to the slices any more, so a store in memory may keep
+	// them.
+	Given bool
+}
 
 // Set writes a key. A nil value is written as an empty one.
 func (b *Batch) Set(key, value []byte) {
 	if value == nil {
 		value = []byte{}
 	}
-	b.add(Op{key, value})
+	b.add(Op{Key: key, Value: value})
+}
+
+// Give is Set with slices that nobody will write to.
+func (b *Batch) Give(key, value []byte) {
+	b.Set(key, value)
+	b.Ops[len(b.Ops)-1].Given = true
 }
 
 // Delete removes a key; removing an absent key is no error.
-func (b *Batch) Delete(key []byte) { b.add(Op{key, nil}) }
+func (b *Batch) Delete(key []byte) { b.add(Op{Key: key}) }
 
 func (b *Batch) add(op Op) {
 	b.Ops = append(b.Ops, op)

@@ -165,18 +165,21 @@ func (m *Mem) put(op *Op) (was Op) {
 	switch {
 	case op.Value == nil:
 		l := m.ownLeaf(at)
-		was = Op{l.items[i].key, l.items[i].value}
+		was = Op{l.items[i].key, l.items[i].value, true}
 		l.items = slices.Delete(l.items, i, i+1)
 		if len(l.items) == 0 {
 			t.leaves = slices.Delete(t.leaves, at, at+1)
 		}
 	case found:
 		it := &m.ownLeaf(at).items[i]
-		was = Op{it.key, it.value}
-		it.value = m.clone(op.Value)
+		was = Op{it.key, it.value, true}
+		it.value = m.keep(op)
 	default:
-		it := item{clone(op.Key), m.clone(op.Value)}
-		was = Op{Key: it.key}
+		it := item{op.Key, m.keep(op)}
+		if !op.Given {
+			it.key = clone(op.Key)
+		}
+		was = Op{Key: it.key, Given: true}
 		m.insert(at, i, it)
 	}
 	return was
@@ -189,6 +192,14 @@ const (
 	smallValue = 64
 	smallRoom  = 512
 )
+
+// keep returns the value of a write for the store to keep.
+func (m *Mem) keep(op *Op) []byte {
+	if op.Given {
+		return op.Value
+	}
+	return m.clone(op.Value)
+}
 
 // clone copies a value; small ones cost no allocation each.
 func (m *Mem) clone(value []byte) []byte {

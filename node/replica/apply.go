@@ -65,7 +65,7 @@ func (r *Replica) applyGroup(ctx context.Context, g *group) (Result, error) {
 		_ = tx.Rollback() // the first error is the one to report
 		return Result{}, r.abandon(t, err)
 	}
-	if res.Batches == 0 && res.Local == 0 && len(t.rows) == 0 {
+	if res.Batches == 0 && res.Local == 0 && len(t.order) == 0 {
 		r.done(t)
 		return res, tx.Rollback()
 	}
@@ -73,6 +73,9 @@ func (r *Replica) applyGroup(ctx context.Context, g *group) (Result, error) {
 		return Result{}, err
 	}
 	r.adoptGroup(g, l)
+	for _, p := range g.done {
+		r.merger.Done(p)
+	}
 	r.done(t)
 	if res.System {
 		return res, r.loadRules()
@@ -144,6 +147,9 @@ func (r *Replica) fill(ctx context.Context, g *group, tx merge.Tx, t *txn, l *lo
 			return res, err
 		}
 		l.wake = append(l.wake, p.Deferred...)
+		if !g.large {
+			g.done = append(g.done, p)
+		}
 		for j := range in {
 			res.Changes += len(in[j].Changes)
 			for k := range in[j].Changes {
@@ -241,6 +247,8 @@ type group struct {
 	// of Replica.wake.
 	retry []merge.RowID
 	woken int
+	// done are the pieces that were merged, but for those of a large batch.
+	done []*merge.Piece
 }
 
 func (r *Replica) newGroup() *group {

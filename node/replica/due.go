@@ -15,8 +15,9 @@ func (r *Replica) nextGroup(limit int) (*group, error) {
 	have := r.log.Vector()
 	for progress := true; progress; {
 		progress = false
-		for _, e := range have {
-			for e.Site != r.cfg.Self && g.room(limit) && !g.large {
+		for i := range have {
+			e := have[i]
+			for e.Seq > g.applied.SeqAt(i, e.Site) && e.Site != r.cfg.Self && g.room(limit) && !g.large {
 				b, err := r.due(g, e, limit)
 				if err != nil {
 					return nil, err

@@ -75,8 +75,8 @@ func (l *Log) seq(origin clock.SiteID) uint64 {
 func (l *Log) beyond(v clock.VersionVector) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, e := range l.have {
-		if e.Site != l.self && e.Seq > v.Seq(e.Site) {
+	for i := range l.have {
+		if e := &l.have[i]; e.Seq > v.SeqAt(i, e.Site) && e.Site != l.self {
 			return true
 		}
 	}
@@ -103,11 +103,16 @@ func (l *Log) Append(origin clock.SiteID, first uint64, entries [][]byte) error 
 	}
 	b := &l.batch
 	defer func() { clear(b.Ops); b.Reset(); l.mem.clear() }()
+	entries, given := own(entries)
 	for i, e := range entries {
 		if len(e) < 2 {
 			return fmt.Errorf("entry %d of site %s is empty", have+1+uint64(i), origin.Short())
 		}
-		b.Set(appendLogKey(l.mem.room(logKeyBytes), origin, have+1+uint64(i)), e)
+		if seq := have + 1 + uint64(i); given {
+			b.Give(logKey(origin, seq), e)
+		} else {
+			b.Set(appendLogKey(l.mem.room(logKeyBytes), origin, seq), e)
+		}
 	}
 	last := have + uint64(len(entries))
 	key := append(append(l.mem.room(len(metaHave)+len(origin)), metaHave...), origin[:]...)

@@ -15,7 +15,7 @@ import (
 func (t *txn) prefetch(ids []merge.RowID) error {
 	ask := slices.Grow(t.ask[:0], len(ids))
 	for _, id := range ids {
-		if t.rows[id] == nil {
+		if t.find(id) == nil {
 			ask = append(ask, asked{id: id, key: t.rowKey(keyState, id)})
 		}
 	}
@@ -23,7 +23,7 @@ func (t *txn) prefetch(ids []merge.RowID) error {
 	if len(ask) > t.limits.stepRows/2 {
 		return nil
 	}
-	if len(t.rows)+len(ask) > t.limits.stepRows {
+	if len(t.order)+len(ask) > t.limits.stepRows {
 		if err := t.spill(); err != nil {
 			return err
 		}
@@ -121,13 +121,35 @@ func (t *txn) newState() *merge.State {
 }
 
 func (t *txn) take(r *txnRow) {
-	t.rows[r.id] = r
 	t.order = append(t.order, r)
+	if len(t.order) <= fewWrites {
+		return
+	}
+	if len(t.rows) == 0 {
+		for _, r := range t.order {
+			t.rows[r.id] = r
+		}
+	}
+	t.rows[r.id] = r
+}
+
+// find returns a row of the step; nil when it was not read. Most steps have a few:
+// those are looked through.
+func (t *txn) find(id merge.RowID) *txnRow {
+	if len(t.order) > fewWrites {
+		return t.rows[id]
+	}
+	for _, r := range t.order {
+		if r.id.Key == id.Key && r.id.Table == id.Table {
+			return r
+		}
+	}
+	return nil
 }
 
 // assumeNew tells the step that a row has no state, so that it does not look.
 func (t *txn) assumeNew(id merge.RowID) {
-	if t.rows[id] == nil && len(t.rows) < t.limits.stepRows {
+	if t.find(id) == nil && len(t.order) < t.limits.stepRows {
 		t.take(t.newRow(id))
 	}
 }

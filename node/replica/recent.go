@@ -31,8 +31,21 @@ type recentEntry struct {
 	payload [][]byte // the entry and nothing else, read only
 }
 
-// keep takes entries of an origin, the first numbered first. It copies them, for
-// they may be pieces of a message.
+// own returns entries to keep, and to give the store: copies, for they may be
+// pieces of a message. ok is false for more than are kept.
+func own(entries [][]byte) (copies [][]byte, ok bool) {
+	if len(entries) > recentAtOnce {
+		return entries, false
+	}
+	copies = make([][]byte, len(entries))
+	for i, e := range entries {
+		copies[i] = slices.Clone(e)
+	}
+	return copies, true
+}
+
+// keep takes entries of an origin, the first numbered first. Nobody writes to
+// them any more.
 func (r *recent) keep(origin clock.SiteID, first uint64, entries [][]byte) {
 	if len(entries) > recentAtOnce {
 		return
@@ -41,7 +54,7 @@ func (r *recent) keep(origin clock.SiteID, first uint64, entries [][]byte) {
 		if len(e) > recentBytes {
 			continue
 		}
-		x := recentEntry{origin, first + uint64(i), [][]byte{slices.Clone(e)}}
+		x := recentEntry{origin, first + uint64(i), entries[i : i+1 : i+1]}
 		if len(r.list) < recentEntries {
 			r.list = append(r.list, x)
 			continue

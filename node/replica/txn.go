@@ -17,9 +17,10 @@ import (
 type txn struct {
 	store kv.Store
 	names *names
+	// order are the rows that were loaded, and rows finds them where they are many.
+	order []*txnRow
 	rows  map[merge.RowID]*txnRow
-	order []*txnRow // rows, as they were loaded
-	raw   writeSet  // other keys
+	raw   writeSet // other keys
 	// mem holds keys and values of the step, slab and states its rows; ask, values
 	// and found are used again by prefetch.
 	mem    arena
@@ -147,10 +148,10 @@ func (t *txn) set(key, value []byte) {
 
 // row loads a row state once.
 func (t *txn) row(id merge.RowID) (*txnRow, error) {
-	if r := t.rows[id]; r != nil {
+	if r := t.find(id); r != nil {
 		return r, nil
 	}
-	if len(t.rows) >= t.limits.stepRows || t.bytes >= t.limits.stepBytes {
+	if len(t.order) >= t.limits.stepRows || t.bytes >= t.limits.stepBytes {
 		if err := t.spill(); err != nil {
 			return nil, err
 		}
