@@ -83,6 +83,11 @@ func (l *loader) numbers() (err error) {
 	return errors.Join(e, err)
 }
 
+// circles asks who looks after foreign keys.
+func (l *loader) circles() error {
+	return l.each("SHOW GLOBAL VARIABLES LIKE 'innodb_native_foreign_keys'", func(f []string) { l.m.BreaksCircles = f[1] == "OFF" })
+}
+
 func (l *loader) tables() error {
 	return l.each(`SELECT TABLE_NAME, ENGINE FROM information_schema.TABLES
 		WHERE TABLE_SCHEMA = ? AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')`,

@@ -84,9 +84,16 @@ func (m *Model) refusal(t *Table) string {
 	if !m.portable(t.Name, nil) {
 		return "its identity (" + list(t.Identity.Columns) + ") refers to itself in a circle; name another identity, or exclude it"
 	}
-	if circle := m.cascadeCircle(t); circle != "" {
+	if circle := m.cascadeCircle(t); m.BreaksCircles && circle != "" {
 		return "deleting a row of it can go round a circle of foreign keys with ON DELETE CASCADE through " + circle +
-			", which capture does not follow; change one of them to RESTRICT, or exclude it"
+			", and this server breaks off there and leaves references to nothing; start it with innodb_native_foreign_keys=ON, change one of them to RESTRICT, or exclude it"
+	}
+	w := NewWalker(m)
+	_, deleted := w.Deleted(t.Name)
+	_, moved := w.Moved(t.Name)
+	if !deleted || !moved {
+		return fmt.Sprintf("its rows take others with them by more than %d ways of foreign keys with CASCADE or SET NULL, as many as capture follows; "+
+			"change some of them to RESTRICT, or exclude it", WaysMax)
 	}
 	return m.refuseComposite(t)
 }
@@ -94,18 +101,17 @@ func (m *Model) refusal(t *Table) string {
 // cascadeCircle names the tables of a circle of ON DELETE CASCADE in which t is,
 // "" for none. A table that refers to itself is none.
 func (m *Model) cascadeCircle(t *Table) string {
-	referrers := Referrers(m)
 	var path []string
 	var visit func(name string) bool
 	visit = func(name string) bool {
 		path = append(path, name)
-		for _, by := range referrers[name] {
-			child := by.Child.Name
+		for i := range m.Acting {
+			k := &m.Acting[i]
 			switch {
-			case by.OnDelete != Cascade || child == name:
-			case child == t.Name:
+			case k.Table != name || ActionOf(k.OnDelete) != Cascade || k.Child == name:
+			case k.Child == t.Name:
 				return true
-			case !slices.Contains(path, child) && visit(child):
+			case !slices.Contains(path, k.Child) && visit(k.Child):
 				return true
 			}
 		}

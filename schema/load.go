@@ -63,7 +63,7 @@ const ownTriggers = "baraza_"
 // replicated is in the model too: see Check.
 func Load(ctx context.Context, q Queryer, opts Options) (*Model, error) {
 	l := loader{ctx: ctx, q: q, m: &Model{Tables: make(map[string]*Table)}}
-	for _, step := range []func() error{l.database, l.tables, l.columns, l.documents, l.indexes, l.foreignKeys, l.triggers, l.zone, l.numbers} {
+	for _, step := range []func() error{l.database, l.tables, l.columns, l.documents, l.indexes, l.foreignKeys, l.triggers, l.zone, l.numbers, l.circles} {
 		if err := step(); err != nil {
 			return nil, fmt.Errorf("read the schema: %w", err)
 		}

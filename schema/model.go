@@ -1,5 +1,7 @@
 package schema
 
+import "slices"
+
 // Model is the tables of one database that replication knows: the replicated
 // ones and those that they refer to.
 type Model struct {
@@ -12,6 +14,10 @@ type Model struct {
 	// change: those of tables outside replication too, of which Tables knows only
 	// what replicated ones refer to.
 	Acting []ActingKey
+	// BreaksCircles: the server does not go round a circle of ON DELETE CASCADE and
+	// leaves references to nothing there. MySQL does so from 9.6 on, unless InnoDB
+	// itself looks after foreign keys.
+	BreaksCircles bool
 	// ZoneSeconds is how far the server's local time is ahead of UTC.
 	ZoneSeconds int
 }
@@ -152,6 +158,11 @@ func (t *Table) Column(name string) *Column {
 		}
 	}
 	return nil
+}
+
+// InKey reports whether the column is of the primary key or of the identity.
+func (t *Table) InKey(column string) bool {
+	return slices.Contains(t.PrimaryKey, column) || slices.Contains(t.Identity.Columns, column)
 }
 
 // Reference returns the reference that the column holds; nil when it holds

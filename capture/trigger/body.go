@@ -108,7 +108,7 @@ func (p *plan) onUpdate(id int) string {
 }
 
 func (p *plan) inKey(c *sqlrow.Column) bool {
-	return slices.Contains(p.table.Def.PrimaryKey, c.Name) || slices.Contains(p.table.Def.Identity.Columns, c.Name)
+	return p.table.Def.InKey(c.Name)
 }
 
 // local keeps what baraza itself writes out of the log.

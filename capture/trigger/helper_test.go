@@ -30,7 +30,12 @@ type site struct {
 
 func newSite(t testing.TB, opts schema.Options, tables ...string) *site {
 	t.Helper()
-	s := &site{DB: mariadbtest.New(t), t: t, opts: opts}
+	return newSiteOn(t, mariadbtest.New(t), opts, tables...)
+}
+
+func newSiteOn(t testing.TB, db *mariadbtest.DB, opts schema.Options, tables ...string) *site {
+	t.Helper()
+	s := &site{DB: db, t: t, opts: opts}
 	s.Must(t, tables...)
 	s.own = s.open("root", false)
 	s.install()

@@ -286,6 +286,9 @@ func TestLeastGrant(t *testing.T) {
 	s := &site{DB: mariadbtest.New(t), t: t}
 	s.Must(t, clinic...)
 	s.Must(t, item)
+	s.opts.Exclude = []string{"batch"}
+	s.Must(t, "CREATE TABLE batch (id INT PRIMARY KEY)", "INSERT INTO batch VALUES (1), (2)",
+		"CREATE TABLE bag (id INT PRIMARY KEY, batch INT, FOREIGN KEY (batch) REFERENCES batch (id) ON DELETE CASCADE ON UPDATE CASCADE)")
 	for _, user := range []string{"baraza_user", "app_user"} {
 		s.Must(t, "CREATE USER '"+user+"'@'127.0.0.1'")
 		t.Cleanup(func() { s.Must(t, "DROP USER '"+user+"'@'127.0.0.1'") })
@@ -295,7 +298,9 @@ func TestLeastGrant(t *testing.T) {
 	s.own = s.open("baraza_user", false)
 	s.install()
 	app := s.open("app_user", false)
-	for _, stmt := range []string{"INSERT INTO person VALUES (1, 'p1', 'a')", "INSERT INTO patient VALUES (1, 'x')", "UPDATE person SET name = 'b'", "DELETE FROM patient"} {
+	for _, stmt := range []string{"INSERT INTO person VALUES (1, 'p1', 'a')", "INSERT INTO patient VALUES (1, 'x')", "UPDATE person SET name = 'b'", "DELETE FROM patient",
+		"INSERT INTO bag VALUES (1, 1)", "UPDATE batch SET id = 5 WHERE id = 1", "DELETE FROM batch",
+	} {
 		if _, err := app.Exec(stmt); err != nil {
 			t.Fatalf("the application: %s: %v", stmt, err)
 		}
@@ -303,7 +308,8 @@ func TestLeastGrant(t *testing.T) {
 	if _, err := app.Exec("SELECT * FROM baraza.log"); err == nil {
 		t.Error("the application reads the log")
 	}
-	s.expect("captured", `person p1 uuid="p1"`, `person p1 name="b"`, `patient p1 patient_id=p1 note="x"`, `patient p1 deleted patient_id=p1 note="x"`)
+	s.expect("captured", `person p1 uuid="p1"`, `person p1 name="b"`, `patient p1 patient_id=p1 note="x"`, `patient p1 deleted patient_id=p1 note="x"`,
+		`bag 1 id=1`, `bag 1 batch=5`, `bag 1 deleted id=1 batch=5`)
 	s.clean()
 	if got := s.state(); got != "" {
 		t.Error(got)

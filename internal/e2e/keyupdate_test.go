@@ -22,6 +22,10 @@ CREATE TABLE guest (guest_id INT AUTO_INCREMENT PRIMARY KEY, uuid CHAR(36) NOT N
 CREATE TABLE local_batch (batch_id INT PRIMARY KEY) ENGINE=InnoDB;
 CREATE TABLE parcel (parcel_id INT AUTO_INCREMENT PRIMARY KEY, uuid CHAR(36) NOT NULL UNIQUE, batch_id INT,
   FOREIGN KEY (batch_id) REFERENCES local_batch (batch_id) ON DELETE CASCADE ON UPDATE CASCADE) ENGINE=InnoDB;
+CREATE TABLE dept (dept_id INT AUTO_INCREMENT PRIMARY KEY, uuid CHAR(36) NOT NULL UNIQUE, head INT) ENGINE=InnoDB;
+CREATE TABLE staff (staff_id INT AUTO_INCREMENT PRIMARY KEY, uuid CHAR(36) NOT NULL UNIQUE, dept INT NOT NULL,
+  FOREIGN KEY (dept) REFERENCES dept (dept_id) ON DELETE CASCADE) ENGINE=InnoDB;
+ALTER TABLE dept ADD FOREIGN KEY (head) REFERENCES staff (staff_id) ON DELETE CASCADE;
 INSERT INTO local_batch VALUES (1), (2);`
 
 var keyViews = []string{
@@ -97,4 +101,50 @@ func TestKeyUpdates(t *testing.T) {
 	if got := b.rows("SELECT * FROM local_batch"); got != "1\n2\n" {
 		t.Errorf("the other site's own rows are %q", got)
 	}
+	if !a.server.Flavour().IsMySQL() && !b.server.Flavour().IsMySQL() { // it refuses such circles
+		testCircle(t, a, b)
+	}
+}
+
+// testCircle: deletes that go round a circle of two tables, each several times.
+//
+// Seen to fail when schema.Walker takes no way through a table twice.
+func testCircle(t *testing.T, a, b *site) {
+	for _, s := range []*site{a, b} {
+		s.must("tables", "add", "--data", s.dir, "dept", "staff")
+	}
+	chain := func(from, to int) {
+		for i := from; i < to; i++ { // a department, one of its staff, who heads the next
+			a.exec("INSERT INTO dept (uuid, head) SELECT CONCAT('d', ?), (SELECT staff_id FROM staff WHERE uuid = CONCAT('s', ?))", i, i-1)
+			a.exec("INSERT INTO staff (uuid, dept) SELECT CONCAT('s', ?), dept_id FROM dept WHERE uuid = CONCAT('d', ?)", i, i)
+		}
+		quiet(t, 40*time.Second, a, b)
+	}
+	left := func(what, want string) {
+		t.Helper()
+		quiet(t, 40*time.Second, a, b)
+		view := `SELECT d.uuid, s.uuid FROM dept d LEFT JOIN staff s ON s.staff_id = d.head UNION ALL
+			SELECT s.uuid, d.uuid FROM staff s LEFT JOIN dept d ON d.dept_id = s.dept ORDER BY 1`
+		if got := same(t, 30*time.Second, view, a, b); got != want {
+			t.Errorf("%s: left are\n%s", what, got)
+		}
+	}
+	chain(1, 5)
+	a.exec("DELETE FROM dept WHERE uuid = 'd2'")
+	left("three levels round the circle", "d1\tNULL\ns1\td1\n")
+	a.exec("UPDATE dept SET head = (SELECT staff_id FROM staff WHERE uuid = 's1') WHERE uuid = 'd1'; DELETE FROM staff WHERE uuid = 's1'")
+	left("rows that refer to each other", "")
+	for _, s := range []*site{a, b} {
+		for _, table := range []string{"dept", "staff"} {
+			if list := s.conflicts("--table", table); list.Total != 0 {
+				t.Errorf("site %s lists conflicts where there is none: %+v", s.name, list)
+			}
+		}
+	}
+	chain(11, 15)
+	cut(t, []*site{a, b}, func() {
+		a.exec("DELETE FROM dept WHERE uuid = 'd12'")
+		b.exec("INSERT INTO staff (uuid, dept) SELECT 's99', dept_id FROM dept WHERE uuid = 'd14'")
+	})
+	left("against an insert at the end of it", "d11\tNULL\ns11\td11\n")
 }
