@@ -2,6 +2,7 @@ package merge
 
 import (
 	"context"
+	"fmt"
 
 	"baraza/crdt"
 )
@@ -54,6 +55,28 @@ func (p *Piece) Adopt(ctx context.Context, tx Tx, states States, rows map[RowID]
 	})
 	if err != nil {
 		return err
+	}
+	return p.place(ctx, tx, states)
+}
+
+// Fill is NewAdoption and Adopt for rows of one replicated table that neither it
+// nor states have.
+func (m *Merger) Fill(ctx context.Context, tx Tx, states States, table string, keys []crdt.Key, rows []crdt.Row) error {
+	at, ok := m.rank[table]
+	if !ok {
+		return fmt.Errorf("table %s is not replicated here", table)
+	}
+	p := m.newPiece()
+	p.adopting = true
+	tp := &tablePiece{name: table, t: m.Model.Tables[table], shipped: m.shipped[at], keys: keys}
+	p.tables[at], p.last = tp, tp
+	tp.order = make([]*work, len(keys))
+	p.slab = make([]work, len(keys))
+	for i, key := range keys {
+		w := &p.slab[i]
+		w.id, w.row = RowID{table, key}, &rows[i]
+		tp.order[i] = w
+		m.splitCounters(w)
 	}
 	return p.place(ctx, tx, states)
 }

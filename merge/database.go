@@ -81,6 +81,20 @@ type Tx interface {
 	Rollback() error
 }
 
+// Behind is a Tx of a database that works on several transactions at a time: it
+// can insert while the caller goes on.
+type Behind interface {
+	Tx
+	// InsertBehind begins to insert rows, as Insert does, and to commit, and
+	// returns. The transaction ends by itself; the caller leaves it and the rows
+	// alone. wait returns when it has ended: nil when all rows are in. After
+	// ErrRefused or ErrRetry none is; after another error the caller cannot tell.
+	InsertBehind(ctx context.Context, t *schema.Table, rows []Row) (wait func() error)
+}
+
+// ErrRefused says: the database refused some of the rows.
+var ErrRefused = errors.New("the database refused rows")
+
 // Row is a row in portable form. Rows of one shape may share the Columns
 // slice: read it only.
 type Row struct {

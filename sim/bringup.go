@@ -207,9 +207,9 @@ func (f *fetch) put(ctx context.Context, c *replica.Chunk) error {
 		if err == nil || !errors.Is(err, merge.ErrRetry) || try == bringUpRetries {
 			return err
 		}
-		if n := len(c.Items); n > 1 {
-			for _, half := range [][]replica.Item{c.Items[:n/2], c.Items[n/2:]} {
-				if err := f.put(ctx, &replica.Chunk{Table: c.Table, Items: half}); err != nil {
+		if len(c.Items) > 1 {
+			for _, half := range c.Halves() {
+				if err := f.put(ctx, half); err != nil {
 					return err
 				}
 			}

@@ -28,17 +28,20 @@ func bisect(lo, hi int, do func(lo, hi int) error, refuse func(i int, why merge.
 	return bisect(mid, hi, do, refuse)
 }
 
-// Limits of one statement. A statement is closed when either is reached.
+// Limits of one statement. A statement is closed when either is reached. (To insert
+// 500 rows with each costs the server a tenth more than 2,000.)
 const (
 	statementRowsMax  = 500
+	insertRowsMax     = 2000
 	statementBytesMax = 1 << 20
 )
 
-// chunks divides rows of the given sizes, in bytes, into statements.
-func chunks(n int, size func(i int) int, do func(lo, hi int) error) error {
+// chunks divides rows of the given sizes, in bytes, into statements of at most so
+// many.
+func chunks(n, most int, size func(i int) int, do func(lo, hi int) error) error {
 	lo, bytes := 0, 0
 	for i := range n {
-		if i > lo && (i-lo == statementRowsMax || bytes+size(i) > statementBytesMax) {
+		if i > lo && (i-lo == most || bytes+size(i) > statementBytesMax) {
 			if err := do(lo, i); err != nil {
 				return err
 			}

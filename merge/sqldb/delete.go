@@ -125,7 +125,7 @@ func (x *tx) delete(ctx context.Context, t *sqlrow.Table, keys []crdt.Key) ([]me
 	columns := t.PrimaryKey()
 	var refused []merge.RowError
 	size := func(i int) int { return pkBytes(tuples[i]) }
-	err = chunks(len(there), size, func(lo, hi int) error {
+	err = chunks(len(there), statementRowsMax, size, func(lo, hi int) error {
 		return bisect(lo, hi, func(lo, hi int) error {
 			b, err := sqlrow.AppendMatch(append(x.buf[:0], head...), columns, tuples[lo:hi])
 			if err != nil {

@@ -94,7 +94,7 @@ func (in *inserting) execute(ctx context.Context, s *shape) error {
 		}
 		return s.ends[i-1]
 	}
-	return chunks(len(s.keys), func(i int) int { return s.ends[i] - start(i) }, func(lo, hi int) error {
+	return chunks(len(s.keys), insertRowsMax, func(i int) int { return s.ends[i] - start(i) }, func(lo, hi int) error {
 		return bisect(lo, hi, func(lo, hi int) error {
 			b := append(in.tx.buf[:0], head...)
 			b = append(b, s.text[start(lo):s.ends[hi-1]-1]...) // without the last comma
@@ -116,13 +116,13 @@ type written struct {
 // write writes the rows as literals, a statement's worth at a time, and calls
 // each with them: while the server works on one, the next is written.
 func (in *inserting) write(rows []merge.Row, known knownReferences, each func(*written) error) error {
-	if len(rows) <= statementRowsMax {
+	if len(rows) <= insertRowsMax {
 		return each(in.shapes(rows, known))
 	}
 	done, ready := make(chan struct{}), make(chan *written, 1)
 	go func() {
 		defer close(ready)
-		for part := range slices.Chunk(rows, statementRowsMax) {
+		for part := range slices.Chunk(rows, insertRowsMax) {
 			select {
 			case ready <- in.shapes(part, known):
 			case <-done:

@@ -145,7 +145,7 @@ func (u *updating) of(i int) []byte {
 func (u *updating) run(ctx context.Context, todo []int) (taken []int, err error) {
 	u.details = make(map[int]string)
 	size := func(i int) int { return len(u.of(todo[i])) }
-	err = chunks(len(todo), size, func(lo, hi int) error {
+	err = chunks(len(todo), statementRowsMax, size, func(lo, hi int) error {
 		return bisect(lo, hi, func(lo, hi int) error {
 			b := u.tx.buf[:0]
 			for _, i := range todo[lo:hi] {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"slices"
-	"time"
 
 	"baraza/merge"
 	"baraza/node/replica"
@@ -29,13 +28,6 @@ type Progress struct {
 	// Renamed is, once for each, a row that took the identity of the network.
 	Renamed *replica.Renamed
 }
-
-// How often one row is tried when the database asks for it, and the wait
-// between.
-const (
-	retriesMax = 50
-	retryWait  = 20 * time.Millisecond
-)
 
 // Fetch brings the replica's site up from the member at the other end of a
 // connection. It works on the replica, so it runs on the engine's goroutine,
@@ -87,6 +79,7 @@ type fetcher struct {
 	bringUp  *replica.BringUp
 	progress func(Progress)
 	at       Progress
+	filling  []*replica.Filling // under way, see chunks.go
 }
 
 func (f *fetcher) greet(ctx context.Context, r *replica.Replica) error {
@@ -171,49 +164,6 @@ func (f *fetcher) digest(ctx context.Context, table string) (replica.Digests, er
 		f.tell("compare", rows, 0)
 		return f.alive(rows)
 	})
-}
-
-// chunks takes over rows until the member has sent all. Rows of a table for
-// which wrong is true have no place there.
-func (f *fetcher) chunks(ctx context.Context, wrong func(table string) bool) error {
-	return f.readAhead(func(a *arrival) error {
-		if a.chunk == nil {
-			f.tell("receive", a.rows, f.at.RowsTotal)
-			return nil
-		}
-		if wrong(a.chunk.Table) {
-			return fmt.Errorf("the member sent rows of table %s, for which it was not asked", a.chunk.Table)
-		}
-		if err := f.put(ctx, a.chunk); err != nil {
-			return err
-		}
-		f.tell("receive", a.rows, f.at.RowsTotal)
-		return nil
-	})
-}
-
-// put takes a chunk over, in smaller pieces where the database asks to try
-// again.
-func (f *fetcher) put(ctx context.Context, c *replica.Chunk) error {
-	for try := 1; ; try++ {
-		err := f.bringUp.Put(ctx, c)
-		if err == nil || !errors.Is(err, merge.ErrRetry) || try == retriesMax {
-			return err
-		}
-		if n := len(c.Items); n > 1 {
-			for _, half := range [][]replica.Item{c.Items[:n/2], c.Items[n/2:]} {
-				if err := f.put(ctx, &replica.Chunk{Table: c.Table, Items: half}); err != nil {
-					return err
-				}
-			}
-			return nil
-		}
-		select {
-		case <-time.After(retryWait):
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
 }
 
 func (f *fetcher) finish(ctx context.Context) error {

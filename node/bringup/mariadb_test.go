@@ -34,6 +34,8 @@ type server struct {
 	model   *schema.Model
 	scanner merge.Scanner
 	r       *replica.Replica
+	// chunkRows is how many rows of a chunk it sends at most; 0: as ever.
+	chunkRows int
 }
 
 // newServer starts a site with what fill puts into its database; what
@@ -88,7 +90,11 @@ func (s *server) join(p *server) (int64, time.Duration) {
 	served := make(chan error, 1)
 	go func() {
 		served <- bringup.Serve(context.Background(), b, func() (*replica.View, error) {
-			return p.r.OpenView(context.Background(), p.scanner)
+			v, err := p.r.OpenView(context.Background(), p.scanner)
+			if err == nil && p.chunkRows > 0 {
+				v.ChunkRows = p.chunkRows
+			}
+			return v, err
 		})
 		_ = b.Close()
 	}()
@@ -223,6 +229,15 @@ func TestMariaDB(t *testing.T) {
 			t.Errorf("no conflict has %s:\n%s", want, conflicts)
 		}
 	}
+	// An empty site, with several chunks under way.
+	p.raw.Must(t, fmt.Sprintf("UPDATE obs SET obs_group_id=(SELECT obs_id FROM (SELECT * FROM obs) o WHERE o.uuid='%s') WHERE uuid='%s'", uuid(1003), uuid(1040)),
+		fmt.Sprintf("DELETE FROM obs WHERE uuid='%s'", uuid(1004)))
+	exchangeServers(n, p)
+	p.chunkRows = 7
+	e := newServer(t, 3, true, o, func(d *mariadbtest.DB) { d.Must(t, dbtest.DDL...) })
+	e.join(p)
+	exchangeServers(n, p, e)
+	agreeServers(n, p, e)
 }
 
 // Two clinics on OpenMRS that share their metadata and have patients of their

@@ -29,6 +29,11 @@ const (
 	failWait = 2 * time.Second
 	// frameBytesMax bounds one frame: a chunk, or one row with its BLOBs.
 	frameBytesMax = 256 << 20
+	// frameBytesKept is the room for a frame that is kept for the next one, or made
+	// before it has come.
+	frameBytesKept = 4 << 20
+	// headBytes is the kind of a frame and its length.
+	headBytes = 5
 	// windowBytes is how far back the compression looks.
 	windowBytes = 4 << 20
 )
@@ -88,8 +93,10 @@ type wire struct {
 	out   *zstd.Encoder
 	bytes atomic.Int64 // read and written, compressed
 	spoke time.Time
-	idle  time.Duration // see idleMax
-	stop  func() bool
+	// frameOut is the frame that is sent.
+	frameOut bytes.Buffer
+	idle     time.Duration // see idleMax
+	stop     func() bool
 	// deaf: nothing is read any more.
 	deaf atomic.Bool
 }
@@ -149,16 +156,23 @@ func (w *wire) stopReading() {
 
 // send writes one frame: kind, length, msgpack.
 func (w *wire) send(kind byte, message any) error {
-	body, err := msgpack.Marshal(message)
-	if err != nil {
+	b := &w.frameOut
+	b.Reset()
+	b.Write(make([]byte, headBytes))
+	if err := msgpack.NewEncoder(b).Encode(message); err != nil {
 		return fmt.Errorf("encode a message: %w", err)
 	}
-	if len(body) > frameBytesMax {
-		return fmt.Errorf("a message of %d bytes is more than the %d that a bring-up carries: exclude the table with such rows", len(body), frameBytesMax)
+	n := b.Len() - headBytes
+	if n > frameBytesMax {
+		return fmt.Errorf("a message of %d bytes is more than the %d that a bring-up carries: exclude the table with such rows", n, frameBytesMax)
 	}
-	head := binary.BigEndian.AppendUint32([]byte{kind}, uint32(len(body)))
-	if _, err := w.out.Write(append(head, body...)); err != nil {
+	b.Bytes()[0] = kind
+	binary.BigEndian.PutUint32(b.Bytes()[1:], uint32(n))
+	if _, err := w.out.Write(b.Bytes()); err != nil {
 		return fmt.Errorf("send: %w", err)
+	}
+	if b.Cap() > frameBytesKept {
+		*b = bytes.Buffer{}
 	}
 	if err := w.out.Flush(); err != nil {
 		return fmt.Errorf("send: %w", err)
@@ -217,7 +231,7 @@ func gaveUp(body []byte) error {
 }
 
 func (w *wire) frame() (byte, []byte, error) {
-	var head [5]byte
+	var head [headBytes]byte
 	if _, err := io.ReadFull(w.in, head[:]); err != nil {
 		return 0, nil, err
 	}
@@ -225,7 +239,8 @@ func (w *wire) frame() (byte, []byte, error) {
 	if n > frameBytesMax {
 		return 0, nil, fmt.Errorf("a frame of %d bytes is more than %d", n, frameBytesMax)
 	}
-	var body bytes.Buffer // grows with what comes, not with what is promised
+	var body bytes.Buffer // beyond that it grows with what comes, not with what is promised
+	body.Grow(int(min(n, frameBytesKept)) + bytes.MinRead)
 	if _, err := io.CopyN(&body, w.in, n); err != nil {
 		if errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF

@@ -29,9 +29,14 @@ type site struct {
 	model *schema.Model
 	// fault, when set, is asked at every step of the database.
 	fault func(memdb.Step) error
+	// chunkRows is how many rows of a chunk it sends at most; 0: as ever.
+	chunkRows int
 }
 
 var now int64 = 1_700_000_000_000_000
+
+// mode is that of the databases of sites that are opened.
+var mode behindMode
 
 func newSite(t *testing.T, n byte) *site {
 	t.Helper()
@@ -94,7 +99,7 @@ func (s *site) tryRestart() (err error) {
 	s.db.Disconnect()
 	nonces++
 	s.r, err = replica.Open(context.Background(), replica.Config{
-		Self: s.id, Store: s.store, Database: s.db, Source: s.db, Model: s.model,
+		Self: s.id, Store: s.store, Database: &behindDB{s.db, mode}, Source: s.db, Model: s.model,
 		NowMillis: func() int64 { return now / 1000 }, Nonce: nonces,
 	})
 	return err
@@ -121,7 +126,11 @@ func joinWith(n, p *site, progress func(bringup.Progress)) (int64, error) {
 	served := make(chan error, 1)
 	go func() {
 		served <- bringup.Serve(context.Background(), b, func() (*replica.View, error) {
-			return p.r.OpenView(context.Background(), p.db)
+			v, err := p.r.OpenView(context.Background(), p.db)
+			if err == nil && p.chunkRows > 0 {
+				v.ChunkRows = p.chunkRows
+			}
+			return v, err
 		})
 		_ = b.Close()
 	}()

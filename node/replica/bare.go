@@ -68,11 +68,7 @@ func (b *BringUp) putBare(ctx context.Context, c *Chunk) (done bool, err error) 
 	if err := b.writeBare(c.Table); err != nil {
 		return false, err
 	}
-	items := make(map[merge.RowID]*Item, len(c.Items))
-	for i := range c.Items {
-		items[merge.RowID{Table: c.Table, Key: c.Items[i].Key}] = &c.Items[i]
-	}
-	if pending, err := b.r.pendingOf(ctx, items); err != nil || len(pending) > 0 {
+	if any, err := b.anyPending(ctx, c); err != nil || any {
 		return false, err
 	}
 	tx, err := b.r.cfg.Database.Begin(ctx)
@@ -95,19 +91,46 @@ func (b *BringUp) putBare(ctx context.Context, c *Chunk) (done bool, err error) 
 	return true, b.r.keep(t)
 }
 
+// anyPending reports whether rows of a chunk have local changes that are not
+// captured yet.
+func (b *BringUp) anyPending(ctx context.Context, c *Chunk) (bool, error) {
+	var items map[merge.RowID]*Item
+	pending, err := b.r.pendingOf(ctx, func() map[merge.RowID]*Item {
+		if items == nil { // mostly nobody asks
+			items = make(map[merge.RowID]*Item, len(c.Items))
+			for i := range c.Items {
+				items[merge.RowID{Table: c.Table, Key: c.Items[i].Key}] = &c.Items[i]
+			}
+		}
+		return items
+	})
+	return len(pending) > 0, err
+}
+
 func (b *BringUp) fillBare(ctx context.Context, tx merge.Tx, t *txn, c *Chunk) error {
-	ids := make([]merge.RowID, len(c.Items))
-	rows := make(map[merge.RowID]*crdt.Row, len(c.Items))
+	keys, rows := make([]crdt.Key, len(c.Items)), make([]crdt.Row, len(c.Items))
 	for i := range c.Items {
 		it := &c.Items[i]
 		if it.Same {
 			return fmt.Errorf("%w: a row of a table that is empty here is said to be the same", errChunk)
 		}
-		id := merge.RowID{Table: c.Table, Key: it.Key}
-		ids[i], rows[id] = id, it.row()
-		t.assumeNew(id)
+		keys[i] = it.Key
+		it.rowInto(&rows[i])
 	}
-	return b.r.merger.NewAdoption(ids).Adopt(ctx, tx, t, rows)
+	return b.r.merger.Fill(ctx, tx, fresh{t}, c.Table, keys, rows)
+}
+
+// fresh is a step in which the rows that are put have no state before. That they
+// get none is nothing to remember.
+type fresh struct{ *txn }
+
+// Put implements merge.States.
+func (f fresh) Put(id merge.RowID, s *merge.State, losses []crdt.Loss) error {
+	if s == nil && len(losses) == 0 && f.rows[id] == nil {
+		return nil
+	}
+	f.assumeNew(id)
+	return f.txn.Put(id, s, losses)
 }
 
 // keep writes a step whose loss in a crash does no harm.

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 
@@ -34,6 +35,13 @@ type Item struct {
 	Lost       []crdt.Loss
 }
 
+// Halves returns the chunk in two parts, for a database that asks for fewer rows at
+// a time.
+func (c *Chunk) Halves() [2]*Chunk {
+	n := len(c.Items) / 2
+	return [2]*Chunk{{c.Table, c.Items[:n]}, {c.Table, c.Items[n:]}}
+}
+
 // newItem is a row as the rules see it.
 func newItem(key crdt.Key, r *crdt.Row) Item {
 	return Item{
@@ -44,7 +52,13 @@ func newItem(key crdt.Key, r *crdt.Row) Item {
 
 // row is the item as the rules see it.
 func (it *Item) row() *crdt.Row {
-	return &crdt.Row{
+	r := &crdt.Row{}
+	it.rowInto(r)
+	return r
+}
+
+func (it *Item) rowInto(r *crdt.Row) {
+	*r = crdt.Row{
 		Stamps: it.Stamps, Exists: !it.Dead(), Columns: it.Columns, Values: it.Values,
 		KnownRow: it.KnownRow, KnownCells: it.KnownCells, Lost: it.Lost,
 	}
@@ -102,11 +116,12 @@ func (c *Chunk) Encode() ([]byte, error) {
 		}
 	}
 	w.Entry = e.Encode()
-	b, err := msgpack.Marshal(&w)
-	if err != nil {
+	var b bytes.Buffer
+	b.Grow(len(w.Entry) + len(w.Table) + 64)
+	if err := msgpack.NewEncoder(&b).Encode(&w); err != nil {
 		return nil, fmt.Errorf("encode rows of table %s: %w", c.Table, err)
 	}
-	return b, nil
+	return b.Bytes(), nil
 }
 
 // DecodeChunk reads what Encode wrote.

@@ -273,7 +273,7 @@ type Sender struct{ s sender }
 
 // NewSender returns a sender for the rows of a table.
 func NewSender(table string, send func(c *Chunk, rows int64) error) *Sender {
-	return &Sender{sender{table: table, send: send}}
+	return &Sender{sender{table: table, send: send, most: chunkRows}}
 }
 
 // Add adds a row, and sends a chunk when it is full.

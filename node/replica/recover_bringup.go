@@ -256,7 +256,7 @@ func (b *BringUp) fillPrune(ctx context.Context, tx merge.Tx, t *txn, ids []merg
 	for _, id := range ids {
 		items[id] = &Item{}
 	}
-	pending, err := b.r.pendingOf(ctx, items)
+	pending, err := b.r.pendingOf(ctx, func() map[merge.RowID]*Item { return items })
 	if err != nil {
 		return err
 	}

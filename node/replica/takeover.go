@@ -24,7 +24,9 @@ type BringUp struct {
 	// bare are the tables that had no row before the first attempt (bare.go), and
 	// empty those that have none now; remembered are those of which an earlier
 	// attempt remembered rows.
-	bare, empty, remembered map[string]bool
+	// Those of which a row refers to one of its own table, or to one that comes
+	// later, are inOrder: their chunks are taken over one after the other (fill.go).
+	bare, empty, remembered, inOrder map[string]bool
 	// again: the site had its rows, and lost changes when its database was set
 	// back (recover_bringup.go).
 	again  bool
@@ -58,7 +60,7 @@ func (r *Replica) StartBringUp(ctx context.Context, h *Header) (*BringUp, error)
 	}
 	b := &BringUp{
 		r: r, header: h, different: map[string]Different{},
-		bare: map[string]bool{}, empty: map[string]bool{}, remembered: map[string]bool{},
+		bare: map[string]bool{}, empty: map[string]bool{}, remembered: map[string]bool{}, inOrder: map[string]bool{},
 		dating: dating{model: r.cfg.Model, latest: clock.At(r.cfg.NowMillis(), 0)},
 	}
 	if err := r.forgetCounters(); err != nil {
@@ -261,7 +263,7 @@ func (b *BringUp) put(ctx context.Context, tx merge.Tx, t *txn, c *Chunk) error 
 	if err := p.Lock(ctx, tx, t); err != nil {
 		return err
 	}
-	pending, err := b.r.pendingOf(ctx, items)
+	pending, err := b.r.pendingOf(ctx, func() map[merge.RowID]*Item { return items })
 	if err != nil {
 		return err
 	}
@@ -281,8 +283,9 @@ type localWrites struct {
 }
 
 // pendingOf reads which rows have local changes that are not captured yet.
-// They stay where they are: they are captured when the bring-up is complete.
-func (r *Replica) pendingOf(ctx context.Context, items map[merge.RowID]*Item) (map[merge.RowID]*localWrites, error) {
+// They stay where they are: they are captured when the bring-up is complete. items
+// is asked for the rows if there are any changes.
+func (r *Replica) pendingOf(ctx context.Context, items func() map[merge.RowID]*Item) (map[merge.RowID]*localWrites, error) {
 	reading, err := r.cfg.Source.Read(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read local changes: %w", err)
@@ -298,7 +301,7 @@ func (r *Replica) pendingOf(ctx context.Context, items map[merge.RowID]*Item) (m
 			return found, nil
 		}
 		for i := range part.Rows {
-			notePending(found, items, &part.Rows[i])
+			notePending(found, items(), &part.Rows[i])
 		}
 	}
 }

@@ -30,6 +30,8 @@ type View struct {
 	names  *names
 	model  *schema.Model
 	header Header
+	// ChunkRows is how many rows a chunk has at most.
+	ChunkRows int
 }
 
 // OpenView takes a view. It captures first, so that the rows are those that
@@ -81,7 +83,7 @@ func (r *Replica) View(scan merge.Scan) (*View, error) {
 		_ = scan.Close()
 		return nil, ErrRecover
 	}
-	v := &View{scan: scan, snap: r.cfg.Store.Snapshot(), model: r.cfg.Model}
+	v := &View{scan: scan, snap: r.cfg.Store.Snapshot(), model: r.cfg.Model, ChunkRows: chunkRows}
 	v.header = Header{
 		Site: r.cfg.Self, Vector: r.applied.Clone(), Contexts: maps.Clone(r.contexts), Content: maps.Clone(r.content),
 		Settled: r.settledOf(r.cfg.Self).Clone(), Clock: r.clock.Last(), Tables: r.merger.Order,
@@ -211,7 +213,7 @@ func (v *View) states(table string, rows []merge.Row) ([]*merge.State, error) {
 // of all others the states, and the states of rows that are not in the table.
 // rows counts up what was looked at.
 func (v *View) Send(ctx context.Context, table string, d Different, send func(c *Chunk, rows int64) error) error {
-	out := &sender{table: table, send: send}
+	out := &sender{table: table, send: send, most: v.ChunkRows}
 	absent, err := v.notPlaced(table)
 	if err != nil {
 		return err
@@ -252,7 +254,7 @@ func (v *View) SendRest(asked map[string]bool, send func(c *Chunk, rows int64) e
 		if asked[table] {
 			continue
 		}
-		out := &sender{table: table, send: send}
+		out := &sender{table: table, send: send, most: v.ChunkRows}
 		if err := v.sendStates(table, func(crdt.Key, *merge.State) bool { return true }, out); err != nil {
 			return fmt.Errorf("send states of table %s: %w", table, err)
 		}
@@ -350,6 +352,7 @@ func (v *View) losses(id merge.RowID, s *merge.State) ([]crdt.Loss, error) {
 type sender struct {
 	table string
 	send  func(c *Chunk, rows int64) error
+	most  int // rows of a chunk
 	rows  int64
 	items []Item
 	size  int
@@ -358,7 +361,7 @@ type sender struct {
 func (s *sender) add(it Item) error {
 	s.items = append(s.items, it)
 	s.size += it.size()
-	if len(s.items) < chunkRows && s.size < chunkBytes {
+	if len(s.items) < s.most && s.size < chunkBytes {
 		return nil
 	}
 	return s.flush()
