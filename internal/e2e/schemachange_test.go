@@ -29,6 +29,7 @@ func testSchemaChanges(t *testing.T, a, b *site) {
 		{"column renamed", testColumnRenamed},
 		{"widened and narrowed", testWidened},
 		{"table and index added", testTableAdded},
+		{"all in a cut", testChangedInCut},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a.t, b.t = t, t
@@ -48,7 +49,8 @@ func testColumnAdded(t *testing.T, a, b *site) {
 		t.Fatal(err)
 	}
 	a.exec("ALTER TABLE part ADD COLUMN color VARCHAR(20)")
-	time.Sleep(2 * time.Second) // it is noticed by itself
+	a.noticed("part", "color")
+	quiet(t, 30*time.Second, a, b)
 	after, err := a.status()
 	if err != nil {
 		t.Fatal(err)
@@ -68,7 +70,7 @@ func testColumnAdded(t *testing.T, a, b *site) {
 		b.exec("ALTER TABLE part ADD COLUMN size INT INVISIBLE")
 		b.exec("UPDATE part SET size = 3 WHERE uuid IN ('p1', 'p2')")
 		a.exec("UPDATE part SET color = 'green' WHERE uuid = 'p2'")
-		time.Sleep(1500 * time.Millisecond)
+		b.noticed("part", "size")
 	})
 	arrives(b, "SELECT color FROM part WHERE uuid = 'p2'", "green")
 	a.exec("ALTER TABLE part ADD COLUMN size INT")
@@ -168,7 +170,7 @@ func testWidened(t *testing.T, a, b *site) {
 func testTableAdded(t *testing.T, a, b *site) {
 	const tool = "CREATE TABLE tool (code VARCHAR(20) PRIMARY KEY, part_id INT, n INT, FOREIGN KEY (part_id) REFERENCES part (part_id))"
 	a.exec(tool + "; INSERT INTO tool SELECT uuid, part_id, 1 FROM part WHERE uuid IN ('p1', 'p2')")
-	time.Sleep(1500 * time.Millisecond)
+	a.noticed("tool", "n")
 	a.exec("UPDATE tool SET n = 2 WHERE code = 'p2'")
 	quiet(t, 20*time.Second, a, b)
 	b.exec(tool + "; INSERT INTO tool SELECT uuid, part_id, 7 FROM part WHERE uuid = 'p3'")
@@ -184,6 +186,58 @@ func testTableAdded(t *testing.T, a, b *site) {
 	}
 	a.exec("UPDATE tool SET n = 8 WHERE code = 'x'")
 	same(t, 20*time.Second, "SELECT code, n FROM tool ORDER BY 1", a, b)
+}
+
+// Both sites change the same table while they are cut off from each other, in
+// opposite ways: drop and write, widen and narrow, and each gets an index and a table
+// that the other does not have. Then each catches up with the other.
+func testChangedInCut(t *testing.T, a, b *site) {
+	const (
+		crate = "CREATE TABLE crate (code VARCHAR(20) PRIMARY KEY, part_id INT, FOREIGN KEY (part_id) REFERENCES part (part_id))"
+		lid   = "CREATE TABLE lid (code VARCHAR(20) PRIMARY KEY, n INT)"
+	)
+	long := strings.Repeat("long ", 20)
+	cut(t, []*site{a, b}, func() {
+		a.exec("ALTER TABLE part DROP COLUMN size; ALTER TABLE part MODIFY name VARCHAR(210), ADD INDEX (price, uuid)")
+		a.exec("UPDATE part SET name = ? WHERE uuid = 'p2'", long)
+		a.exec(crate + "; INSERT INTO crate SELECT uuid, part_id FROM part WHERE uuid IN ('p1', 'p2')")
+		b.exec("UPDATE part SET name = 'gear' WHERE name <> 'gear' AND uuid = 'p3'; UPDATE part SET name = uuid WHERE CHAR_LENGTH(name) > 40")
+		b.exec("ALTER TABLE part MODIFY name VARCHAR(40), ADD INDEX (paint)")
+		b.exec("UPDATE part SET size = 44, price = 6 WHERE uuid = 'p2'; INSERT INTO part (uuid, name, size) VALUES ('k1', 'hook', 45)")
+		b.exec(lid + "; INSERT INTO lid VALUES ('l1', 1), ('l2', 2)")
+		b.exec("UPDATE part SET price = 7 WHERE uuid = 'p4'")
+	})
+	arrives(a, "SELECT GROUP_CONCAT(uuid, price ORDER BY uuid) FROM part WHERE uuid IN ('p2', 'p4')", "p26,p47")
+	arrives(a, "SELECT name FROM part WHERE uuid = 'k1'", "hook")
+	eventually(t, 20*time.Second, "what b has no room for is set aside, and nothing else", func() error {
+		st, err := b.status()
+		if err == nil && st.SetAside != 3 { // a name, and the rows of crate
+			err = fmt.Errorf("%d rows are set aside, want 3", st.SetAside)
+		}
+		return err
+	})
+	b.exec("ALTER TABLE part MODIFY name VARCHAR(210); " + crate)
+	a.exec("ALTER TABLE part ADD COLUMN size INT; " + lid)
+	arrives(b, "SELECT CONCAT(price, ' ', name) FROM part WHERE uuid = 'p2'", "6 "+long)
+	arrives(b, "SELECT GROUP_CONCAT(code ORDER BY code) FROM crate JOIN part USING (part_id) WHERE code = uuid", "p1,p2")
+	arrives(a, "SELECT GROUP_CONCAT(uuid, size ORDER BY uuid) FROM part WHERE uuid IN ('k1', 'p2')", "k145,p244")
+	arrives(a, "SELECT GROUP_CONCAT(code, n ORDER BY code) FROM lid", "l11,l22")
+	// What the column had before it was dropped is not here any more; it is at b.
+	b.exec("UPDATE part SET size = NULL WHERE size NOT IN (44, 45)")
+	a.exec("DELETE FROM crate")
+	arrives(b, "SELECT COUNT(*) FROM crate", "0")
+	for _, s := range []*site{a, b} {
+		if st, err := s.status(); err != nil || st.SetAside > 0 {
+			t.Errorf("site %s: %v, %d rows are still set aside", s.name, err, st.SetAside)
+		}
+	}
+}
+
+// noticed waits until the triggers of a table know a column.
+func (s *site) noticed(table, column string) {
+	s.t.Helper()
+	arrives(s, fmt.Sprintf("SELECT COUNT(*) FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE() AND EVENT_OBJECT_TABLE = '%s'"+
+		" AND EVENT_MANIPULATION = 'UPDATE' AND ACTION_STATEMENT LIKE '%%.`%s`%%'", table, column), "1")
 }
 
 // id is the site's id.
