@@ -24,6 +24,7 @@ type modelDB struct {
 	db    *memdb.DB
 	owner clock.SiteID
 	away  bool
+	lacks string // a table that the server does not have
 }
 
 var (
@@ -91,7 +92,18 @@ func (d *modelDB) rows(table string) []merge.Row {
 }
 
 func (d *modelDB) Load(context.Context, schema.Options) (*schema.Model, error) {
-	return clinic, d.check()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	m := dbtest.Model()
+	delete(m.Tables, d.lacks)
+	return m, d.usable()
+}
+
+// lose takes a table away; the one that was is back.
+func (d *modelDB) lose(table string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.lacks = table
 }
 
 func (d *modelDB) Reserve(context.Context) error { return nil }

@@ -36,6 +36,8 @@ type Options struct {
 	Ports Ports
 
 	broken broken
+	// goneLong stands for the constant of that name in tests; 0 for none.
+	goneLong time.Duration
 }
 
 // broken names what heals a cut and is not to, so that tests see the rest do it
@@ -75,6 +77,8 @@ type Node struct {
 	// and when this site last looked whether it has to say what it has applied.
 	unbelieved  []clock.SiteID
 	publishedAt time.Time
+	// goneLooked is when tendGone was through last.
+	goneLooked time.Time
 
 	// bundles guards what the store remembers of bundles.
 	bundles sync.Mutex

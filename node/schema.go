@@ -259,7 +259,7 @@ func (n *Node) adoptModel(ctx context.Context) error {
 		changed = changed || !ok || !slices.Equal(before.Columns, k.Columns) || !slices.Equal(before.Identity, k.Identity)
 	}
 	if changed = changed || len(known) != len(now); changed {
-		if err := n.setKnown(now); err != nil {
+		if err := errors.Join(n.noteGone(known, now), n.setKnown(now)); err != nil {
 			return err
 		}
 	}

@@ -64,6 +64,9 @@ func (n *Node) tend(ctx context.Context) (more bool, err error) {
 			n.grown()
 		}
 	}
+	if more, err := n.tendGone(ctx); more || err != nil {
+		return more, err
+	}
 	return n.replica.Truncate(ctx)
 }
 

@@ -50,6 +50,8 @@ type world struct {
 	rows  int
 	// broken are the mechanisms that the sites do without.
 	broken broken
+	// goneLong stands for that constant; 0 for none.
+	goneLong time.Duration
 }
 
 // testSite is a machine: its disk, its database and, while it runs, its node.
@@ -233,7 +235,7 @@ func (s *testSite) run() {
 		}))
 	}
 	var err error
-	if s.node, err = Open(s.dir, Options{Log: log, Ports: s.ports(), Listen: s.listen, broken: s.w.broken}); err != nil {
+	if s.node, err = Open(s.dir, Options{Log: log, Ports: s.ports(), Listen: s.listen, broken: s.w.broken, goneLong: s.w.goneLong}); err != nil {
 		s.w.t.Fatalf("%s: %v", s.name, err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
