@@ -148,6 +148,43 @@ var mutants = []mutant{
 	},
 
 	{
+		"counter: what a site adds takes the place of what it had added", "node/replica/counters.go",
+		"k.put(part, crdt.Add(own, more))", "k.put(part, more)",
+	},
+	{
+		"counter: who inserts a row writes a value", "node/replica/counters.go",
+		"\t\tk.put(name, crdt.Int(0))\n\t\tk.put(part, crdt.Add(own, v))\n", "\t\tk.put(name, v)\n",
+	},
+	{
+		"counter: what an application adds is what the table shows", "node/replica/counters.go",
+		"if more := crdt.Sub(v, k.shown(name)); more != crdt.Sub(more, more) {", "if more := v; more != crdt.Sub(more, more) {",
+	},
+	{
+		"counter: rows are not looked at when it is declared", "node/replica/counters.go",
+		"if err := r.persist(ctx, func() error { return r.retryRows(ctx, ids, 0) }); err != nil {", "if err := error(nil); err != nil {",
+	},
+	{
+		"counter: what was added before a delete counts on", "crdt/counter.go",
+		"r.dropParts(func(part string) bool { return r.Of(part).Less(at) })", "_ = at",
+	},
+	{
+		"counter: what a restored site shows is added to what the others have", "node/replica/takeover.go",
+		"kept.Values[i] = asBase(row, c, mine.Values[at])", "kept.Values[i] = mine.Values[at]",
+	},
+	{
+		"counter: the base is forgotten with a delete", "merge/counters.go",
+		"return append(cs, c.columns...), append(vs, c.values...)", "if !inTable {\n\t\treturn cs, vs\n\t}\n\treturn append(cs, c.columns...), append(vs, c.values...)",
+	},
+	{
+		"settings: what another site sets is not taken before a restart", "node/replica/apply.go",
+		"return res, r.loadRules()", "return res, nil",
+	},
+	{
+		"settings: rows are not placed anew when unique= is set", "node/replica/rules.go",
+		"r.wake = append(r.wake, rows...)", "_ = rows",
+	},
+
+	{
 		"truncation: one member is not asked", "node/replica/stable.go",
 		"if id == r.cfg.Self {\n\t\t\tcontinue\n\t\t}\n\t\tp := r.published[id]\n\t\tif p == nil {\n\t\t\treturn nil", "if id == r.cfg.Self || id == voters[len(voters)-1] {\n\t\t\tcontinue\n\t\t}\n\t\tp := r.published[id]\n\t\tif p == nil {\n\t\t\treturn nil",
 	},
