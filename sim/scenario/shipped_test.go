@@ -45,10 +45,15 @@ var shortened = map[string]time.Duration{
 	"courier.yaml":           25 * time.Hour,
 	"dead-battery.yaml":      65 * time.Minute,
 	"hub-dies.yaml":          11 * time.Minute,
+	"lost-disk.yaml":         95 * time.Minute,
 	"month-apart.yaml":       25 * time.Hour,
+	"restored-database.yaml": 185 * time.Minute,
 	"satellite-clinics.yaml": 10 * time.Hour,
 	"thousand-sites.yaml":    0,
 }
+
+// loses are scenarios in which transactions are lost with a log.
+var loses = map[string]bool{"lost-disk.yaml": true}
 
 func shipped(t *testing.T) map[string]*scenario.Scenario {
 	t.Helper()
@@ -88,7 +93,7 @@ func TestShipped(t *testing.T) {
 			if n, _ := res.Measured.Value("changes"); n == 0 {
 				t.Error("nothing was written")
 			}
-			if n, _ := res.Measured.Value("unseen"); n > 0 {
+			if n, _ := res.Measured.Value("unseen"); n > 0 && !loses[name] {
 				t.Errorf("%v transactions are not visible everywhere", n)
 			}
 		})
