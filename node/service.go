@@ -49,7 +49,7 @@ func (s service) Status(ctx context.Context) (*admin.Status, error) {
 		return st, nil
 	}
 	f, fresh := n.figures(ctx)
-	for _, e := range n.replica.Log().Vector() {
+	for _, e := range f.vector { // of the moment of the figures, so that all fits together
 		if e.Seq > 0 {
 			st.Vector[e.Site.String()] = e.Seq
 		}
@@ -107,6 +107,7 @@ func (n *Node) hookStates(st *admin.Status) {
 // figures are what only the engine can count.
 type figures struct {
 	replica.Counts
+	vector         clock.VersionVector // of the log
 	pendingCapture uint64
 	stability      replica.Stability
 	uncountable    []string
@@ -140,6 +141,7 @@ func (n *Node) figures(ctx context.Context) (f figures, fresh bool) {
 
 // count runs on the engine's goroutine.
 func (n *Node) count(ctx context.Context) (f figures, err error) {
+	f.vector = n.replica.Log().Vector() // first: what comes in after it does not count as applied
 	if f.Counts, err = n.replica.Counts(); err != nil {
 		return f, err
 	}

@@ -371,7 +371,7 @@ func quiet(t *testing.T, within time.Duration, sites ...*site) {
 			if st.PendingApply != 0 || st.PendingCapture != 0 {
 				return fmt.Errorf("site %s: %d to capture, %d to apply; %v", s.name, st.PendingCapture, st.PendingApply, st.Alarms)
 			}
-			if alarms := strings.Join(st.Alarms, "\n"); strings.Contains(alarms, "capture and apply are held") {
+			if alarms := strings.Join(st.Alarms, "\n"); strings.Contains(alarms, "capture and apply are held") || strings.Contains(alarms, "figures are some seconds old") {
 				return fmt.Errorf("site %s: %s", s.name, alarms)
 			}
 			if len(st.Vector) == 0 {
