@@ -52,8 +52,9 @@ type Reading interface {
 // Part is a piece of a reading.
 type Part struct {
 	Rows []Row
-	// IDs are the log rows this part came from, to be released once the part
-	// is durable.
+	// IDs are the log rows this part came from, to be released once the reading
+	// is durable: of a log row that stands for many rows they are with the first
+	// part that has any of them.
 	IDs IDs
 	// Lost are tables of which rows were changed that nobody can name.
 	Lost []string

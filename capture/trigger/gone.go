@@ -1,6 +1,7 @@
 package trigger
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -14,6 +15,7 @@ import (
 // gone is a deleted row.
 type gone struct {
 	id     uint64
+	n      int64 // among those of the log row
 	row    sqlrow.Row
 	leaves []crdt.Value
 }
@@ -23,11 +25,12 @@ type gone struct {
 // identity.
 func (r *reading) goneRows(ctx context.Context, n *numbered, where string) ([]gone, error) {
 	fields, leaves := n.now.Fields(), n.now.Leaves("OLD")
-	columns := []sqlrow.Column{idColumn}
+	columns := append([]sqlrow.Column{}, numberColumns...)
 	columns = append(columns, fields...)
-	for i := range columns[1:] {
-		if !slices.Contains(n.columns, columns[i+1].Name) {
-			columns[i+1].Expr = "NULL"
+	own := columns[len(numberColumns):]
+	for i := range own {
+		if !slices.Contains(n.columns, own[i].Name) {
+			own[i].Expr = "NULL"
 		}
 	}
 	for i, leaf := range leaves {
@@ -42,8 +45,10 @@ func (r *reading) goneRows(ctx context.Context, n *numbered, where string) ([]go
 	query := "SELECT " + sqlrow.SelectList(columns) + " FROM " + home + "." + goneTable(n.id) + " WHERE " + where
 	err := sqlrow.Each(ctx, r.conn, query, columns, func(v []crdt.Value) {
 		id, _ := v[0].AsUint()
-		last := 1 + len(fields)
-		rows = append(rows, gone{id: id, row: n.now.Row(v[1:last:last]), leaves: v[last:]})
+		number, _ := v[1].AsInt()
+		v = v[len(numberColumns):]
+		last := len(fields)
+		rows = append(rows, gone{id: id, n: number, row: n.now.Row(v[:last:last]), leaves: v[last:]})
 	})
 	if isMissing(err) {
 		return nil, nil // State has said so; what was in it is lost
@@ -54,7 +59,7 @@ func (r *reading) goneRows(ctx context.Context, n *numbered, where string) ([]go
 	return rows, nil
 }
 
-var idColumn = sqlrow.NumberColumn(goneID)
+var numberColumns = []sqlrow.Column{sqlrow.NumberColumn(goneID), sqlrow.NumberColumn(goneN)}
 
 // name puts deleted rows into portable form.
 func (r *reading) name(ctx context.Context, n *numbered, rows []gone) error {
@@ -96,27 +101,35 @@ func (r *reading) stillThere(ctx context.Context, t *sqlrow.Table, rows []gone) 
 	return there, nil
 }
 
-// deleted adds the deletes of one generation to the part. A row that was
-// inserted again after its delete is left out: that insert says all. tw is what
-// was written to the table; nil for nothing.
-func (r *reading) deleted(ctx context.Context, d *deleteWork, tw *tableWork, part *capture.Part) error {
+// deleted adds deletes of one generation to the part, at most limit, and returns how
+// many it has read. A row that was inserted again after its delete is left out:
+// that insert says all. tw is what was written to the table; nil for nothing.
+func (r *reading) deleted(ctx context.Context, d *deleteWork, tw *tableWork, part *capture.Part, limit int) (int, error) {
 	t := d.gen.now
 	latest := make(map[crdt.Key]capture.Row)
 	var keys []crdt.Key
-	for ids := range slices.Chunk(d.ids, sqlrow.Batch) {
-		rows, err := r.goneRows(ctx, d.gen, goneID+" IN ("+inList(ids)+")")
+	read := 0
+	for len(d.ids) > 0 && read < limit {
+		ids := d.ids[:min(len(d.ids), sqlrow.Batch)]
+		room := min(limit-read, sqlrow.Batch)
+		rows, err := r.goneRows(ctx, d.gen, fmt.Sprintf("%s ORDER BY %s, %s LIMIT %d", d.where(ids), goneID, goneN, room))
 		if err != nil {
-			return err
+			return read, err
 		}
+		d.done(ids, rows, len(rows) < room)
+		read += len(rows)
 		if err := r.name(ctx, d.gen, rows); err != nil {
-			return err
+			return read, err
 		}
 		there, err := r.stillThere(ctx, t, rows)
 		if err != nil {
-			return err
+			return read, err
 		}
 		for _, g := range rows {
 			at := d.at[g.id]
+			if len(part.IDs) == 0 { // the log rows are in an earlier part
+				part.From, part.To = min(cmp.Or(part.From, at), at), max(part.To, at)
+			}
 			old, twice := latest[g.row.Key]
 			if g.row.Key == "" || there[g.row.Key] || (twice && old.At >= at) || (tw != nil && tw.lastID[g.row.Key] > g.id) {
 				continue
@@ -130,7 +143,7 @@ func (r *reading) deleted(ctx context.Context, d *deleteWork, tw *tableWork, par
 	for _, key := range keys {
 		part.Rows = append(part.Rows, latest[key])
 	}
-	return nil
+	return read, nil
 }
 
 // writtenBefore adds what was written in this view to rows that were deleted

@@ -27,6 +27,9 @@ type reading struct {
 	ended   bool
 	broken  bool
 	checked map[string]bool // tables whose columns are known to be the model's
+	// deletes are those of the log rows last read that are not in a part yet: one
+	// log row may stand for any number of them.
+	deletes []*deleteWork
 }
 
 // entry is one row of the log.
@@ -65,7 +68,7 @@ func (r *reading) Close() error {
 // in each of them: every time with the values as of the view, and with the
 // times of that part.
 func (r *reading) Next(ctx context.Context, limit int) (*capture.Part, error) {
-	if r.ended {
+	if r.ended && len(r.deletes) == 0 {
 		return nil, nil
 	}
 	part, err := r.next(ctx, limit)
@@ -77,6 +80,15 @@ func (r *reading) Next(ctx context.Context, limit int) (*capture.Part, error) {
 }
 
 func (r *reading) next(ctx context.Context, limit int) (*capture.Part, error) {
+	part := &capture.Part{}
+	if len(r.deletes) > 0 {
+		if err := r.someDeletes(ctx, newWork(), part, limit); err != nil || part.To > 0 {
+			return part, err
+		}
+	}
+	if r.ended {
+		return nil, nil
+	}
 	entries, err := r.page(ctx, limit)
 	if err != nil {
 		return nil, fmt.Errorf("read %s.log: %w", home, err)
@@ -85,7 +97,6 @@ func (r *reading) next(ctx context.Context, limit int) (*capture.Part, error) {
 	if len(entries) == 0 {
 		return nil, nil
 	}
-	part := &capture.Part{}
 	w := newWork()
 	for i := range entries {
 		part.Note(entries[i].id, entries[i].at)
@@ -99,13 +110,25 @@ func (r *reading) next(ctx context.Context, limit int) (*capture.Part, error) {
 			return nil, err
 		}
 	}
-	for _, d := range w.deletes {
-		if err := r.deleted(ctx, d, w.byTable[d.gen.now], part); err != nil {
-			return nil, err
+	r.deletes = w.deletes
+	return part, r.someDeletes(ctx, w, part, limit)
+}
+
+// someDeletes adds about so many of the deletes to a part, and puts it in order.
+func (r *reading) someDeletes(ctx context.Context, w *work, part *capture.Part, limit int) error {
+	for len(r.deletes) > 0 && limit > 0 {
+		d := r.deletes[0]
+		n, err := r.deleted(ctx, d, w.byTable[d.gen.now], part, limit)
+		if err != nil {
+			return err
+		}
+		limit -= n
+		if len(d.ids) == 0 {
+			r.deletes = r.deletes[1:]
 		}
 	}
 	slices.SortStableFunc(part.Rows, func(a, b capture.Row) int { return int(min(1, max(-1, a.At-b.At))) })
-	return part, nil
+	return nil
 }
 
 // page reads the next log rows.
@@ -225,11 +248,37 @@ type write struct {
 	mask, perhaps mask
 }
 
-// deleteWork is the deletes of one generation: log row to time.
+// deleteWork is the deletes of one generation.
 type deleteWork struct {
 	gen *numbered
-	ids []uint64
-	at  map[uint64]int64
+	ids []uint64         // of log rows, ascending
+	at  map[uint64]int64 // their times
+	// read is how far the rows of the first of ids were read, -1 for none.
+	read int64
+}
+
+// where is a condition for those of the deleted rows of some of the log rows that
+// were not read yet.
+func (d *deleteWork) where(ids []uint64) string {
+	first := fmt.Sprintf("%s = %d AND %s > %d", goneID, ids[0], goneN, d.read)
+	if len(ids) == 1 {
+		return first
+	}
+	return "(" + first + " OR " + goneID + " IN (" + inList(ids[1:]) + "))"
+}
+
+// done notes that rows of some of the log rows were read: all of them, or as many
+// as were asked for.
+func (d *deleteWork) done(ids []uint64, rows []gone, all bool) {
+	if all {
+		d.ids, d.read = d.ids[len(ids):], -1
+		return
+	}
+	last := rows[len(rows)-1]
+	for d.ids[0] < last.id {
+		d.ids = d.ids[1:]
+	}
+	d.read = last.n
 }
 
 func newWork() *work {
@@ -250,7 +299,7 @@ func (w *work) add(e *entry) {
 	case e.op == opDelete:
 		d := w.byGen[e.gen]
 		if d == nil {
-			d = &deleteWork{gen: e.gen, at: make(map[uint64]int64)}
+			d = &deleteWork{gen: e.gen, at: make(map[uint64]int64), read: -1}
 			w.byGen[e.gen] = d
 			w.deletes = append(w.deletes, d)
 		}
