@@ -20,7 +20,7 @@ const (
 	// followed by a rest, and captureRestMax the longest: while the application
 	// writes all it can, capture and application want the same processors.
 	captureRest    = 4
-	captureRestMax = 500 * time.Millisecond
+	captureRestMax = 2 * time.Second
 	// captureLate ends that courtesy: once captures have been full for so long,
 	// it is no burst any more, and one follows the other until they are not.
 	captureLate = 5 * time.Second

@@ -21,7 +21,7 @@ func TestPace(t *testing.T) {
 		{60 * ms, captureFull - 1, -1},
 		{30 * ms, captureFull, 120 * ms},
 		{1000 * ms, 50_000, captureRestMax},
-		{2500 * ms, 100_000, captureRestMax},
+		{1200 * ms, 100_000, captureRestMax},
 		{1000 * ms, 50_000, 0}, // full for longer than captureLate
 		{10 * ms, captureFull, 0},
 		{10 * ms, 10, 10 * ms},

@@ -21,11 +21,8 @@ func measureMemory(ctx context.Context, l *lab, r *result) error {
 	if l.o.BaselineOnly {
 		return nil
 	}
-	p, err := l.barazaPair(ctx)
+	p, err := l.arrivedPair(ctx)
 	if err != nil {
-		return err
-	}
-	if err := arrived(ctx, p); err != nil {
 		return err
 	}
 	for i, atOnce := range []bool{true, false} {

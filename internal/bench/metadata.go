@@ -31,11 +31,8 @@ func measureMetadata(ctx context.Context, l *lab, r *result) error {
 	if l.o.BaselineOnly {
 		return nil
 	}
-	p, err := l.barazaPair(ctx)
+	p, err := l.arrivedPair(ctx)
 	if err != nil {
-		return err
-	}
-	if err := arrived(ctx, p); err != nil {
 		return err
 	}
 	if err := measureLarge(ctx, l, r, p); err != nil {

@@ -75,6 +75,15 @@ func arrived(ctx context.Context, p pair) error {
 	return nil
 }
 
+// arrivedPair makes two sites and waits until the one has what the other had.
+func (l *lab) arrivedPair(ctx context.Context) (*barazaPair, error) {
+	p, err := l.barazaPair(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return p, arrived(ctx, p)
+}
+
 // barazaPair is two sites.
 type barazaPair struct {
 	a, b *site
