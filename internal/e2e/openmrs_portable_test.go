@@ -121,8 +121,8 @@ func (s *site) portable() portable {
 		p[table] = map[string]map[string]string{}
 		columns := c.columns[table]
 		quoted := make([]string, len(columns))
-		for i, column := range columns { // in hexadecimal, so that a text with a line break is one field
-			quoted[i] = "COALESCE(HEX(`" + column + "`), 'NULL')"
+		for i, column := range columns { // in hexadecimal, so that a text with a line break is one field; HEX of a DOUBLE would round, each server in its way
+			quoted[i] = "COALESCE(HEX(CONCAT(`" + column + "`)), 'NULL')"
 			if c.isNumber(table, column) {
 				quoted[i] = "`" + column + "`"
 			}
