@@ -159,6 +159,39 @@ func (s *Site) LoseDisk(d time.Duration) {
 		return
 	}
 	s.Crash(time.Hour)
+	s.loseDisk(d)
+}
+
+// machineDown is how long a site is down that lost disk and database.
+const machineDown = 10 * time.Second
+
+// LoseBoth takes a backup of a site's database now. In a while the machine is
+// lost: another has the backup, and no data directory, and joins again over it.
+func (s *Site) LoseBoth(d time.Duration) {
+	backup, at := s.db.Backup(), s.w.now
+	s.w.note("%s has a backup of its database", s)
+	s.w.after(d, func() {
+		if s.w.repaired || s.w.err != nil || s.away() || s.joinedAt > at {
+			return
+		}
+		if !s.w.moves() || s.restored.behind || !s.w.spares(s) {
+			s.w.note("%s keeps its machine", s)
+			return
+		}
+		s.Crash(time.Hour)
+		s.w.fail(s.watch.look())
+		before := tables(s.db)
+		s.db.Restore(backup)
+		s.waiting = nil
+		s.showAll(before)
+		s.w.fail(s.watch.look())
+		s.boths++
+		s.loseDisk(machineDown)
+	})
+}
+
+// loseDisk is LoseDisk of a site that is down.
+func (s *Site) loseDisk(d time.Duration) {
 	s.w.note("%s loses its disk", s)
 	s.w.ledger.strand(s)
 	for _, l := range s.links {

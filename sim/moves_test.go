@@ -8,10 +8,10 @@ import (
 // TestMoves: sites join, leave and lose their disks in random plans, often
 // enough to be found out about.
 func TestMoves(t *testing.T) {
-	joined, left, lost := 0, 0, 0
+	joined, left, lost, both := 0, 0, 0, 0
 	for seed := uint64(1); seed <= 120; seed++ {
 		p := NewPlan(seed, 3, 5)
-		comes := slices.ContainsFunc(p.Faults, func(f Fault) bool { return f.Kind == DiskLost || f.Kind == Left })
+		comes := slices.ContainsFunc(p.Faults, func(f Fault) bool { return f.Kind == DiskLost || f.Kind == BothLost || f.Kind == Left })
 		if len(p.Joins) == 0 && !comes {
 			continue
 		}
@@ -23,15 +23,15 @@ func TestMoves(t *testing.T) {
 				if s.left {
 					left++
 				}
-				lost += s.lives
+				lost, both = lost+s.lives, both+s.boths
 			}
 		})
 		if res.Err != nil {
 			t.Fatalf("seed %d: %v", seed, res.Err)
 		}
 	}
-	t.Logf("%d joined, %d left, %d lost their disks", joined, left, lost)
-	if joined < 5 || left < 1 || lost < 2 {
-		t.Errorf("%d joined, %d left, %d lost their disks", joined, left, lost)
+	t.Logf("%d joined, %d left, %d lost their disks, %d of them with the database", joined, left, lost, both)
+	if joined < 5 || left < 1 || lost < 2 || both < 2 {
+		t.Errorf("%d joined, %d left, %d lost their disks, %d of them with the database", joined, left, lost, both)
 	}
 }

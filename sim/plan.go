@@ -31,6 +31,7 @@ const (
 	Restored // the database is restored: the backup is of Fault.At
 	DiskLost // the data directory is lost, and the site joins again over its database
 	Left     // the site leaves for good
+	BothLost // the database is set back to the backup of Fault.At, and the data directory is lost
 	faultKinds
 )
 
@@ -41,7 +42,7 @@ func (k FaultKind) String() string {
 	return [...]string{
 		"one", "halves", "majority/minority", "ring of majorities", "bridge", "one-way", "flapping",
 		"clock bump", "clock strobe", "clock stuck", "clock drift", "crash", "crash at a step", "failure", "one line",
-		"database restored", "disk lost", "site leaves",
+		"database restored", "disk lost", "site leaves", "disk and database lost",
 	}[k]
 }
 
@@ -160,6 +161,9 @@ func (p *Plan) move(length time.Duration) {
 		}
 		p.Faults = append(p.Faults, f)
 	}
+	if both := rand.New(rand.NewPCG(p.Seed, 18)); both.IntN(3) == 0 {
+		p.Faults = append(p.Faults, Fault{At: within(both, length), For: within(both, length/2), Kind: BothLost, Seed: both.Uint64()})
+	}
 }
 
 // within draws a moment; now and then several fall into one burst.
@@ -230,6 +234,8 @@ func (w *World) apply(f Fault) {
 		s.RestoreIn(f.For, rnd.IntN(2) == 0)
 	case DiskLost:
 		s.LoseDisk(f.For)
+	case BothLost:
+		s.LoseBoth(f.For)
 	case Left:
 		s.Leave()
 	case Crash:

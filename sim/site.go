@@ -78,6 +78,7 @@ type Site struct {
 	outside, left bool
 	joinedAt      time.Duration
 	lives         int
+	boths         int // of them, with the database
 	base          uint64
 	// halfway: a step failed or was cut off, so that what is in the store may be
 	// more than was seen of it.

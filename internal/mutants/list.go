@@ -179,10 +179,6 @@ var mutants = []mutant{
 		"settings: what another site sets is not taken before a restart", "node/replica/apply.go",
 		"return res, r.loadRules()", "return res, nil",
 	},
-	{
-		"settings: rows are not placed anew when unique= is set", "node/replica/rules.go",
-		"r.wake = append(r.wake, rows...)", "_ = rows",
-	},
 
 	{
 		"truncation: one member is not asked", "node/replica/stable.go",

@@ -48,7 +48,7 @@ func (s *Scenario) joins() (list []sim.Join) {
 // moves reports whether sites come and go.
 func (s *Scenario) moves() bool {
 	return len(s.joins()) > 0 || slices.ContainsFunc(s.Faults, func(f Fault) bool {
-		return slices.Contains(f.Kinds, sim.DiskLost.String()) || slices.Contains(f.Kinds, sim.Left.String())
+		return slices.Contains(f.Kinds, sim.DiskLost.String()) || slices.Contains(f.Kinds, sim.BothLost.String()) || slices.Contains(f.Kinds, sim.Left.String())
 	})
 }
 
@@ -223,6 +223,9 @@ func (f *Fault) hit(w *sim.World, s *sim.Site, kind sim.FaultKind, rnd *rand.Ran
 		return
 	case sim.Restored:
 		s.RestoreIn(f.For, rnd.IntN(2) == 0)
+		return
+	case sim.BothLost:
+		s.LoseBoth(f.For)
 		return
 	case sim.DiskLost:
 		s.LoseDisk(f.For)
