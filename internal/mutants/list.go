@@ -168,10 +168,6 @@ var mutants = []mutant{
 		"r.dropParts(func(part string) bool { return r.Of(part).Less(at) })", "_ = at",
 	},
 	{
-		"counter: what a restored site shows is added to what the others have", "node/replica/takeover.go",
-		"kept.Values[i] = asBase(row, c, mine.Values[at])", "kept.Values[i] = mine.Values[at]",
-	},
-	{
 		"counter: the base is forgotten with a delete", "merge/counters.go",
 		"return append(cs, c.columns...), append(vs, c.values...)", "if !inTable {\n\t\treturn cs, vs\n\t}\n\treturn append(cs, c.columns...), append(vs, c.values...)",
 	},
