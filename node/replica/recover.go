@@ -160,24 +160,27 @@ func (r *Replica) judge(ctx context.Context, l *left, db merge.Mark) (found, err
 }
 
 // noteSetBack remembers that the database is to be brought up again, from the
-// mark on that it has now. A site that waits for its first rows begins anew
-// without further ado.
-func (r *Replica) noteSetBack(db merge.Mark) error {
+// mark on that it has now, and returns the mark that it is to get. Both are noted
+// at once: a newer backup put in its place at any moment after this is older than
+// the start that is noted, and so is told from a store that is behind. A site that
+// waits for its first rows begins anew without further ado.
+func (r *Replica) noteSetBack(db merge.Mark) (next merge.Mark, err error) {
 	b := &kv.Batch{}
-	b.Set(metaMark, encodeMark(db))
-	b.Delete(metaRenewed)
-	b.Delete(metaTaken)
+	next, err = r.noteRenewed(b, db)
+	if err != nil {
+		return next, err
+	}
 	waits, err := r.cfg.Store.Get(metaBringUp)
 	if err != nil {
-		return err
+		return next, err
 	}
 	if waits == nil {
 		b.Set(metaRecover, binary.BigEndian.AppendUint64(nil, uint64(r.cfg.NowMillis())))
 	}
 	if err := r.cfg.Store.Write(b, true); err != nil {
-		return fmt.Errorf("note that the database was set back: %w", err)
+		return next, fmt.Errorf("note that the database was set back: %w", err)
 	}
-	return nil
+	return next, nil
 }
 
 func (r *Replica) loadRecover() error {
@@ -203,24 +206,46 @@ func (r *Replica) renew(ctx context.Context) error {
 	if err := r.releaseTaken(ctx); err != nil {
 		return err
 	}
-	boots, err := r.boots()
+	b := &kv.Batch{}
+	next, err := r.noteRenewed(b, r.mark)
 	if err != nil {
 		return err
 	}
-	last := r.mark.Boot
-	if len(boots) > 0 {
-		last = max(last, boots[0].Count)
-	}
-	next := merge.Mark{Number: r.mark.Number + 1, Boot: last + 1, Nonce: r.cfg.Nonce + r.renewed}
-	r.renewed++
-	b := &kv.Batch{}
-	b.Set(metaMark, encodeMark(r.mark))
-	b.Set(metaRenewed, encodeMark(next))
-	b.Set(metaBoots, boots.with(next).encode())
-	b.Delete(metaTaken)
 	if err := r.cfg.Store.Write(b, true); err != nil {
 		r.unsettled = true
 		return fmt.Errorf("renew the mark: %w", err)
+	}
+	return r.giveMark(ctx, next)
+}
+
+// noteRenewed notes in a batch which mark the database has, and which it is to get
+// next: that of this start, if it has one.
+func (r *Replica) noteRenewed(b *kv.Batch, has merge.Mark) (next merge.Mark, err error) {
+	b.Set(metaMark, encodeMark(has))
+	b.Delete(metaTaken)
+	if r.cfg.Nonce == 0 {
+		b.Delete(metaRenewed)
+		return has, nil
+	}
+	boots, err := r.boots()
+	if err != nil {
+		return has, err
+	}
+	last := has.Boot
+	if len(boots) > 0 {
+		last = max(last, boots[0].Count)
+	}
+	next = merge.Mark{Number: has.Number + 1, Boot: last + 1, Nonce: r.cfg.Nonce + r.renewed}
+	r.renewed++
+	b.Set(metaRenewed, encodeMark(next))
+	b.Set(metaBoots, boots.with(next).encode())
+	return next, nil
+}
+
+// giveMark gives the database the mark that noteRenewed returned.
+func (r *Replica) giveMark(ctx context.Context, next merge.Mark) error {
+	if next == r.mark {
+		return nil
 	}
 	if err := r.setMark(ctx, next); err != nil {
 		r.unsettled = true

@@ -174,8 +174,9 @@ func (r *Replica) Settle(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("complete group %d: %w", mark.Number, err)
 	}
+	next := mark
 	if found == setBack {
-		if err := r.noteSetBack(mark); err != nil {
+		if next, err = r.noteSetBack(mark); err != nil {
 			return err
 		}
 	}
@@ -190,10 +191,8 @@ func (r *Replica) Settle(ctx context.Context) error {
 		return err
 	}
 	r.checkedAt = r.cfg.NowMillis()
-	if found == setBack {
-		if err := r.renew(ctx); err != nil {
-			return err
-		}
+	if err := r.giveMark(ctx, next); err != nil {
+		return err
 	}
 	r.unsettled = false
 	return nil
