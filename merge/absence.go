@@ -103,6 +103,8 @@ func (pl *placing) updateAbsent(tp *tablePiece, w *work, ref *schema.Reference, 
 	why, err := pl.absence(w, tp.t.Column(ref.Column), ref, to)
 	switch {
 	case err != nil:
+	case why == goes && w.pinned:
+		kept.wait(ref.Column, v, to)
 	case why == goes:
 		w.doomed = append(w.doomed, target{ref.Column, to})
 	case why == nulls:

@@ -33,6 +33,16 @@ func (p *Piece) InTable(id RowID) *Row {
 	return nil
 }
 
+// Pin tells of a row that an application has written it, and that capture reads
+// it only when all is adopted: until then the row stays with what was written. In
+// a clash (R5) the other row gives way, and it does not go with others (R4); both
+// are settled when the row is placed the next time.
+func (p *Piece) Pin(id RowID) {
+	if w := p.find(id); w != nil {
+		w.pinned = true
+	}
+}
+
 // Adopt makes the rows what they are given as, whatever their states were, and
 // places them as Merge does. A row that is not to exist is taken from its
 // table, unless rows refer to it, which other sites may not know yet; its stamps

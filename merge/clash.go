@@ -63,7 +63,7 @@ func (pl *placing) settle(ctx context.Context) ([]RowID, error) {
 	slices.SortFunc(again, RowID.Compare)
 	for _, w := range pl.clashes {
 		pl.settling.begin()
-		if pl.settling.count[w.id]++; pl.settling.count[w.id] > clashMax {
+		if pl.settling.count[w.id]++; w.pinned || pl.settling.count[w.id] > clashMax {
 			continue
 		}
 		t := pl.m.Model.Tables[w.id.Table]
@@ -91,7 +91,7 @@ func (pl *placing) decide(t *schema.Table, w *work, holders []Holder) (again []R
 			return nil, err
 		}
 		index := &t.Unique[h.Index]
-		if pl.m.holds(t, index) && !others[i].moves(index) && !pl.before(t, w, others[i], index) {
+		if others[i].pinned || pl.m.holds(t, index) && !others[i].moves(index) && !pl.before(t, w, others[i], index) {
 			pl.settling.displace(w.id, index, h.Key)
 			blocked = true
 		}

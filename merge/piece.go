@@ -66,6 +66,8 @@ type work struct {
 	// revive: the row is dead or gone, but is to be in its table, as a row to be
 	// placed refers to it (R4).
 	revive bool
+	// pinned: see Pin.
+	pinned bool
 	// doomed are removed rows that the row, which is in its table, refers to from
 	// now on, with ON DELETE CASCADE.
 	doomed []target

@@ -86,7 +86,7 @@ func (pl *placing) next(ctx context.Context) (*Piece, error) {
 	next.room(len(ids))
 	next.adopting = root.adopting
 	for _, id := range ids {
-		if !pl.m.replicated(id.Table) {
+		if w := root.find(id); !pl.m.replicated(id.Table) || w != nil && w.pinned {
 			continue
 		}
 		later, err := pl.inTableUnlocked(id)

@@ -272,6 +272,9 @@ func (b *BringUp) put(ctx context.Context, tx merge.Tx, t *txn, c *Chunk) error 
 		if rows[id], err = b.row(t, id, items[id], p.InTable(id), pending[id]); err != nil {
 			return fmt.Errorf("table %s, key %s: %w", id.Table, id.Key, err)
 		}
+		if pending[id] != nil {
+			p.Pin(id)
+		}
 	}
 	return p.Adopt(ctx, tx, t, rows)
 }
