@@ -44,12 +44,13 @@ const openTxn = -1
 func (l *ledger) lose(s *Site, txns int) {
 	lost := loss{id: s.id, vague: s.halfway || s.up && s.r.Sizes().Taken > 0}
 	var kept []int
-	for _, txn := range s.commits {
-		switch {
-		case txn <= txns:
-			kept = append(kept, txn)
-		case s.db.Pending() > 0:
-			lost.txns = append(lost.txns, txn)
+	if s.db.Pending() > 0 { // else all of them are logged, also what comes back with the backup
+		for _, txn := range s.commits {
+			if txn <= txns {
+				kept = append(kept, txn)
+			} else {
+				lost.txns = append(lost.txns, txn)
+			}
 		}
 	}
 	s.commits = kept
