@@ -242,12 +242,20 @@ func (r *Replica) noteRenewed(b *kv.Batch, has merge.Mark) (next merge.Mark, err
 	return next, nil
 }
 
+// markTries is how often the transaction that gives the database a mark is tried
+// where the database asks for that: a site starts with it.
+const markTries = 5
+
 // giveMark gives the database the mark that noteRenewed returned.
 func (r *Replica) giveMark(ctx context.Context, next merge.Mark) error {
 	if next == r.mark {
 		return nil
 	}
-	if err := r.setMark(ctx, next); err != nil {
+	err := r.setMark(ctx, next)
+	for try := 1; errors.Is(err, merge.ErrRetry) && try < markTries; try++ {
+		err = r.setMark(ctx, next)
+	}
+	if err != nil {
 		r.unsettled = true
 		return fmt.Errorf("renew the mark: %w", err)
 	}
