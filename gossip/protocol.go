@@ -19,6 +19,8 @@ type Protocol struct {
 	// are those of forgotten ones.
 	places int
 	free   []int
+	// latest is the peer that was looked for last; nil for none.
+	latest *peer
 	// connected counts the peers that are.
 	connected int
 	// Until quietUntil no peer gets ready, but for what calls soon.
@@ -178,6 +180,7 @@ func (p *Protocol) Forget(id clock.SiteID) {
 		}
 	}
 	p.free = append(p.free, pe.place)
+	p.latest = nil
 	p.peers = slices.Delete(p.peers, i, i+1)
 }
 
@@ -365,8 +368,12 @@ func (p *Protocol) findPeer(id clock.SiteID) (int, bool) {
 }
 
 func (p *Protocol) peer(id clock.SiteID) *peer {
+	if p.latest != nil && p.latest.id == id {
+		return p.latest
+	}
 	if i, ok := p.findPeer(id); ok {
-		return p.peers[i]
+		p.latest = p.peers[i]
+		return p.latest
 	}
 	return nil
 }

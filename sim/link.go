@@ -327,6 +327,7 @@ func (l *Link) drain(c *conn, at int) {
 		if from.out = from.out[1:]; len(from.out) == 0 {
 			from.out = from.kept[:0]
 		}
+		full := !l.room(at)
 		from.bytes -= f.size
 		if !to.up || !receiver.up {
 			l.refuse(c, at)
@@ -348,7 +349,7 @@ func (l *Link) drain(c *conn, at int) {
 		for _, b := range f.more {
 			l.w.read(b)
 		}
-		if l.room(at) {
+		if full && l.room(at) { // else it has sent all that it had
 			sender.pump()
 		}
 	}

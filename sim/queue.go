@@ -13,46 +13,74 @@ type event struct {
 	life int
 }
 
-// queue is a binary heap of events. (container/heap allocates for each.)
-type queue []event
+// queue is a binary heap of events. (container/heap allocates for each.) What is
+// moved about in it is small and has no pointers.
+type queue struct {
+	heap   []turn
+	events []event // in no order, at turn.event
+	free   []int32 // places in events
+}
 
-func (q queue) less(i, j int) bool {
-	return q[i].at < q[j].at || q[i].at == q[j].at && q[i].order < q[j].order
+// turn is an event's place in the order.
+type turn struct {
+	at    time.Duration
+	order uint64
+	event int32
+}
+
+func (t *turn) before(o *turn) bool { return t.at < o.at || t.at == o.at && t.order < o.order }
+
+// next is when the first event is; false when there is none.
+func (q *queue) next() (at time.Duration, ok bool) {
+	if len(q.heap) == 0 {
+		return 0, false
+	}
+	return q.heap[0].at, true
 }
 
 func (q *queue) push(e event) {
-	*q = append(*q, e)
-	list := *q
-	for i := len(list) - 1; i > 0; {
+	t := turn{at: e.at, order: e.order, event: int32(len(q.events))}
+	if last := len(q.free) - 1; last >= 0 {
+		t.event, q.free = q.free[last], q.free[:last]
+		q.events[t.event] = e
+	} else {
+		q.events = append(q.events, e)
+	}
+	q.heap = append(q.heap, t)
+	i := len(q.heap) - 1
+	for i > 0 {
 		parent := (i - 1) / 2
-		if !list.less(i, parent) {
+		if !t.before(&q.heap[parent]) {
 			break
 		}
-		list[i], list[parent] = list[parent], list[i]
+		q.heap[i] = q.heap[parent]
 		i = parent
 	}
+	q.heap[i] = t
 }
 
 func (q *queue) pop() event {
-	list := *q
-	first, last := list[0], len(list)-1
-	list[0] = list[last]
-	list[last] = event{}
-	list = list[:last]
-	*q = list
-	for i := 0; ; {
-		least := i
-		for _, child := range [2]int{2*i + 1, 2*i + 2} {
-			if child < last && list.less(child, least) {
-				least = child
-			}
+	first, last := q.heap[0].event, len(q.heap)-1
+	t := q.heap[last]
+	q.heap = q.heap[:last]
+	i := 0
+	for child := 1; child < last; child = 2*i + 1 {
+		if child+1 < last && q.heap[child+1].before(&q.heap[child]) {
+			child++
 		}
-		if least == i {
-			return first
+		if !q.heap[child].before(&t) {
+			break
 		}
-		list[i], list[least] = list[least], list[i]
-		i = least
+		q.heap[i] = q.heap[child]
+		i = child
 	}
+	if last > 0 {
+		q.heap[i] = t
+	}
+	e := q.events[first]
+	q.events[first] = event{}
+	q.free = append(q.free, first)
+	return e
 }
 
 // At lets something happen at a moment, or now if that has passed.
@@ -79,7 +107,7 @@ func (w *World) stopped() bool {
 
 // Run advances virtual time to a moment. It returns the first broken promise.
 func (w *World) Run(until time.Duration) error {
-	for w.err == nil && len(w.queue) > 0 && w.queue[0].at <= until {
+	for at, ok := w.queue.next(); w.err == nil && ok && at <= until; at, ok = w.queue.next() {
 		e := w.queue.pop()
 		w.now = e.at
 		if w.events++; w.events%stopEvery == 0 && w.stopped() {

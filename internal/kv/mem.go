@@ -25,6 +25,9 @@ type Mem struct {
 	closed bool
 	epoch  uint64
 	tree   tree
+	// near is the leaf that was written last, by the first byte of the key: the
+	// writes of a kind mostly follow each other.
+	near [256]int
 }
 
 // tree is a sorted list of non-empty sorted leaves. epoch is when the list,
@@ -63,8 +66,14 @@ func (m *Mem) GetMany(keys [][]byte, each func(i int, value []byte)) error {
 		return err
 	}
 	defer m.unview(epoch)
+	at := 0
 	for i, key := range keys {
-		each(i, view.get(key))
+		if len(view.leaves) == 0 {
+			each(i, nil)
+			continue
+		}
+		at = view.findNear(at, key)
+		each(i, view.leaves[at].get(key))
 	}
 	return nil
 }
@@ -152,7 +161,12 @@ func (m *Mem) unview(epoch uint64) {
 // nothing.
 func (m *Mem) put(op *Op) (was Op) {
 	t := &m.tree
-	at := t.find(op.Key)
+	at := 0
+	if len(op.Key) > 0 {
+		near := &m.near[op.Key[0]]
+		*near = t.findNear(*near, op.Key)
+		at = *near
+	}
 	var i int
 	var found bool
 	if at < len(t.leaves) {
@@ -275,6 +289,15 @@ func (t *tree) find(key []byte) int {
 	return max(lo-1, 0)
 }
 
+// findNear is find with a guess.
+func (t *tree) findNear(at int, key []byte) int {
+	if at < len(t.leaves) && string(t.leaves[at].items[0].key) <= string(key) &&
+		(at+1 == len(t.leaves) || string(key) < string(t.leaves[at+1].items[0].key)) {
+		return at
+	}
+	return t.find(key)
+}
+
 func (l *leaf) find(key []byte) (int, bool) {
 	lo, hi := 0, len(l.items)
 	for lo < hi {
@@ -293,7 +316,10 @@ func (t *tree) get(key []byte) []byte {
 	if len(t.leaves) == 0 {
 		return nil
 	}
-	l := t.leaves[t.find(key)]
+	return t.leaves[t.find(key)].get(key)
+}
+
+func (l *leaf) get(key []byte) []byte {
 	if i, found := l.find(key); found {
 		return l.items[i].value
 	}

@@ -47,7 +47,7 @@ func (t *table) unreferred(r *record, vals []crdt.Value) *refusal {
 	rekeyed := t.keyOf(vals) != r.key
 	for _, ref := range t.referrers {
 		old := t.canonical(r.vals[ref.target], ref.target)
-		if ref.count[old] > 0 && (rekeyed || old != t.canonical(vals[ref.target], ref.target)) {
+		if (rekeyed || old != t.canonical(vals[ref.target], ref.target)) && ref.count[old] > 0 {
 			return refuse(merge.RefusedReference, "the key of %s %s cannot change: rows of %s refer to it", t.def.Name, r.key, ref.from.def.Name)
 		}
 	}

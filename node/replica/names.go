@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"baraza/clock"
 	"baraza/internal/kv"
 )
 
@@ -14,6 +15,22 @@ type names struct {
 	number map[string]uint64
 	name   []string
 	stored int // how many of name are in the store
+	// site is the one that was asked for last, and siteNumber its number: the
+	// stamps of a step are mostly of one.
+	site       clock.SiteID
+	siteNumber uint64
+}
+
+// ofSite returns the number of a site's name.
+func (n *names) ofSite(id clock.SiteID) uint64 {
+	if id != n.site || len(n.name) == 0 {
+		i, known := n.number[string(id[:])] // without the copy that intern's argument is
+		if !known {
+			i = n.intern(string(id[:]))
+		}
+		n.site, n.siteNumber = id, i
+	}
+	return n.siteNumber
 }
 
 func loadNames(store kv.Reader) (*names, error) {

@@ -29,11 +29,7 @@ var errState = errors.New("a row state in the store is damaged")
 
 func (n *names) appendStamp(b []byte, s clock.Stamp) []byte {
 	b = binary.BigEndian.AppendUint64(b, uint64(s.Time))
-	i, known := n.number[string(s.Site[:])] // without the copy that intern's argument is
-	if !known {
-		i = n.intern(string(s.Site[:]))
-	}
-	return binary.AppendUvarint(b, i)
+	return binary.AppendUvarint(b, n.ofSite(s.Site))
 }
 
 func (n *names) stamp(r *reader) clock.Stamp {
