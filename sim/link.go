@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"baraza/clock"
 	"baraza/gossip"
 )
 
@@ -265,10 +266,32 @@ func (w *World) read(b []byte) {
 	}
 }
 
+// pushed is the message of an entry that a site sent last, and its payload: a new
+// entry goes to one peer after the other, and is written down once for all. (What
+// a message of entries is read from belongs to the message, and stays as it is.)
+type pushed struct {
+	origin  clock.SiteID
+	first   uint64
+	payload *byte
+	bytes   []byte
+}
+
+// encoded is a message as the codec of production writes it.
+func (s *Site) encoded(m gossip.Message) []byte {
+	e, is := m.(gossip.Entries)
+	if !is || len(e.Payloads) != 1 {
+		return gossip.AppendMessage(s.w.buffer(m), m)
+	}
+	if p := &s.pushed; p.origin != e.Origin || p.first != e.First || p.payload != &e.Payloads[0][0] {
+		*p = pushed{e.Origin, e.First, &e.Payloads[0][0], gossip.AppendMessage(s.w.buffer(m), m)}
+	}
+	return s.pushed.bytes
+}
+
 // send puts a message on the line, through the codec of production: it goes out
 // with the next ship, or when the packet is full.
 func (l *Link) send(at int, m gossip.Message) {
-	b := gossip.AppendMessage(l.w.buffer(m), m)
+	b := l.ends[at].encoded(m)
 	l.w.sent(l, at, m, b)
 	f := &l.packed[at]
 	if f.size > 0 && f.size+len(b) > packetBytes {

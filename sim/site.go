@@ -50,6 +50,7 @@ type Site struct {
 	engine engine
 	storer storer
 	wakeAt time.Duration
+	pushed pushed
 	// alarm, turn, synced and serve are alarmed, worked, storedNow and sendTo:
 	// made once, not for each event.
 	alarm, turn, synced func()
