@@ -15,20 +15,21 @@ type names struct {
 	number map[string]uint64
 	name   []string
 	stored int // how many of name are in the store
-	// site is the one that was asked for last, and siteNumber its number: the
-	// stamps of a step are mostly of one.
+	// site is the one that was asked for last, if any was, and siteNumber its
+	// number: the stamps of a step are mostly of one.
 	site       clock.SiteID
 	siteNumber uint64
+	asked      bool
 }
 
 // ofSite returns the number of a site's name.
 func (n *names) ofSite(id clock.SiteID) uint64 {
-	if id != n.site || len(n.name) == 0 {
+	if id != n.site || !n.asked {
 		i, known := n.number[string(id[:])] // without the copy that intern's argument is
 		if !known {
 			i = n.intern(string(id[:]))
 		}
-		n.site, n.siteNumber = id, i
+		n.site, n.siteNumber, n.asked = id, i, true
 	}
 	return n.siteNumber
 }
