@@ -60,9 +60,9 @@ func TestKeyUpdates(t *testing.T) {
 		INSERT INTO parcel (uuid, batch_id) VALUES ('p1', 1), ('p2', 2)`)
 	all := func(what string, want map[int]string) {
 		t.Helper()
-		quiet(t, 40*time.Second, a, b)
+		quiet(t, 3*time.Minute, a, b)
 		for i, view := range keyViews {
-			if got := same(t, 30*time.Second, view, a, b); want[i] != "" && got != want[i] {
+			if got := same(t, 3*time.Minute, view, a, b); want[i] != "" && got != want[i] {
 				t.Errorf("%s: %s gives\n%swant\n%s", what, view, got, want[i])
 			}
 		}
@@ -118,14 +118,14 @@ func testCircle(t *testing.T, a, b *site) {
 			a.exec("INSERT INTO dept (uuid, head) SELECT CONCAT('d', ?), (SELECT staff_id FROM staff WHERE uuid = CONCAT('s', ?))", i, i-1)
 			a.exec("INSERT INTO staff (uuid, dept) SELECT CONCAT('s', ?), dept_id FROM dept WHERE uuid = CONCAT('d', ?)", i, i)
 		}
-		quiet(t, 40*time.Second, a, b)
+		quiet(t, 3*time.Minute, a, b)
 	}
 	left := func(what, want string) {
 		t.Helper()
-		quiet(t, 40*time.Second, a, b)
+		quiet(t, 3*time.Minute, a, b)
 		view := `SELECT d.uuid, s.uuid FROM dept d LEFT JOIN staff s ON s.staff_id = d.head UNION ALL
 			SELECT s.uuid, d.uuid FROM staff s LEFT JOIN dept d ON d.dept_id = s.dept ORDER BY 1`
-		if got := same(t, 30*time.Second, view, a, b); got != want {
+		if got := same(t, 3*time.Minute, view, a, b); got != want {
 			t.Errorf("%s: left are\n%s", what, got)
 		}
 	}
