@@ -11,6 +11,9 @@ import (
 // and write back what differs.
 type Row struct {
 	Stamps
+	// Number names the column by which alone the row is named, where that is a
+	// number that its database gave; else "". See number.go.
+	Number string
 	// Exists: the row is there. A row can have stamps and not exist (deleted),
 	// or exist without stamps (nobody changed it since the baseline).
 	Exists bool
@@ -47,6 +50,9 @@ type Loss struct {
 	// row alive or brought it back. It is no conflict then; it is kept because
 	// it is one again when a writer who knew it only as deleted overwrites it.
 	Visible bool
+	// Apart: the value is of a row that another site inserted under the same
+	// number; Winner is when the one in its place was inserted (R3).
+	Apart bool
 }
 
 // Value returns the value of a column; false when the row has no such column.
@@ -73,6 +79,13 @@ func (r *Row) SetValue(column string, v Value) {
 // never written in place: they may be shared with others.
 func (r *Row) Apply(ch *Change, origin clock.SiteID, seen clock.VersionVector) {
 	at := clock.Stamp{Time: ch.Time, Site: origin}
+	var life clock.Stamp
+	if r.Number != "" {
+		life = r.LifeOf(ch, at)
+		if r.otherLife(ch, at, life) {
+			return
+		}
+	}
 	switch {
 	case ch.Delete:
 		r.applyDelete(ch, at, seen)
@@ -81,6 +94,9 @@ func (r *Row) Apply(ch *Change, origin clock.SiteID, seen clock.VersionVector) {
 	default:
 		r.applyWrite(ch, at, seen)
 		r.BeginAnew(ch, seen)
+	}
+	if r.Number != "" && r.Life() != life {
+		r.setStamp(r.Number, life)
 	}
 	r.dropVoid()
 	for i := range r.Lost {
@@ -297,8 +313,8 @@ func (r *Row) isLost(column string, stamp clock.Stamp) bool {
 
 // addLoss records a loss, once.
 func (r *Row) addLoss(l Loss) {
-	if l.Column == Reset {
-		return // the greatest stays
+	if l.Column == Reset || l.Column != "" && l.Column == r.Number && !l.Apart {
+		return // the greatest stays; the number is the row's key
 	}
 	i, found := slices.BinarySearchFunc(r.Lost, l, compareLoss)
 	if !found {
@@ -331,7 +347,7 @@ func (r *Row) dropLoss(column string, stamp clock.Stamp) {
 func (r *Row) raiseWinners(column string, at clock.Stamp, value Value, seen clock.VersionVector) {
 	for i := range r.Lost {
 		l := &r.Lost[i]
-		if l.Column == column && l.Stamp.Less(at) && (l.WinnerDelete || l.Winner.Less(at)) && !seen.Covers(l.Stamp) {
+		if l.Column == column && !l.Apart && l.Stamp.Less(at) && (l.WinnerDelete || l.Winner.Less(at)) && !seen.Covers(l.Stamp) {
 			l.Winner, l.WinnerDelete, l.WinnerValue = at, false, value
 		}
 	}
@@ -365,15 +381,7 @@ func (r *Row) ownCells(n int) {
 // setStamp gives a column a stamp of its own.
 func (r *Row) setStamp(column string, at clock.Stamp) {
 	r.ownCells(1)
-	i, found := slices.BinarySearchFunc(r.Cells, column, func(c CellStamp, name string) int {
-		switch {
-		case c.Column < name:
-			return -1
-		case c.Column > name:
-			return 1
-		}
-		return 0
-	})
+	i, found := slices.BinarySearchFunc(r.Cells, column, compareCell)
 	if found {
 		r.Cells[i].Stamp = at
 		if k := slices.Index(r.KnownCells, column); k >= 0 {
