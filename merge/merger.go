@@ -128,6 +128,7 @@ func (p *Piece) applyRules(tp *tablePiece, w *work, states States) error {
 	}
 	w.state = s
 	w.row = load(&w.loaded, w.inTable, s, losses)
+	w.row.Number = tp.number
 	stays := s != nil && s.Stays()
 	for _, c := range w.changes {
 		g := &p.groups[c.group]

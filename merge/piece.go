@@ -33,8 +33,9 @@ type Piece struct {
 type tablePiece struct {
 	t    *schema.Table // nil for a table that this database does not have
 	name string
-	// shipped is t.Shipped().
+	// shipped is t.Shipped(), number t.Number().
 	shipped []string
+	number  string
 	keys    []crdt.Key
 	order   []*work // in the order of keys
 	// fewKeys and fewWork are behind keys and order while there are few.
@@ -196,6 +197,7 @@ func (p *Piece) work(id RowID) *work {
 		tp = p.newTable(id.Table)
 		if at, ok := p.m.rank[id.Table]; ok {
 			tp.t, tp.shipped = p.m.Model.Tables[id.Table], p.m.shipped[at]
+			tp.number = tp.t.Number()
 			p.tables[at] = tp
 		} else {
 			p.strangers = append(p.strangers, tp)

@@ -29,11 +29,14 @@ func (s *State) Settled(v clock.VersionVector) bool {
 // write is one over the tombstone.
 func anew(w *work, ch *crdt.Change, stays bool) *crdt.Change {
 	if !stays {
-		w.row = &crdt.Row{Lost: w.row.Lost}
+		w.row = &crdt.Row{Lost: w.row.Lost, Number: w.row.Number}
 		return ch
 	}
 	over := *ch
 	over.Prior = crdt.Stamps{Deleted: w.row.Deleted}
+	if w.row.Number != "" {
+		over.Prior = over.Prior.WithLife(w.row.Number, w.row.Life())
+	}
 	return &over
 }
 

@@ -33,6 +33,9 @@ func (n *Node) bringUp(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+		if errors.Is(err, replica.ErrNumbersTaken) {
+			return err
+		}
 		n.setPhase("joining: no member gives the first rows yet: %v", err)
 		select {
 		case <-ctx.Done():

@@ -36,6 +36,8 @@ type Database interface {
 	// Reserve makes sure that no process works on the server and that the site
 	// may set it up. Nothing says yet whose it is.
 	Reserve(ctx context.Context) error
+	// Owner is the site whose mark the server has; the zero site for none.
+	Owner(ctx context.Context) (clock.SiteID, error)
 	// Claim marks the server as this site's, so that two sites never share one,
 	// and refuses one that is another site's; with takeOver it takes one whose
 	// site does not run. database is the model's, or "" where it is not known
@@ -151,6 +153,19 @@ func (d *server) Claim(ctx context.Context, self clock.SiteID, database string, 
 		return err
 	}
 	return d.checkClaim(ctx, self)
+}
+
+// Owner implements Database.
+func (d *server) Owner(ctx context.Context) (owner clock.SiteID, err error) {
+	var id string
+	err = d.app.QueryRowContext(ctx, "SELECT id FROM baraza.site").Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return owner, nil
+	}
+	if err != nil {
+		return owner, fmt.Errorf("read baraza.site: %w", err)
+	}
+	return clock.ParseSiteID(id)
 }
 
 // Reserve implements Database.

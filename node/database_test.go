@@ -108,6 +108,12 @@ func (d *modelDB) lose(table string) {
 
 func (d *modelDB) Reserve(context.Context) error { return nil }
 
+func (d *modelDB) Owner(context.Context) (clock.SiteID, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.owner, d.usable()
+}
+
 func (d *modelDB) Claim(_ context.Context, self clock.SiteID, _ string, takeOver bool) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -51,7 +51,12 @@ func admissionRows(admissions ...trust.Admission) []capture.Row {
 // publishExpulsion writes an expulsion into the log.
 func (n *Node) publishExpulsion(ctx context.Context, e trust.Expulsion, renewed []trust.Admission) error {
 	row := recordRow(expulsionsTable, e.Site, e.Marshal(), time.Now())
-	err := n.engine.do(ctx, func() error { return n.replica.WriteSystem(ctx, []capture.Row{row}) })
+	err := n.engine.do(ctx, func() error {
+		if err := n.replica.WriteSystem(ctx, []capture.Row{row}); err != nil {
+			return err
+		}
+		return n.mirrorNumbers() // its numbers are free
+	})
 	if err != nil {
 		return err
 	}

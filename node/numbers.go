@@ -156,7 +156,7 @@ func (n *Node) readNumbers() (map[clock.SiteID]config.Numbers, error) {
 // the engine's goroutine.
 func (n *Node) mirrorNumbers() error {
 	all, err := n.readNumbers()
-	if err != nil || len(all) == 0 {
+	if err != nil || len(all) == 0 && n.settings().AutoIncrement == nil {
 		return err
 	}
 	next := config.AutoIncrement{}

@@ -91,6 +91,10 @@ func Join(ctx context.Context, o JoinOptions) error {
 	if err := s.db.Reserve(ctx); err != nil {
 		return err
 	}
+	before, err := s.db.Owner(ctx)
+	if err != nil {
+		return err
+	}
 	facts, err := s.facts(ctx)
 	if err != nil {
 		return err
@@ -129,7 +133,7 @@ func Join(ctx context.Context, o JoinOptions) error {
 	if err := setKey(s.store, ringKeyKey, answer.RingKey); err != nil {
 		return err
 	}
-	if err := replica.BeginBringUp(s.store); err != nil {
+	if err := replica.BeginBringUpOf(s.store, before); err != nil {
 		return err
 	}
 	// From here on the site is a member: the settings are saved first, so that

@@ -89,6 +89,16 @@ func (t *Table) Numbered() bool {
 		t.Reference(t.AutoIncrement) == nil
 }
 
+// Number names the column that alone names the table's rows, where that is a
+// number that the database gives; "" where it is not. A table that is not known has
+// none.
+func (t *Table) Number() string {
+	if t == nil || !t.Numbered() {
+		return ""
+	}
+	return t.AutoIncrement
+}
+
 // Numbered returns the names of the replicated tables that are.
 func Numbered(m *Model) []string {
 	var names []string

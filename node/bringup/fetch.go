@@ -150,7 +150,10 @@ func (f *fetcher) table(ctx context.Context, table string) error {
 		return err
 	}
 	f.tell("receive", 0, a.Rows)
-	return f.chunks(ctx, func(t string) bool { return t != table })
+	if err := f.chunks(ctx, func(t string) bool { return t != table }); err != nil {
+		return err
+	}
+	return f.bringUp.NumbersTaken(table)
 }
 
 func (f *fetcher) digest(ctx context.Context, table string) (replica.Digests, error) {

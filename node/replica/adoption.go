@@ -285,6 +285,8 @@ func (a *adoption) capture(row *capture.Row) error {
 		k = &takeover{} // taken over, or written after that began
 	}
 	switch {
+	case k != nil && k.Void && row.Delete:
+		err = a.allSeen(id)
 	case k != nil && k.Gone:
 		err = a.unseen(id, k, row)
 	case k == nil && row.Delete && !a.bringUp.again: // what a restored database had is no news
@@ -358,7 +360,8 @@ func (a *adoption) unseen(id merge.RowID, k *takeover, captured *capture.Row) er
 	if err != nil {
 		return err
 	}
-	row := &crdt.Row{Columns: k.Columns, Values: k.Values}
+	number := a.r.number(id.Table)
+	row := &crdt.Row{Columns: k.Columns, Values: k.Values, Number: number}
 	if s != nil {
 		row.Stamps, row.KnownRow, row.KnownCells = s.Stamps, s.KnownRow, s.KnownCells
 		if row.Lost, err = a.t.Losses(id); err != nil {
@@ -375,7 +378,7 @@ func (a *adoption) unseen(id merge.RowID, k *takeover, captured *capture.Row) er
 		ch.Whole = len(ch.Columns) == a.r.shipped[id.Table]
 		if (ch.Whole || a.bringUp.again) && merge.Settled(row, a.saidSettled()) { // as every site sees it
 			a.complete(&ch, row)
-			s, row = nil, &crdt.Row{Lost: row.Lost}
+			s, row = nil, &crdt.Row{Lost: row.Lost, Number: number}
 		}
 		if ch.Whole {
 			merge.Answer(row, a.saidSettled())
@@ -389,9 +392,15 @@ func (a *adoption) unseen(id merge.RowID, k *takeover, captured *capture.Row) er
 		floor = a.bringUp.header.Clock // at or below it is what the backup may not have
 	}
 	ch.Prior = ownStamps(&row.Stamps, a.r.cfg.Self, floor)
+	if number != "" && s != nil && !slices.Contains(ch.Columns, number) { // the number named one row for both sites
+		ch.Prior = ch.Prior.WithLife(number, shownLife(number, s))
+	}
 	kept := a.keptAfter(s, &ch)
 	row.Apply(&ch, a.r.cfg.Self, a.context)
 	a.append(ch)
+	if stands, ok := a.otherLife(row, &ch, s); ok {
+		return a.putUnseenLife(id, s, row, k, &ch, stands)
+	}
 	if ch.Delete {
 		k = &takeover{} // what comes after it is a row of this site
 	} else {
@@ -464,6 +473,19 @@ func (a *adoption) putUnseen(id merge.RowID, s *merge.State, row *crdt.Row, kept
 	}
 	a.keepCounters(id, s, row, captured, next)
 	return a.t.Put(id, next, row.Lost)
+}
+
+// putUnseenLife stores the state of a row that an application inserted here under
+// the number of one that was taken over, and that began before.
+func (a *adoption) putUnseenLife(id merge.RowID, s *merge.State, row *crdt.Row, k *takeover, ch *crdt.Change, life clock.Stamp) error {
+	encoded, err := k.encode()
+	if err != nil {
+		return err
+	}
+	a.t.set(rowKey(keyTaken, id), encoded)
+	whole := *s
+	whole.Columns, whole.Values = row.Columns, row.Values // the table has none of it
+	return a.putOtherLife(id, &whole, row, ch, life)
 }
 
 // keptKey is where a local change is put by.

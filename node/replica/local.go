@@ -176,6 +176,9 @@ func (l *local) row(row *capture.Row) error {
 	if err != nil {
 		return err
 	}
+	if row, err = l.noInsert(row, s); err != nil {
+		return err
+	}
 	whole, anew := len(row.Columns) == l.r.shipped[row.Table], false
 	if s != nil && s.Dead() {
 		if row.Delete {
@@ -198,7 +201,7 @@ func (l *local) row(row *capture.Row) error {
 		ch.Columns, ch.Values = columns, values
 		ch.Whole = whole && covers(columns, row.Columns)
 	}
-	ch.Prior = l.priorOf(id, s, &ch)
+	ch.Prior = l.withLife(id, s, &ch, l.priorOf(id, s, &ch))
 	if err := l.merge(id, s, &ch, row); err != nil {
 		return err
 	}
@@ -295,7 +298,7 @@ func (l *local) priorOf(id merge.RowID, s *merge.State, ch *crdt.Change) crdt.St
 // merge brings the row's state up to the local change, which is in the
 // database already.
 func (l *local) merge(id merge.RowID, s *merge.State, ch *crdt.Change, captured *capture.Row) error {
-	row := &crdt.Row{}
+	row := &crdt.Row{Number: l.r.cfg.Model.Tables[id.Table].Number()}
 	var losses []crdt.Loss
 	var err error
 	if s != nil {
@@ -323,6 +326,9 @@ func (l *local) merge(id merge.RowID, s *merge.State, ch *crdt.Change, captured 
 		merge.Answer(row, l.r.settledOf(l.r.cfg.Self))
 	}
 	row.Apply(ch, l.r.cfg.Self, l.context)
+	if stands, ok := l.otherLife(row, ch, s); ok {
+		return l.putOtherLife(id, s, row, ch, stands)
+	}
 	next := &merge.State{Stamps: row.Stamps, KnownRow: row.KnownRow, KnownCells: row.KnownCells, HasLoss: len(row.Lost) > 0}
 	switch {
 	case ch.Delete:

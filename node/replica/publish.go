@@ -109,11 +109,20 @@ func (r *Replica) fillPublished(ctx context.Context, table string, keys []crdt.K
 		if err != nil {
 			return err
 		}
-		if ch := unsaid(table, &rows[i], s); ch != nil {
-			ch.Time = dates.of(table, rows[i].Columns, rows[i].Values, r.cfg.Model.ZoneSeconds)
-			l.clock.Observe(ch.Time)
-			changes = append(changes, *ch)
+		ch := unsaid(table, &rows[i], s, r.number(table))
+		if ch == nil {
+			continue
 		}
+		ch.Time = dates.of(table, rows[i].Columns, rows[i].Values, r.cfg.Model.ZoneSeconds)
+		l.clock.Observe(ch.Time)
+		if s == nil && r.number(table) != "" { // it begins where it stands
+			if err := t.Put(merge.RowID{Table: table, Key: ch.Key}, &merge.State{Stamps: crdt.Stamps{Row: clock.Stamp{Time: ch.Time, Site: r.cfg.Self}}}, nil); err != nil {
+				return err
+			}
+			l.append(*ch)
+			continue
+		}
+		changes = append(changes, *ch)
 	}
 	p := r.merger.NewPiece([]merge.Incoming{{Origin: r.cfg.Self, Context: l.context, Settled: r.settledOf(r.cfg.Self), Changes: changes}})
 	if err := p.Lock(ctx, tx, t); err != nil {
@@ -134,19 +143,23 @@ func (r *Replica) fillPublished(ctx context.Context, table string, keys []crdt.K
 
 // unsaid returns the change that says what no change has said of a row yet;
 // nil when all of it was.
-func unsaid(table string, row *merge.Row, s *merge.State) *crdt.Change {
+// number is the column that alone names the row, if one does.
+func unsaid(table string, row *merge.Row, s *merge.State, number string) *crdt.Change {
 	ch := &crdt.Change{Table: table, Key: row.Key, Columns: row.Columns, Values: row.Values, Whole: true}
 	if s == nil || s.Place != merge.InDatabase {
 		return ch
 	}
 	ch.Whole, ch.Columns, ch.Values = false, nil, nil
 	for i, c := range row.Columns {
-		if stamp := s.Of(c); stamp.IsZero() {
+		if stamp := s.Of(c); stamp.IsZero() && c != number {
 			ch.Columns, ch.Values = append(ch.Columns, c), append(ch.Values, asBase(&crdt.Row{Stamps: s.Stamps, Columns: s.Columns, Values: s.Values}, c, row.Values[i]))
 		}
 	}
 	if len(ch.Columns) == 0 {
 		return nil
+	}
+	if number != "" {
+		ch.Prior = ch.Prior.WithLife(number, s.Of(number))
 	}
 	return ch
 }

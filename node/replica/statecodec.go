@@ -176,6 +176,7 @@ func (n *names) lossKey(id merge.RowID, l *crdt.Loss) []byte {
 const (
 	lossWinnerDelete = 1 << iota
 	lossVisible
+	lossApart
 )
 
 // encodeLoss writes a loss whole, so that it can be read without its key.
@@ -191,6 +192,9 @@ func (n *names) encodeLoss(l *crdt.Loss) []byte {
 	if l.Visible {
 		flags |= lossVisible
 	}
+	if l.Apart {
+		flags |= lossApart
+	}
 	b = append(b, flags)
 	return appendString(b, string(l.WinnerValue))
 }
@@ -200,7 +204,7 @@ func (n *names) decodeLoss(b []byte) (crdt.Loss, error) {
 	l := crdt.Loss{Column: r.string(), Value: crdt.Value(r.string())}
 	l.Stamp, l.Winner = n.stamp(&r), n.stamp(&r)
 	flags := r.byte()
-	l.WinnerDelete, l.Visible = flags&lossWinnerDelete != 0, flags&lossVisible != 0
+	l.WinnerDelete, l.Visible, l.Apart = flags&lossWinnerDelete != 0, flags&lossVisible != 0, flags&lossApart != 0
 	l.WinnerValue = crdt.Value(r.string())
 	if r.bad || r.s != "" {
 		return l, errState

@@ -83,7 +83,7 @@ func (r *Replica) Conflicts(each func(Conflict) bool) error {
 			bad = err
 			return false
 		}
-		if l.Visible || (l.Column != "" && !l.WinnerDelete && l.Value == l.WinnerValue) {
+		if l.Visible || !l.Apart && (l.Column != "" && !l.WinnerDelete && l.Value == l.WinnerValue) {
 			return true
 		}
 		rd := reader{s: string(k[1:])}

@@ -31,6 +31,10 @@ type BringUp struct {
 	// back (recover_bringup.go).
 	again  bool
 	dating dating
+	// member: the database was that of a member, so that what differs is one row;
+	// taken are the rows that are two.
+	member bool
+	taken  map[merge.RowID]bool
 }
 
 // StartBringUp begins to take over what a view has. States that an attempt
@@ -55,16 +59,20 @@ func (r *Replica) StartBringUp(ctx context.Context, h *Header) (*BringUp, error)
 	case h.Clock.Millis() > r.cfg.NowMillis()+r.cfg.MaxDriftMillis:
 		return nil, fmt.Errorf("site %s has changes of %s, but the clock here says less: set this site's clock, or that one's", h.Site.Short(), h.Clock)
 	}
-	if err := r.dropStates(); err != nil {
+	err := r.dropStates()
+	if err != nil {
 		return nil, fmt.Errorf("forget an earlier attempt: %w", err)
 	}
 	b := &BringUp{
 		r: r, header: h, different: map[string]Different{},
-		bare: map[string]bool{}, empty: map[string]bool{}, remembered: map[string]bool{}, inOrder: map[string]bool{},
+		bare: map[string]bool{}, empty: map[string]bool{}, remembered: map[string]bool{}, inOrder: map[string]bool{}, taken: map[merge.RowID]bool{},
 		dating: dating{model: r.cfg.Model, latest: clock.At(r.cfg.NowMillis(), 0)},
 	}
 	if err := r.forgetCounters(); err != nil {
 		return nil, fmt.Errorf("forget an earlier attempt: %w", err)
+	}
+	if b.member, err = wasMember(r.cfg.Store, h.Vector); err != nil {
+		return nil, err
 	}
 	return b, b.loadBare()
 }
@@ -149,6 +157,9 @@ type takeover struct {
 	// seen the member's row: these columns, or, with Gone, the whole row.
 	Unseen []string `msgpack:"u,omitempty"`
 	Gone   bool     `msgpack:"g,omitempty"`
+	// Void: a local delete that is not captured yet was of another row, which had
+	// the number that the row has (R3).
+	Void bool `msgpack:"x,omitempty"`
 	// Columns and Values are the row as taken over, where there are such
 	// writes.
 	Columns []string     `msgpack:"c,omitempty"`
@@ -156,7 +167,7 @@ type takeover struct {
 }
 
 func (k *takeover) encode() ([]byte, error) {
-	if len(k.Own) == 0 && len(k.Unseen) == 0 && !k.Gone {
+	if len(k.Own) == 0 && len(k.Unseen) == 0 && !k.Gone && !k.Void {
 		return []byte{}, nil
 	}
 	return msgpack.Marshal(k)
@@ -214,7 +225,7 @@ func (b *BringUp) Put(ctx context.Context, c *Chunk) error {
 	}
 	for len(c.Items) > 0 {
 		n := min(len(c.Items), putRows)
-		if err := b.putSome(ctx, &Chunk{Table: c.Table, Items: c.Items[:n]}); err != nil {
+		if err := b.putSome(ctx, &Chunk{Table: c.Table, Items: c.Items[:n]}); err != nil && !errors.Is(err, errNumberTaken) {
 			return err
 		}
 		c.Items = c.Items[n:]
@@ -268,13 +279,22 @@ func (b *BringUp) put(ctx context.Context, tx merge.Tx, t *txn, c *Chunk) error 
 		return err
 	}
 	rows := make(map[merge.RowID]*crdt.Row, len(ids))
+	taken := false
 	for _, id := range ids {
-		if rows[id], err = b.row(t, id, items[id], p.InTable(id), pending[id]); err != nil {
+		rows[id], err = b.row(t, id, items[id], p.InTable(id), pending[id])
+		if errors.Is(err, errNumberTaken) {
+			b.taken[id], taken = true, true
+			continue
+		}
+		if err != nil {
 			return fmt.Errorf("table %s, key %s: %w", id.Table, id.Key, err)
 		}
 		if pending[id] != nil {
 			p.Pin(id)
 		}
+	}
+	if taken {
+		return errNumberTaken
 	}
 	return p.Adopt(ctx, tx, t, rows)
 }
@@ -343,9 +363,10 @@ func (b *BringUp) row(t *txn, id merge.RowID, it *Item, mine *merge.Row, pending
 	if before == nil && b.bare[id.Table] {
 		before = &takeover{} // this site had nothing of its own
 	}
-	row := it.row()
+	row, number := it.row(), b.r.number(id.Table)
+	row.Number = number
 	if it.Settled && mine != nil && !b.again {
-		row = &crdt.Row{Lost: row.Lost} // a row of this site's own
+		row = &crdt.Row{Lost: row.Lost, Number: number} // a row of this site's own
 	}
 	var own merge.Row // none is news after a restore
 	at := ownTime
@@ -355,9 +376,20 @@ func (b *BringUp) row(t *txn, id merge.RowID, it *Item, mine *merge.Row, pending
 		}
 	}
 	k := &takeover{}
+	if number != "" && !b.again && !b.member && !it.Settled {
+		if before == nil && mine != nil && (len(own.Columns) > 0 || !alike(row, mine, number, pending)) {
+			return nil, errNumberTaken
+		}
+		if pending != nil && pending.deleted && mine == nil {
+			pending, k.Void = nil, true
+		}
+	}
 	if changes := b.ownChanges(id, row, own, at); len(changes) > 0 {
 		changes[0].Whole = it.Settled && pending == nil
 		for i := range changes {
+			if number != "" {
+				changes[i].Prior = changes[i].Prior.WithLife(number, row.Life())
+			}
 			row.Apply(&changes[i], b.r.cfg.Self, nil)
 		}
 		k.Own = (&crdt.Entry{Changes: changes}).Encode()

@@ -20,6 +20,7 @@ import (
 // world is a few sites, and the ledger of what their applications did.
 type world struct {
 	sites  []*site
+	model  *schema.Model
 	micros int64
 	mode   mode
 	ledger map[cell]bool // true: knowingly overwritten
@@ -83,7 +84,12 @@ func newWorld(sites int, m mode, tiny bool) (*world, error) {
 
 // newWorldOn makes a world on disks of a kind.
 func newWorldOn(newDisk func(*faults) (disk, error), sites int, m mode, tiny bool) (*world, error) {
-	w := &world{count: sites, full: map[clock.SiteID][][]byte{}, mode: m, tiny: tiny, ledger: map[cell]bool{}, added: map[cell]crdt.Value{}, micros: 1_700_000_000_000_000}
+	return newWorldOf(clinic, newDisk, sites, m, tiny)
+}
+
+// newWorldOf makes a world of other tables.
+func newWorldOf(model *schema.Model, newDisk func(*faults) (disk, error), sites int, m mode, tiny bool) (*world, error) {
+	w := &world{model: model, count: sites, full: map[clock.SiteID][][]byte{}, mode: m, tiny: tiny, ledger: map[cell]bool{}, added: map[cell]crdt.Value{}, micros: 1_700_000_000_000_000}
 	for n := 1; n <= sites; n++ {
 		s := &site{w: w, n: n, id: clock.SiteID{byte(n)}, faults: &faults{}}
 		var err error
@@ -91,7 +97,7 @@ func newWorldOn(newDisk func(*faults) (disk, error), sites int, m mode, tiny boo
 			return nil, err
 		}
 		s.db = memdb.New(memdb.Config{
-			Model: clinic, First: int64(1 + 100*(n%2)), // some sites number alike, some do not
+			Model: model, First: int64(1 + 100*(n%2)), // some sites number alike, some do not
 			Now:   func() int64 { return w.micros + s.skew },
 			Fault: s.faults.database,
 		})
@@ -107,7 +113,7 @@ func (s *site) config() replica.Config {
 	s.w.nonce++
 	return replica.Config{
 		Nonce: s.w.nonce,
-		Self:  s.id, Store: s.store, Database: s.db, Source: s.db, Model: clinic,
+		Self:  s.id, Store: s.store, Database: s.db, Source: s.db, Model: s.w.model,
 		NowMillis: func() int64 { return (s.w.micros + s.skew) / 1000 },
 	}
 }
