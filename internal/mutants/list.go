@@ -103,7 +103,7 @@ var mutants = []mutant{
 	},
 	{
 		"capture: what a write replaced is not noted", "node/replica/local.go",
-		"ch.Prior = l.priorOf(id, s, &ch)", "l.priorOf(id, s, &ch)",
+		"ch.Prior = l.withLife(id, s, &ch, l.priorOf(id, s, &ch))", "l.priorOf(id, s, &ch)",
 	},
 	{
 		"capture: the context is that of an earlier batch", "node/replica/local.go",

@@ -286,7 +286,7 @@ func (a *adoption) capture(row *capture.Row) error {
 	}
 	switch {
 	case k != nil && k.Void && row.Delete:
-		err = a.allSeen(id)
+		return a.allSeen(id)
 	case k != nil && k.Gone:
 		err = a.unseen(id, k, row)
 	case k == nil && row.Delete && !a.bringUp.again: // what a restored database had is no news
