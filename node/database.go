@@ -43,6 +43,9 @@ type Database interface {
 	// site does not run. database is the model's, or "" where it is not known
 	// yet.
 	Claim(ctx context.Context, self clock.SiteID, database string, takeOver bool) error
+	// AsApplication runs write in a transaction that capture takes for one of an
+	// application's. Where write fails nothing is written.
+	AsApplication(ctx context.Context, m *schema.Model, write func(context.Context, merge.Tx) error) error
 	// Install sets up capture and apply for the tables of a model; it is called
 	// again when the model has changed.
 	Install(ctx context.Context, m *schema.Model) error
@@ -244,6 +247,20 @@ func (d *server) Open(ctx context.Context, m *schema.Model) (merge.Database, cap
 		return nil, nil, err
 	}
 	return sqldb.New(d.apply, m), source, nil
+}
+
+// AsApplication implements Database: the triggers fire on a connection that is not
+// one of those that apply.
+func (d *server) AsApplication(ctx context.Context, m *schema.Model, write func(context.Context, merge.Tx) error) error {
+	tx, err := sqldb.New(d.app, m).Begin(ctx)
+	if err != nil {
+		return fmt.Errorf("begin a transaction: %w", err)
+	}
+	if err := write(ctx, tx); err != nil {
+		_ = tx.Rollback() // the first error is the one to report
+		return err
+	}
+	return tx.Commit()
 }
 
 // Scanner implements Database.

@@ -128,6 +128,10 @@ func (d *modelDB) Claim(_ context.Context, self clock.SiteID, _ string, takeOver
 
 func (d *modelDB) Install(context.Context, *schema.Model) error { return d.check() }
 
+func (d *modelDB) AsApplication(context.Context, *schema.Model, func(context.Context, merge.Tx) error) error {
+	return errors.New("the model's applications write by themselves")
+}
+
 func (d *modelDB) Open(context.Context, *schema.Model) (merge.Database, capture.Source, error) {
 	return d, modelSource{d}, d.check()
 }

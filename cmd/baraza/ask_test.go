@@ -44,6 +44,7 @@ func TestAskingARunningSite(t *testing.T) {
 		{"tables remove visit", []string{"1 tables are replicated now"}, admin.TablesRequest{Patterns: []string{"visit"}}},
 		{"conflicts list --table person --limit 7", []string{"ID", "c0ffee01", "family_name", "c0ffee02", "(row)", "Nairobi"}, admin.ConflictsRequest{Table: "person", Limit: 7}},
 		{"conflicts show c0ffee01", []string{"rule R1", "family_name", "5a1b9e4c-0000-4000-8000-000000000001", `"Achieng"`, `"Atieno"`}, admin.ConflictRequest{ID: "c0ffee01"}},
+		{"conflicts undo c0ffee01 --force", []string{"person", "family_name", `wrote "Atieno" over "Achieng"`}, admin.UndoRequest{ID: "c0ffee01", Force: true}},
 		{"conflicts show c0ffee02", []string{"(row deleted)"}, admin.ConflictRequest{ID: "c0ffee02"}},
 	} {
 		out := baraza(t, append(strings.Fields(c.line), "--data", dir)...).works(t)

@@ -12,14 +12,14 @@ import (
 func newConflicts() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "conflicts",
-		Short: "List conflicts, or show one",
+		Short: "List conflicts, show one, or undo it",
 		Long: `A conflict is a value that someone wrote and that was overwritten by someone
 who had not seen it. The network has decided it the same way at every site;
 here both values are kept.`,
 		Example: "  baraza conflicts list --data /var/lib/baraza\n  baraza conflicts show --data /var/lib/baraza 9f86d081",
 	}
 	asGroup(cmd)
-	cmd.AddCommand(newConflictsList(), newConflictsShow())
+	cmd.AddCommand(newConflictsList(), newConflictsShow(), newConflictsUndo())
 	return cmd
 }
 

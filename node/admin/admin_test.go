@@ -61,6 +61,8 @@ func TestEveryMethodOverTheSocket(t *testing.T) {
 	same("conflicts", conflicts, &f.TheConflicts, err)
 	conflict, err := c.Conflict(ctx, admin.ConflictRequest{ID: "c0ffee02"})
 	same("conflict", conflict, &f.TheConflicts.Conflicts[1], err)
+	undone, err := c.UndoConflict(ctx, admin.UndoRequest{ID: "c0ffee01", Force: true})
+	same("undo", undone.Conflict, f.TheConflicts.Conflicts[0], err)
 	var bundle strings.Builder
 	exported, err := c.Export(ctx, admin.ExportRequest{Site: "Nairobi", MaxBytes: 7}, &bundle)
 	same("export", exported, &f.TheExport, err)
@@ -79,6 +81,7 @@ func TestEveryMethodOverTheSocket(t *testing.T) {
 		admin.SetTableRequest{Table: "t", Unique: "mark"},
 		admin.ConflictsRequest{Table: "t", Limit: 3},
 		admin.ConflictRequest{ID: "c0ffee02"},
+		admin.UndoRequest{ID: "c0ffee01", Force: true},
 		admin.ExportRequest{Site: "Nairobi", MaxBytes: 7},
 		"import from a stick",
 		"stop",

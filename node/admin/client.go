@@ -156,6 +156,11 @@ func (c *Client) Conflicts(ctx context.Context, req ConflictsRequest) (*Conflict
 	return ask[ConflictList](ctx, c, "conflicts", req)
 }
 
+// UndoConflict implements Service.
+func (c *Client) UndoConflict(ctx context.Context, req UndoRequest) (*Undone, error) {
+	return ask[Undone](ctx, c, "conflicts/undo", req)
+}
+
 // Conflict implements Service.
 func (c *Client) Conflict(ctx context.Context, req ConflictRequest) (*Conflict, error) {
 	return ask[Conflict](ctx, c, "conflicts/show", req)

@@ -39,6 +39,7 @@ func Handler(s Service) http.Handler {
 	route(mux, "tables/set", s.SetTable)
 	route(mux, "conflicts", s.Conflicts)
 	route(mux, "conflicts/show", s.Conflict)
+	route(mux, "conflicts/undo", s.UndoConflict)
 	streams(mux, s)
 	route(mux, "verify", s.Verify)
 	route(mux, "verify/state", func(ctx context.Context, _ none) (*Verification, error) { return s.Verification(ctx) })

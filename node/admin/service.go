@@ -30,6 +30,9 @@ type Service interface {
 	Conflicts(ctx context.Context, req ConflictsRequest) (*ConflictList, error)
 	// Conflict returns one. No when there is none of that id.
 	Conflict(ctx context.Context, req ConflictRequest) (*Conflict, error)
+	// UndoConflict writes what lost a conflict anew, as an application would. No
+	// when one write cannot, or when the value was written since.
+	UndoConflict(ctx context.Context, req UndoRequest) (*Undone, error)
 	// Export writes a bundle for a peer. No when the site is no peer, or when the
 	// log does not hold what the peer lacks; then nothing is written.
 	Export(ctx context.Context, req ExportRequest, w io.Writer) (*Exported, error)
@@ -256,6 +259,19 @@ type ConflictList struct {
 // ConflictRequest names a conflict.
 type ConflictRequest struct {
 	ID string `json:"id"`
+}
+
+// UndoRequest names a conflict to undo.
+type UndoRequest struct {
+	ID string `json:"id"`
+	// Force writes over what someone wrote since.
+	Force bool `json:"force,omitempty"`
+}
+
+// Undone is a conflict that was undone, and what was written.
+type Undone struct {
+	Conflict Conflict `json:"conflict"`
+	Did      string   `json:"did"`
 }
 
 // Conflict is two writes that had not seen each other.

@@ -165,3 +165,21 @@ func (r *Replica) AsideRows(limit int) ([]NotPlaced, error) {
 	}
 	return out, err
 }
+
+// LastOf returns a deleted row as it last was; a row without columns where nobody
+// knows.
+func (r *Replica) LastOf(id merge.RowID) (merge.Row, error) {
+	last := merge.Row{Key: id.Key}
+	s, err := r.stateOf(id)
+	if err != nil || s == nil || !s.Dead() {
+		return last, err
+	}
+	columns, values := merge.WithoutShown(s.Columns, s.Values)
+	row := crdt.Row{Stamps: s.Stamps, Columns: columns, Values: values}
+	for _, c := range columns {
+		if v, ok := row.Shows(c); ok && !crdt.IsPart(c) {
+			last.Columns, last.Values = append(last.Columns, c), append(last.Values, v)
+		}
+	}
+	return last, nil
+}

@@ -111,6 +111,12 @@ func (f *Fake) Conflict(_ context.Context, q admin.ConflictRequest) (*admin.Conf
 	return nil, admin.Nof("there is no conflict %s: see baraza conflicts list", q.ID)
 }
 
+// UndoConflict implements admin.Service.
+func (f *Fake) UndoConflict(_ context.Context, q admin.UndoRequest) (*admin.Undone, error) {
+	f.note(q)
+	return &admin.Undone{Conflict: f.TheConflicts.Conflicts[0], Did: "wrote \"Atieno\" over \"Achieng\""}, f.Err
+}
+
 // Export implements admin.Service.
 func (f *Fake) Export(_ context.Context, q admin.ExportRequest, w io.Writer) (*admin.Exported, error) {
 	f.note(q)
