@@ -128,38 +128,46 @@ func heldConflicts(t *schema.Table, id merge.RowID, s *merge.State) []Conflict {
 	return all
 }
 
-// removedMax bounds how far up one looks for the delete that took a row.
-const removedMax = 16
+// removedMax bounds how many rows one looks at for the deletes that took a row.
+const removedMax = 1000
 
-// removedAt returns the stamp of the delete that took a row, or took what took
-// it; zero when the row is there.
+// removedAt returns the stamp of the latest delete that took a row, or took what
+// took it; zero when the row is there.
 func (r *Replica) removedAt(table string, v crdt.Value) (at clock.Stamp, err error) {
-	for range removedMax {
-		key, ok := v.Key()
-		if !ok {
-			return clock.Stamp{}, nil
-		}
-		s, err := r.stateOf(merge.RowID{Table: table, Key: key})
+	key, ok := v.Key()
+	if !ok {
+		return clock.Stamp{}, nil
+	}
+	up := []merge.RowID{{Table: table, Key: key}}
+	seen := map[merge.RowID]bool{up[0]: true}
+	for i := 0; i < len(up) && i < removedMax; i++ {
+		s, err := r.stateOf(up[i])
 		switch {
-		case err != nil || s == nil:
+		case err != nil:
 			return clock.Stamp{}, err
+		case s == nil || s.Stays():
+			continue
 		case s.Dead():
-			return s.Deleted, nil
+			if at.Less(s.Deleted) {
+				at = s.Deleted
+			}
+			continue
 		case s.Place != merge.Gone:
-			return clock.Stamp{}, nil
+			continue
 		}
-		t := r.cfg.Model.Tables[table]
-		found := false
-		for i, column := range s.Columns {
-			if ref := t.Reference(column); ref != nil && schema.ActionOf(ref.OnDelete) == schema.Cascade {
-				table, v, found = ref.Table, s.Values[i], true
+		t := r.cfg.Model.Tables[up[i].Table]
+		for j, column := range s.Columns {
+			ref := t.Reference(column)
+			if ref == nil || schema.ActionOf(ref.OnDelete) != schema.Cascade {
+				continue
+			}
+			if key, is := s.Values[j].Key(); is && !seen[merge.RowID{Table: ref.Table, Key: key}] {
+				up = append(up, merge.RowID{Table: ref.Table, Key: key})
+				seen[up[len(up)-1]] = true
 			}
 		}
-		if !found {
-			break
-		}
 	}
-	return clock.Stamp{}, nil
+	return at, nil
 }
 
 // wakeKept wakes the rows that stay only because rows refer to them, or do not
