@@ -159,7 +159,7 @@ func (s *Site) LoseDisk(d time.Duration) {
 		return
 	}
 	s.Crash(time.Hour)
-	s.loseDisk(d)
+	s.loseDisk(d, DiskLost)
 }
 
 // machineDown is how long a site is down that lost disk and database.
@@ -186,13 +186,14 @@ func (s *Site) LoseBoth(d time.Duration) {
 		s.showAll(before)
 		s.w.fail(s.watch.look())
 		s.boths++
-		s.loseDisk(machineDown)
+		s.loseDisk(machineDown, BothLost)
 	})
 }
 
 // loseDisk is LoseDisk of a site that is down.
-func (s *Site) loseDisk(d time.Duration) {
+func (s *Site) loseDisk(d time.Duration, what FaultKind) {
 	s.w.note("%s loses its disk", s)
+	s.backAgain = s.w.began(what.String(), s)
 	s.w.ledger.strand(s)
 	for _, l := range s.links {
 		l.forget(s)

@@ -83,7 +83,7 @@ func (s *Site) restore(backup *memdb.Backup, txns int) {
 	s.troubled = s.w.now
 	s.w.note("the database of %s is restored from a backup", s)
 	if s.backAgain == nil {
-		s.backAgain = s.w.began("database restored", s)
+		s.backAgain = s.w.began(Restored.String(), s)
 	}
 	s.showAll(before)
 	s.w.fail(s.watch.look())

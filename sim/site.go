@@ -71,7 +71,7 @@ type Site struct {
 	fetchedAt time.Duration
 	fetchTurn int // the line over which it asked last
 	jumped    clock.VersionVector
-	backAgain func() // tells the observer that a restored database is right again
+	backAgain func() // tells the observer that a database is brought up again
 	// commits are the transactions of applications that may not be captured yet.
 	commits []int
 	// outside: it has not joined yet; left: it never comes back. lives counts its

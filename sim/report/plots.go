@@ -50,19 +50,28 @@ func counts(r *measure.Recorder, width int, most float64) *chart {
 	return c
 }
 
-// faultKeys are the legend of the shades that a run has.
-func faultKeys(r *measure.Recorder) (keys []key) {
+// faultKeys are the legend of the shades that a run has, and of its repair.
+func faultKeys(r *measure.Recorder) []key {
+	keys := shadeKeys(r)
+	if r.Repaired > 0 {
+		keys = append(keys, key{"repair", "all repaired"})
+	}
+	return keys
+}
+
+// shadeKeys are the legend of the shades that a run has.
+func shadeKeys(r *measure.Recorder) (keys []key) {
 	have := map[string]bool{}
 	for i := range r.Spans {
 		have[spanClass(&r.Spans[i])] = true
 	}
-	for _, k := range []key{{"band cut", "lines cut"}, {"band closed", "lines closed by their hours"}, {"band down", "a site down"}} {
+	for _, k := range []key{
+		{"band cut", "lines cut"}, {"band closed", "lines closed by their hours"}, {"band down", "a site down"},
+		{"band restored", "database restored, until it is brought up"}, {"band lost", "disk lost, until the site has joined again"},
+	} {
 		if have[k.Class[len("band "):]] {
 			keys = append(keys, k)
 		}
-	}
-	if r.Repaired > 0 {
-		keys = append(keys, key{"repair", "all repaired"})
 	}
 	return keys
 }

@@ -84,6 +84,28 @@ func TestPage(t *testing.T) {
 	}
 }
 
+// TestShades: the legend says what was wrong, and nothing else; and so it is drawn.
+func TestShades(t *testing.T) {
+	const text = "duration: 3m\nsites: 3\nworkload: {rate: 1/s, rows: 6}\nfaults:\n  - {at: 40s, for: 20s, fault: %s, sites: [s1]}\n"
+	all := map[string]string{"cut": "lines cut", "restored": "database restored", "lost": "disk lost"}
+	for fault, want := range map[string]string{"one": "cut", "database restored": "restored", "disk lost": "lost", "disk and database lost": "lost"} {
+		var b bytes.Buffer
+		if err := report.WritePage(&b, run(t, fmt.Sprintf(text, fault), scenario.Options{}), "test"); err != nil {
+			t.Fatal(err)
+		}
+		page := b.String()
+		drawn := regexp.MustCompile(`<rect x="[^"]*" y="[^"]*" width="[^"]*" height="[^"]*" class="band ` + want).MatchString(page)
+		if !drawn {
+			t.Errorf("%s: nothing is drawn as %q", fault, want)
+		}
+		for class, says := range all {
+			if got := strings.Contains(page, "</svg>"+says); got != (class == want) {
+				t.Errorf("%s: the legend has %q: %v", fault, says, got)
+			}
+		}
+	}
+}
+
 // TestMetrics: every line has every column, counts never fall, and the last
 // line is the end of the run.
 func TestMetrics(t *testing.T) {

@@ -66,7 +66,7 @@ func spacetime(r *measure.Recorder, s *scenario.Scenario) plot {
 		measure.FormatDuration(from), measure.FormatDuration(end))
 	return plot{
 		"Who told whom", about,
-		[]key{{"m-entries", "log entries"}, {"m-have", "announcements"}, {"m-subscribe", "subscriptions"}, {"m-hello", "greetings"}, {"dot", "transaction"}, {"band cut", "lines cut"}, {"band down", "a site down"}},
+		append([]key{{"m-entries", "log entries"}, {"m-have", "announcements"}, {"m-subscribe", "subscriptions"}, {"m-hello", "greetings"}, {"dot", "transaction"}}, shadeKeys(r)...),
 		func(width int) string {
 			d := &diagram{figure: newFigure(width, 0), from: from, end: end, sites: len(s.Sites), warp: newWarp(moments(r, from, end))}
 			d.h = int(d.bottom()) + 8
@@ -158,9 +158,9 @@ func (d *diagram) faults(r *measure.Recorder) {
 		}
 		a, b := d.height(span.From), d.height(span.To)
 		switch class := spanClass(&span); class {
-		case "down":
+		case "restored", "lost", "down":
 			for _, site := range span.Sites {
-				d.rect(d.x(site)-7, a, 14, max(b-a, 1), "band down", span.What)
+				d.rect(d.x(site)-7, a, 14, max(b-a, 1), "band "+class, span.What)
 			}
 		case "cut", "closed":
 			if a = max(a, shaded[class]); a < b { // once where several overlap

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"baraza/sim"
 	"baraza/sim/measure"
 )
 
@@ -108,7 +109,7 @@ type band struct {
 // bands are the times of faults in pixels; those that touch are one.
 func bands(r *measure.Recorder, c *chart) []band {
 	var list []band
-	for _, class := range []string{"closed", "cut", "down"} {
+	for _, class := range []string{"closed", "cut", "restored", "lost", "down"} {
 		last := -1
 		for _, s := range r.Spans {
 			if spanClass(&s) != class {
@@ -134,6 +135,10 @@ func spanClass(s *measure.Span) string {
 		return "closed"
 	case s.What == "crash":
 		return "down"
+	case s.What == sim.Restored.String():
+		return "restored"
+	case s.What == sim.DiskLost.String(), s.What == sim.BothLost.String():
+		return "lost"
 	case strings.HasPrefix(s.What, "clock"):
 		return "clock"
 	}

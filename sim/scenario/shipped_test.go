@@ -75,6 +75,11 @@ func shipped(t *testing.T) map[string]*scenario.Scenario {
 
 // TestShipped: every scenario that comes with Baraza can be read, says what it
 // is about, and holds its promises as far as it is run here.
+//
+// Seen to fail, restored-database.yaml when old values are sent as news after a
+// restore, and when a group that the database has no more counts as applied;
+// lost-disk.yaml when a joining site's values are overwritten without a trace, and
+// when rows that it alone has are told to nobody.
 func TestShipped(t *testing.T) {
 	for name, s := range shipped(t) {
 		short, known := shortened[name]
