@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -87,6 +88,7 @@ func TestNumbers(t *testing.T) {
 	}
 
 	testUndo(t, a, b)
+	testReplaced(t, a, b)
 
 	// A server that comes back with other settings is noticed.
 	b.exec("SET GLOBAL auto_increment_offset = 1; CREATE TABLE other (a INT PRIMARY KEY)") // the schema is looked at now and then, and when it changes
@@ -103,6 +105,18 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
+// Who replaces the row of a number, having it, writes to that row: the number is not
+// given out once more.
+func testReplaced(t *testing.T, a, b *site) {
+	a.exec("INSERT INTO visit (id, reason, ward) VALUES (801, 'fever', 'east')")
+	quiet(t, 60*time.Second, a, b)
+	b.exec("REPLACE INTO visit (id, reason, ward) VALUES (801, 'malaria', 'west')")
+	quiet(t, 60*time.Second, a, b)
+	if got := same(t, 30*time.Second, "SELECT reason, ward FROM visit WHERE id = 801", a, b); got != "malaria\twest\n" {
+		t.Errorf("visit 801 was replaced and is %q", got)
+	}
+}
+
 // A site that joins with rows under numbers that are other rows' in the network
 // stops, before any of them is touched; one whose database was a member's does not.
 //
@@ -116,7 +130,14 @@ func TestNumbersOfRowsFromBefore(t *testing.T) {
 	a.running()
 	b.join(a)
 	b.run()
-	<-b.exited
+	eventually(t, 60*time.Second, "site b stops", func() error {
+		select {
+		case <-b.exited:
+			return nil
+		default:
+			return errors.New("it runs")
+		}
+	})
 	last := tail(b.log.String(), 1)
 	if code := b.proc.ProcessState.ExitCode(); code == 0 || !strings.Contains(last, "table visit: 2 rows here have numbers (1, 2) under which the network has other rows") {
 		t.Fatalf("exit %d: %s", code, last)
