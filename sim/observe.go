@@ -134,15 +134,19 @@ func (w *World) AppliedSeq(site, origin int) uint64 {
 	return applied.Seq(clock.SiteID{byte(o.n >> 8), byte(o.n), byte(o.lives - 1)})
 }
 
-// Applied calls each for every origin and how far a site has applied its log;
-// not while the site is down.
+// Applied calls each for every origin and how far a site has applied its log,
+// counted on when it joined again with another identity; not while the site is down.
 func (w *World) Applied(site int, each func(origin int, seq uint64)) {
 	s := w.Sites[site]
 	if !s.up {
 		return
 	}
 	for _, e := range s.r.Applied() {
-		each(int(e.Site[0])<<8|int(e.Site[1])-1, e.Seq)
+		n := int(e.Site[0])<<8 | int(e.Site[1]) - 1
+		if n < len(w.Sites) && w.Sites[n].id == e.Site {
+			e.Seq += w.Sites[n].base
+		}
+		each(n, e.Seq)
 	}
 }
 

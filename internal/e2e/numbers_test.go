@@ -35,8 +35,9 @@ func (s *site) refused(at *site, more ...string) string {
 // R3: rows that have no name but a number, at sites whose servers give out
 // different ones.
 //
-// Seen to fail when the inviter does not look at the joiner's numbers, and when a
-// changed offset raises no alarm.
+// Seen to fail when the inviter does not look at the joiner's numbers (the joiner,
+// which refuses itself, is a member by then: "is a site already"), and when a changed
+// offset raises no alarm.
 func TestNumbers(t *testing.T) {
 	a, b := numbered(t, "a", 1), numbered(t, "b", 1)
 	a.exec("INSERT INTO visit (reason) VALUES ('before')")
@@ -107,6 +108,8 @@ func TestNumbers(t *testing.T) {
 
 // Who replaces the row of a number, having it, writes to that row: the number is not
 // given out once more.
+//
+// Seen to fail when a write of a row that the table has keeps its number (noInsert).
 func testReplaced(t *testing.T, a, b *site) {
 	a.exec("INSERT INTO visit (id, reason, ward) VALUES (801, 'fever', 'east')")
 	quiet(t, 60*time.Second, a, b)
@@ -120,7 +123,8 @@ func testReplaced(t *testing.T, a, b *site) {
 // A site that joins with rows under numbers that are other rows' in the network
 // stops, before any of them is touched; one whose database was a member's does not.
 //
-// Seen to fail when such rows are merged column by column.
+// Seen to fail when such rows are merged column by column ("it runs"), and when it is
+// not known whose database it was: then the second join stops too.
 func TestNumbersOfRowsFromBefore(t *testing.T) {
 	a, b := numbered(t, "a", 1), numbered(t, "b", 2)
 	a.exec("INSERT INTO visit (id, reason) VALUES (1, 'fever'), (2, 'cough'), (3, 'same')")
@@ -174,8 +178,9 @@ func TestNumbersOfRowsFromBefore(t *testing.T) {
 // Undo of conflicts is an ordinary write: it goes to all sites, and an application
 // that wrote since is not overwritten.
 //
-// Seen to fail when the write is not captured, when the value is not compared with the
-// one that won, and when a deleted row comes back without what its tombstone keeps.
+// Seen to fail when the write is not captured (the sites differ), when the value is
+// not compared with the one that won, and when a deleted row comes back without what
+// its tombstone keeps: its other columns are NULL.
 func testUndo(t *testing.T, a, b *site) {
 	a.exec("INSERT INTO card VALUES ('beaten', 'Amina', 'red', 1), ('deleted', 'Amina', 'red', 1), ('kept', 'Amina', 'red', 1), ('since', 'Amina', 'red', 1)")
 	quiet(t, 60*time.Second, a, b)

@@ -90,8 +90,13 @@ func TestShades(t *testing.T) {
 	all := map[string]string{"cut": "lines cut", "restored": "database restored", "lost": "disk lost"}
 	for fault, want := range map[string]string{"one": "cut", "database restored": "restored", "disk lost": "lost", "disk and database lost": "lost"} {
 		var b bytes.Buffer
-		if err := report.WritePage(&b, run(t, fmt.Sprintf(text, fault), scenario.Options{}), "test"); err != nil {
+		res := run(t, fmt.Sprintf(text, fault), scenario.Options{})
+		if err := report.WritePage(&b, res, "test"); err != nil {
 			t.Fatal(err)
+		}
+		// A site that joined again goes on with its log.
+		if samples := res.Measured.Samples; samples[len(samples)-1].StaleMax > 0 {
+			t.Errorf("%s: in the end a site lacks what is %v old", fault, samples[len(samples)-1].StaleMax)
 		}
 		page := b.String()
 		drawn := regexp.MustCompile(`<rect x="[^"]*" y="[^"]*" width="[^"]*" height="[^"]*" class="band ` + want).MatchString(page)
