@@ -235,7 +235,7 @@ var mutants = []mutant{
 		"if changes := b.ownChanges(id, row, own, at); len(changes) > 0 {", "if changes := b.ownChanges(id, row, own, at); len(changes) > 1000 {",
 	},
 	{
-		"join: rows that only the joining site has are told to nobody", "node/replica/adoption.go",
+		"join: rows that only the joining site has are told to nobody", "node/replica/onlyhere.go",
 		"if err != nil || k != nil {\n\t\treturn err\n\t}\n\tat :=", "if err != nil || k != nil || !a.bringUp.again {\n\t\treturn err\n\t}\n\tat :=",
 	},
 	{

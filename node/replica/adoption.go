@@ -161,54 +161,6 @@ func (a *adoption) bound() error {
 	return a.t.spill()
 }
 
-// onlyHere adds the rows that the member does not have: those in buckets that
-// differ that were not taken over. The references among them are followed by
-// each site as for any batch. After a restore they are rows that applications
-// have inserted since, and rows that were deleted since the backup and stay for
-// what applications have written.
-func (a *adoption) onlyHere(ctx context.Context, scan merge.Scan, table string, alive func(table string, rows int64) error) error {
-	d, ok := a.bringUp.different[table]
-	if !ok {
-		return fmt.Errorf("it was not compared")
-	}
-	if !d.Any() || a.bringUp.bare[table] || a.bringUp.notAsked(table) {
-		return nil
-	}
-	looked := int64(0)
-	return scan.Rows(ctx, a.r.cfg.Model.Tables[table], func(part []merge.Row) error {
-		for i := range part {
-			row := &part[i]
-			if !d.has(row.Key) {
-				continue
-			}
-			if err := a.onlyRow(merge.RowID{Table: table, Key: row.Key}, row); err != nil {
-				return err
-			}
-		}
-		looked += int64(len(part))
-		return alive(table, looked)
-	})
-}
-
-func (a *adoption) onlyRow(id merge.RowID, row *merge.Row) error {
-	k, err := a.t.takeover(id)
-	if err != nil || k != nil {
-		return err
-	}
-	at := a.bringUp.dating.of(id.Table, row.Columns, row.Values, a.r.cfg.Model.ZoneSeconds)
-	if a.bringUp.again { // others have seen all that this site wrote at a lower stamp
-		at = a.stamp(&capture.Row{At: a.r.cfg.NowMillis() * 1000})
-	}
-	s := &merge.State{Stamps: crdt.Stamps{Row: clock.Stamp{Time: at, Site: a.r.cfg.Self}}}
-	if err := a.t.Put(id, s, nil); err != nil {
-		return err
-	}
-	a.append(crdt.Change{
-		Table: id.Table, Key: id.Key, Whole: true, Time: at, Columns: row.Columns, Values: row.Values,
-	})
-	return a.bound()
-}
-
 // differing adds the values that lost to the member's. The states have them
 // already.
 func (a *adoption) differing() error {
@@ -281,8 +233,14 @@ func (a *adoption) capture(row *capture.Row) error {
 	if err != nil {
 		return err
 	}
-	if k == nil && a.bringUp.bare[id.Table] {
+	switch {
+	case k != nil:
+	case a.bringUp.bare[id.Table]:
 		k = &takeover{} // taken over, or written after that began
+	case !row.Delete && !a.bringUp.again:
+		if k, err = a.addedHere(id); err != nil {
+			return err
+		}
 	}
 	switch {
 	case k != nil && k.Void && row.Delete:
@@ -291,8 +249,10 @@ func (a *adoption) capture(row *capture.Row) error {
 		err = a.unseen(id, k, row)
 	case k == nil && row.Delete && !a.bringUp.again: // what a restored database had is no news
 		if err = a.deletedHere(id, row); err == nil {
-			err = a.keep(row)
+			err = errors.Join(a.keep(row), a.allSeen(id))
 		}
+	case k != nil && k.Here && !row.Delete:
+		err = a.writtenHere(id, k, row)
 	default:
 		unseen, rest := *row, *row
 		if k != nil && !row.Delete {
@@ -322,16 +282,6 @@ func (a *adoption) allSeen(id merge.RowID) error {
 		a.t.set(rowKey(keyTaken, id), encoded)
 	}
 	return err
-}
-
-// deletedHere adds a row that perhaps only this site ever had, as it was before
-// it was deleted: whoever brings it back brings back all of it.
-func (a *adoption) deletedHere(id merge.RowID, row *capture.Row) error {
-	s, err := a.t.State(id)
-	if err != nil || s != nil {
-		return err
-	}
-	return a.onlyRow(id, &merge.Row{Key: row.Key, Columns: row.Columns, Values: row.Values})
 }
 
 // split divides a write into the columns that its writer had not seen and the

@@ -160,14 +160,17 @@ type takeover struct {
 	// Void: a local delete that is not captured yet was of another row, which had
 	// the number that the row has (R3).
 	Void bool `msgpack:"x,omitempty"`
+	// Here: the adoption batch has the row as one that only this site has; what
+	// was written to it is added to that batch.
+	Here bool `msgpack:"h,omitempty"`
 	// Columns and Values are the row as taken over, where there are such
-	// writes.
+	// writes; with Here what the batch says of it, as far as that is known.
 	Columns []string     `msgpack:"c,omitempty"`
 	Values  []crdt.Value `msgpack:"v,omitempty"`
 }
 
 func (k *takeover) encode() ([]byte, error) {
-	if len(k.Own) == 0 && len(k.Unseen) == 0 && !k.Gone && !k.Void {
+	if len(k.Own) == 0 && len(k.Unseen) == 0 && !k.Gone && !k.Void && !k.Here {
 		return []byte{}, nil
 	}
 	return msgpack.Marshal(k)
