@@ -27,6 +27,7 @@ func (pl *placing) wake() (ids []RowID, err error) {
 		for _, id := range waiting {
 			if pl.revived[id] { // it still is to come back, now with what it waited for
 				pl.revive = append(pl.revive, id)
+				delete(pl.seen, id)
 			}
 		}
 	}
@@ -116,7 +117,8 @@ func (pl *placing) next(ctx context.Context) (*Piece, error) {
 
 // circle returns rows that wait, not in their tables, for rows that are to come
 // back, and so on: where rows refer to each other in a circle, none can come in
-// before the others. Those that were to come back before still are.
+// before the others. Those that were to come back before still are; but what has
+// not come back in tryMax rounds waits for something else, and they with it.
 func (pl *placing) circle() (ids []RowID, err error) {
 	if len(pl.revive) == 0 {
 		return nil, nil
@@ -126,7 +128,7 @@ func (pl *placing) circle() (ids []RowID, err error) {
 		pl.revived = map[RowID]bool{}
 	}
 	for i := 0; i < len(pl.revive); i++ {
-		if done[pl.revive[i]] {
+		if done[pl.revive[i]] || pl.seen[pl.revive[i]] > tryMax {
 			continue
 		}
 		done[pl.revive[i]], pl.revived[pl.revive[i]] = true, true
