@@ -36,11 +36,15 @@ func (r *Replica) SetUnique(ctx context.Context, table string, way merge.Way) er
 }
 
 // SetCounter makes a column add up, for all sites and for good, what everyone
-// adds to it.
+// adds to it. What was committed here before is what the column had, also what is
+// not captured yet.
 func (r *Replica) SetCounter(ctx context.Context, table, column string) error {
 	said, err := r.ruleOf(table, RuleCounter+column)
 	if err != nil || said != "" {
 		return err
+	}
+	if _, err := r.Capture(ctx); err != nil {
+		return fmt.Errorf("make %s.%s a counter: %w", table, column, err)
 	}
 	return r.setRule(ctx, table, RuleCounter+column, "yes")
 }
