@@ -176,6 +176,8 @@ func (l *ledger) enterSum(s *Site, c cell, more crdt.Value, inserted bool) {
 		n.added = append(n.added, increment{l.txns, more})
 	case s.r != nil && slices.Contains(s.r.Rules().Counters[c.Table], c.column) || s.counts(c):
 		n.vague = true // the site is about to look at the row
+	case s.declaring || s.halfway:
+		n.vague = true // it may come before the declaration, or after it
 	default:
 		n.based = true
 	}

@@ -101,7 +101,9 @@ func (s *Site) set(x Setting) {
 	}
 	var err error
 	if ctx := context.Background(); x.Counter != "" {
+		s.declaring = true
 		err = s.r.SetCounter(ctx, x.Table, x.Counter)
+		s.declaring = false
 	} else {
 		err = s.r.SetUnique(ctx, x.Table, x.Unique)
 	}

@@ -87,8 +87,10 @@ type Site struct {
 	// nonces are those of its starts.
 	nonces *rand.Rand
 
-	// counting are the counters whose rows it has looked at.
-	counting map[string][]string
+	// counting are the counters whose rows it has looked at; declaring: one is
+	// being declared.
+	counting  map[string][]string
+	declaring bool
 
 	watch      watch
 	oracle     oracle
