@@ -11,6 +11,7 @@ import (
 	"baraza/clock"
 	"baraza/crdt"
 	"baraza/merge"
+	"baraza/schema"
 )
 
 // Capture takes everything that local applications committed since the last
@@ -368,13 +369,20 @@ func (l *local) keptAfter(s *merge.State, ch *crdt.Change) []string {
 	}
 	t := l.r.cfg.Model.Tables[ch.Table]
 	var kept []string
-	inTable := (!s.Dead() || s.Stays()) && !ch.Whole
+	inTable := (!s.Dead() || s.Stays() || pinnedHere(t, s)) && !ch.Whole
 	for _, c := range s.Columns {
 		if t == nil || t.Column(c) == nil || (inTable && !slices.Contains(ch.Columns, c)) {
 			kept = append(kept, c)
 		}
 	}
 	return kept
+}
+
+// pinnedHere reports whether a dead row is in its table all the same since an
+// application had written it when it was taken over (merge.Piece.Pin): then single
+// columns of it wait or are held, not the whole row.
+func pinnedHere(t *schema.Table, s *merge.State) bool {
+	return t != nil && s.Place != merge.InDatabase && !slices.Contains(s.Columns, t.Identity.Columns[0])
 }
 
 // covers reports whether columns has all of names.
