@@ -155,6 +155,9 @@ func (f *fetch) greet(ctx context.Context) (err error) {
 		}
 	}
 	f.up, err = f.s.r.StartBringUp(ctx, f.view.Header())
+	if err == nil {
+		f.s.offered.Merge(f.view.Header().Vector)
+	}
 	return err
 }
 

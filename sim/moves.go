@@ -206,7 +206,7 @@ func (s *Site) loseDisk(d time.Duration, what FaultKind) {
 		l.other(s).linkTo[s.id] = l
 	}
 	s.disk = &disk{Mem: kv.NewMem(), breaker: &s.breaker}
-	s.oracle, s.told, s.jumped = newOracle(), nil, nil
+	s.oracle, s.told, s.jumped, s.offered = newOracle(), nil, nil, nil
 	s.r, s.outside = nil, true
 	s.w.after(d, s.join)
 }

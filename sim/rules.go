@@ -125,7 +125,7 @@ func (s *Site) roughly(id merge.RowID, r merge.Row, there bool, o *oracleRow) []
 		return []string{fmt.Sprintf("%s %s is missing", id.Table, shortKey(id.Key))}
 	case !there:
 		return nil
-	case !o.Live() && s.watch.refs[id] == 0 && !lags:
+	case !o.Live() && s.watch.refs[id] == 0 && !lags && !s.kept(id):
 		return []string{fmt.Sprintf("%s %s is back, it was deleted at %s", id.Table, shortKey(id.Key), o.Deleted)}
 	case clashes:
 		return nil // it may wait as a whole; see checkPlaced
@@ -137,6 +137,12 @@ func (s *Site) roughly(id merge.RowID, r merge.Row, there bool, o *oracleRow) []
 		}
 		return o.Shows(c)
 	})
+}
+
+// kept reports whether R4 keeps a deleted row for one that is not in its table: where
+// unique values clash, a row that refers may be held, and a retry sets it right.
+func (s *Site) kept(id merge.RowID) bool {
+	return s.w.opts.Mix.Rules == Clashes && s.oracle.view(s.r.Rules()).Visible(id)
 }
 
 // mayGo reports whether rows of a table may go with others.

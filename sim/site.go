@@ -71,6 +71,9 @@ type Site struct {
 	fetchedAt time.Duration
 	fetchTurn int // the line over which it asked last
 	jumped    clock.VersionVector
+	// offered is what the members had that it began to get its rows from: rows of
+	// one that broke off may be there when another, that lacks them, completes it.
+	offered   clock.VersionVector
 	backAgain func() // tells the observer that a database is brought up again
 	// commits are the transactions of applications that may not be captured yet.
 	commits []int

@@ -53,6 +53,11 @@ func (r *Replica) OpenView(ctx context.Context, scanner merge.Scanner) (*View, e
 			return nil, err
 		}
 		if quiet || try == quietTries {
+			// Capture looks now and then only whether the database was set back.
+			if err := r.check(ctx); err != nil {
+				_ = scan.Close()
+				return nil, fmt.Errorf("open a view of the database: %w", err)
+			}
 			return r.View(scan)
 		}
 		if err := scan.Close(); err != nil {
