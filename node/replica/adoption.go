@@ -409,6 +409,9 @@ func (a *adoption) putUnseen(id merge.RowID, s *merge.State, row *crdt.Row, kept
 	next := &merge.State{Stamps: row.Stamps, KnownRow: row.KnownRow, KnownCells: row.KnownCells, HasLoss: len(row.Lost) > 0}
 	if !row.Exists {
 		next.Columns, next.Values = row.Columns, row.Values
+		if s != nil && s.Dead() { // it was brought back since, or is to be (R4)
+			next.Place, next.Reason, next.Missing = s.Place, s.Reason, s.Missing
+		}
 		return a.t.Put(id, next, row.Lost)
 	}
 	for _, c := range kept {
