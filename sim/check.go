@@ -82,6 +82,7 @@ func (s *Site) differs(id merge.RowID) (bad []string) {
 	case o == nil && there:
 		bad = append(bad, fmt.Sprintf("%s %s is a row that nobody logged", id.Table, shortKey(id.Key)))
 	case o == nil:
+	case o.Live() && !there && s.awaits(id, map[merge.RowID]bool{}): // R4
 	case s.w.opts.Mix.Rules != Plain:
 		return s.roughly(id, r, there, o)
 	case !o.Live() && there:

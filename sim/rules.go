@@ -145,6 +145,24 @@ func (s *Site) kept(id merge.RowID) bool {
 	return s.w.opts.Mix.Rules == Clashes && s.oracle.view(s.r.Rules()).Visible(id)
 }
 
+// awaits reports whether a row refers to one that never came, or that itself waits for
+// such a row: what a site wrote while it joined comes as two batches (docs/limits.md).
+func (s *Site) awaits(id merge.RowID, asked map[merge.RowID]bool) bool {
+	o := s.oracle.rows[id]
+	if o == nil {
+		return true
+	}
+	if _, there := s.watch.rows[id]; there || asked[id] {
+		return false
+	}
+	asked[id] = true
+	t := clinic.Tables[id.Table]
+	return slices.ContainsFunc(t.References, func(ref schema.Reference) bool {
+		key, is := o.Shows(ref.Column).Key()
+		return is && s.awaits(merge.RowID{Table: ref.Table, Key: key}, asked)
+	})
+}
+
 // mayGo reports whether rows of a table may go with others.
 func mayGo(t *schema.Table) bool {
 	return slices.ContainsFunc(t.References, func(ref schema.Reference) bool { return schema.ActionOf(ref.OnDelete) == schema.Cascade })
