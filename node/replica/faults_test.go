@@ -21,6 +21,8 @@ type faults struct {
 	at    string
 	seen  []memdb.Step // of the database, since someone emptied it
 	held  int          // so many updates from now somebody holds a row
+	asks  int          // so many steps of the database, of those named, ask to try again
+	asked memdb.Step   // which
 }
 
 type faultKind int
@@ -73,6 +75,10 @@ func (f *faults) database(step memdb.Step) error {
 		if f.held--; f.held == 0 {
 			return merge.ErrRetry
 		}
+	}
+	if step == f.asked && f.asks > 0 {
+		f.asks--
+		return merge.ErrRetry
 	}
 	if step == memdb.StepCommitted {
 		// What happens after a commit was decided at the commit.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -105,7 +106,8 @@ func (r *Replica) releaseTaken(ctx context.Context) error {
 	return nil
 }
 
-// release removes log rows from the database.
+// release removes log rows from the database. It tries again where the database
+// asks for that: a site that starts begins with it, and nobody above it would.
 func (r *Replica) release(ctx context.Context, ids capture.IDs, advance bool) error {
 	for rest := ids; len(rest) > 0; {
 		var some capture.IDs
@@ -114,7 +116,11 @@ func (r *Replica) release(ctx context.Context, ids capture.IDs, advance bool) er
 		if advance && len(rest) == 0 {
 			next = next.Next()
 		}
-		if err := r.releaseSome(ctx, some, next); err != nil {
+		err := r.releaseSome(ctx, some, next)
+		for try := 1; errors.Is(err, merge.ErrRetry) && try < markTries; try++ {
+			err = r.releaseSome(ctx, some, next)
+		}
+		if err != nil {
 			return err
 		}
 	}

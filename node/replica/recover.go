@@ -242,8 +242,9 @@ func (r *Replica) noteRenewed(b *kv.Batch, has merge.Mark) (next merge.Mark, err
 	return next, nil
 }
 
-// markTries is how often the transaction that gives the database a mark is tried
-// where the database asks for that: a site starts with it.
+// markTries is how often a transaction that only gives the database a mark, or
+// releases log rows, is tried where the database asks for that: a site starts with
+// both.
 const markTries = 5
 
 // giveMark gives the database the mark that noteRenewed returned.
