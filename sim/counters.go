@@ -204,6 +204,7 @@ func (l *ledger) total(w *World, c cell, n *sum) (total crdt.Value, ok bool) {
 			total = crdt.Add(total, i.more)
 		case perhaps:
 			return crdt.Null, false
+		case yes:
 		}
 	}
 	return total, true

@@ -298,7 +298,8 @@ func TestLeastGrant(t *testing.T) {
 	s.own = s.open("baraza_user", false)
 	s.install()
 	app := s.open("app_user", false)
-	for _, stmt := range []string{"INSERT INTO person VALUES (1, 'p1', 'a')", "INSERT INTO patient VALUES (1, 'x')", "UPDATE person SET name = 'b'", "DELETE FROM patient",
+	for _, stmt := range []string{
+		"INSERT INTO person VALUES (1, 'p1', 'a')", "INSERT INTO patient VALUES (1, 'x')", "UPDATE person SET name = 'b'", "DELETE FROM patient",
 		"INSERT INTO bag VALUES (1, 1)", "UPDATE batch SET id = 5 WHERE id = 1", "DELETE FROM batch",
 	} {
 		if _, err := app.Exec(stmt); err != nil {

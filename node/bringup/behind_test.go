@@ -63,7 +63,7 @@ func (x *behindTx) InsertBehind(ctx context.Context, t *schema.Table, rows []mer
 func insertAll(ctx context.Context, x merge.Tx, t *schema.Table, rows []merge.Row) error {
 	refused, err := x.Insert(ctx, t, rows)
 	if err == nil && len(refused) > 0 {
-		err = fmt.Errorf("%w: %v", merge.ErrRefused, refused[0])
+		err = fmt.Errorf("%w: %w", merge.ErrRefused, refused[0])
 	}
 	if err != nil {
 		_ = x.Rollback()

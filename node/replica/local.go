@@ -177,9 +177,7 @@ func (l *local) row(row *capture.Row) error {
 	if err != nil {
 		return err
 	}
-	if row, err = l.noInsert(row, s); err != nil {
-		return err
-	}
+	row = l.noInsert(row, s)
 	whole, anew := len(row.Columns) == l.r.shipped[row.Table], false
 	if s != nil && s.Dead() {
 		if row.Delete {

@@ -88,10 +88,7 @@ func (a *adoption) writtenHere(id merge.RowID, k *takeover, captured *capture.Ro
 	if err != nil {
 		return err
 	}
-	row, err := a.noInsert(captured, s)
-	if err != nil {
-		return err
-	}
+	row := a.noInsert(captured, s)
 	if a.bringUp.again {
 		row = k.news(row)
 	}

@@ -32,19 +32,19 @@ func shownLife(number string, s *merge.State) clock.Stamp {
 
 // noInsert takes the number out of a write of a row that the table has: only an
 // insert has it.
-func (l *local) noInsert(row *capture.Row, s *merge.State) (*capture.Row, error) {
+func (l *local) noInsert(row *capture.Row, s *merge.State) *capture.Row {
 	number := l.r.number(row.Table)
 	if number == "" || row.Delete || s == nil || s.Dead() || l.outside(row.Table, s) {
-		return row, nil
+		return row
 	}
 	at := slices.Index(row.Columns, number)
 	if at < 0 {
-		return row, nil
+		return row
 	}
 	update := *row
 	update.Columns = slices.Delete(slices.Clone(row.Columns), at, at+1)
 	update.Values = slices.Delete(slices.Clone(row.Values), at, at+1)
-	return &update, nil
+	return &update
 }
 
 // withLife adds to what a local change overwrites of which life it is.

@@ -66,8 +66,11 @@ func shadeKeys(r *measure.Recorder) (keys []key) {
 		have[spanClass(&r.Spans[i])] = true
 	}
 	for _, k := range []key{
-		{"band cut", "lines cut"}, {"band closed", "lines closed by their hours"}, {"band down", "a site down"},
-		{"band restored", "database restored, until it is brought up"}, {"band lost", "disk lost, until the site has joined again"},
+		{"band cut", "lines cut"},
+		{"band closed", "lines closed by their hours"},
+		{"band down", "a site down"},
+		{"band restored", "database restored, until it is brought up"},
+		{"band lost", "disk lost, until the site has joined again"},
 	} {
 		if have[k.Class[len("band "):]] {
 			keys = append(keys, k)
