@@ -98,7 +98,7 @@ func (w *World) behindSoon(s *Site, had clock.VersionVector, then time.Duration)
 		if have.Seq(e.Site) < e.Seq {
 			return fmt.Errorf("%s has %s only up to %d; a site to which a way has been open since %v had %d then", s, e.Site.Short(), have.Seq(e.Site), then, e.Seq)
 		}
-		if whole := w.whole(e); !w.soon.wrongClocks && applied.Seq(e.Site) < whole {
+		if whole := w.due(e, had); !w.soon.wrongClocks && applied.Seq(e.Site) < whole {
 			return fmt.Errorf("%s applied %s only up to %d, and had %d since %v at the latest", s, e.Site.Short(), applied.Seq(e.Site), whole, then)
 		}
 	}
@@ -107,12 +107,22 @@ func (w *World) behindSoon(s *Site, had clock.VersionVector, then time.Duration)
 
 // whole is the last entry, up to the one given, that ends a batch.
 func (w *World) whole(e clock.Entry) uint64 {
+	return w.lastOf(e, func(x *loggedEntry) bool { return x.Last })
+}
+
+// due is whole of batches whose writers had seen nothing but what is in had: where
+// that lacks something, no site may apply them yet.
+func (w *World) due(e clock.Entry, had clock.VersionVector) uint64 {
+	return w.lastOf(e, func(x *loggedEntry) bool { return x.Last && had.Includes(x.seen) })
+}
+
+func (w *World) lastOf(e clock.Entry, is func(*loggedEntry) bool) uint64 {
 	l := w.logs[e.Site]
 	if l == nil {
 		return 0
 	}
 	seq := min(e.Seq, uint64(len(l.entries)))
-	for seq > 0 && !l.entries[seq-1].Last {
+	for seq > 0 && !is(&l.entries[seq-1]) {
 		seq--
 	}
 	return seq
