@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"baraza/crdt"
 	"baraza/internal/kv"
 	"baraza/merge/memdb"
 	"baraza/node/bringup"
@@ -182,5 +183,33 @@ func TestBareLooksForNothing(t *testing.T) {
 	}
 	if _, err := n.r.Capture(context.Background()); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A row that only this site had, the last of its table, is deleted while the site
+// waits to join. The others hear what it was, as of any row that is deleted then:
+// whoever brings it back brings back all of it.
+//
+// Seen to fail when the table counts as one that never had a row.
+func TestLastRowDeletedBeforeJoin(t *testing.T) {
+	p, q, n := newSite(t, 2), newSite(t, 3), newSite(t, 1)
+	p.open(false)
+	p.app(insert("setting", row("", "property", "y", "value", "p's")))
+	p.capture()
+	for _, s := range []*site{q, n} {
+		s.app(insert("setting", row("", "property", "x", "value", "before")))
+		s.open(true)
+	}
+	n.app(remove("setting", crdt.MakeKey(crdt.Text("x"))))
+	mustJoin(t, n, p)
+	exchange(n, p)
+	q.app(update("setting", crdt.MakeKey(crdt.Text("x")), "value", "news"))
+	mustJoin(t, q, n)
+	exchange(n, p, q)
+	agree(t, n, p, q)
+	for _, s := range []*site{p, n, q} {
+		if got := s.show("setting", crdt.MakeKey(crdt.Text("x")), "value"); got != "news" {
+			t.Errorf("site %d shows %q", s.id[0], got)
+		}
 	}
 }

@@ -40,9 +40,44 @@ func (b *BringUp) loadBare() error {
 	return nil
 }
 
-// noteEmpty notes that a table has no row at this attempt, nor had any before.
-func (b *BringUp) noteEmpty(table string) {
-	b.empty[table] = !b.again && (b.bare[table] || !b.remembered[table])
+// noteEmpty notes that a table has no row at this attempt, nor had any before. One
+// whose last rows an application has deleted since the site waits to join had some:
+// only they tell the others what these rows were.
+func (b *BringUp) noteEmpty(ctx context.Context, table string) error {
+	switch {
+	case b.again || b.remembered[table] && !b.bare[table]:
+		return nil
+	case !b.bare[table]:
+		if any, err := b.anyDeleted(ctx, table); any || err != nil {
+			return err
+		}
+	}
+	b.empty[table] = true
+	return nil
+}
+
+// anyDeleted reports whether rows of a table have local deletes that are not
+// captured yet.
+func (b *BringUp) anyDeleted(ctx context.Context, table string) (bool, error) {
+	reading, err := b.r.cfg.Source.Read(ctx)
+	if err != nil {
+		return false, fmt.Errorf("read local changes: %w", err)
+	}
+	defer reading.Close()
+	for {
+		part, err := reading.Next(ctx, b.r.limits.captureRows)
+		if err != nil {
+			return false, fmt.Errorf("read local changes: %w", err)
+		}
+		if part == nil {
+			return false, nil
+		}
+		for i := range part.Rows {
+			if part.Rows[i].Delete && part.Rows[i].Table == table {
+				return true, nil
+			}
+		}
+	}
 }
 
 // writeBare makes the store know that a table was bare.

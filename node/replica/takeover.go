@@ -118,7 +118,9 @@ func (b *BringUp) Digest(ctx context.Context, scan merge.Scan, table string, ali
 		return nil, fmt.Errorf("sum up table %s: %w", table, err)
 	}
 	if rows == 0 {
-		b.noteEmpty(table)
+		if err := b.noteEmpty(ctx, table); err != nil {
+			return nil, err
+		}
 	}
 	return d.sums.folded(rows), nil
 }
