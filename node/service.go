@@ -74,7 +74,7 @@ func (s service) Status(ctx context.Context) (*admin.Status, error) {
 	}
 	if hub := n.hub(); hub != nil {
 		for _, s := range hub.Stranded() {
-			st.Alarms = append(st.Alarms, fmt.Sprintf("%s has dropped what this site lacks of the log of %s, up to entry %d, since every member had it once: if no other member has it, join again with a new --data directory", n.name(s.Peer), n.name(s.Origin), s.First-1))
+			st.Alarms = append(st.Alarms, fmt.Sprintf("%s has no log entries for what this site lacks of %s, up to entry %d: it dropped them, or got rows in their place when it joined or was restored. If no other member that this site can reach has them, join again with a new --data directory", n.name(s.Peer), n.name(s.Origin), s.First-1))
 		}
 	}
 	n.hookStates(st)
