@@ -16,8 +16,10 @@ type loss struct {
 	id clock.SiteID // under which the site wrote them
 	// site is that one, where its disk was lost or it left.
 	site *Site
-	// txns of the site were in the lost database only.
+	// txns of the site were in the lost database only, or in a log that is lost and
+	// in those of sites that are gone; up to upTo it had written by then.
 	txns []int
+	upTo int
 	// vague: the site may have logged them, since a step of it was cut off when
 	// they were being captured. Then its log tells, but for deletes.
 	vague bool

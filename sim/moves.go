@@ -233,20 +233,11 @@ func (l *Link) forget(s *Site) {
 	l.conn = nil
 }
 
-// strand notes what is lost with a site's log: what no other site has of it. What
-// the database shows is not.
+// strand notes what is lost with a site that leaves, or with its log: what no
+// other member has of it. What the database shows is not. It may have had the
+// last copy of what sites wrote whose logs were lost before, too.
 func (l *ledger) strand(s *Site) {
-	most := uint64(0)
-	for _, o := range s.w.Sites {
-		if o != s && o.r != nil {
-			most = max(most, o.r.Log().Vector().Seq(s.id))
-		}
-	}
-	log := s.w.logs[s.id]
-	spread := func(v crdt.Value) bool {
-		return log != nil && log.seen[v] != 0 && log.last != 0 && log.through(log.seen[v]) <= most
-	}
-	lost := loss{id: s.id, site: s, vague: true, never: true}
+	lost := loss{id: s.id, site: s, upTo: l.txns, vague: true, never: true}
 	if !s.left {
 		lost.shown = map[cell]bool{}
 		for id, r := range tables(s.db) {
@@ -257,18 +248,45 @@ func (l *ledger) strand(s *Site) {
 	} else { // what it showed when it lost its disk, and had not sent since, leaves with it
 		for i := range l.losses {
 			if before := &l.losses[i]; before.site == s {
-				maps.DeleteFunc(before.shown, func(c cell, _ bool) bool { return !spread(c.value) })
+				maps.DeleteFunc(before.shown, func(c cell, _ bool) bool { return !l.kept(s, c.value) })
 			}
 		}
 	}
+	l.losses = append(l.losses, lost)
+	for i := range l.losses {
+		if lost := &l.losses[i]; lost.never {
+			l.last(s, lost)
+		}
+	}
+}
+
+// last adds to a loss what nobody has when a site goes.
+func (l *ledger) last(gone *Site, lost *loss) {
 	for v, by := range l.wrote {
-		if by.site == s && !spread(v) {
+		if by.site == lost.site && by.txn <= lost.upTo && !l.kept(gone, v) {
 			lost.txns = append(lost.txns, by.txn)
 		}
 	}
 	slices.Sort(lost.txns)
 	lost.txns = slices.Compact(lost.txns)
-	l.losses = append(l.losses, lost)
+}
+
+// kept reports whether a member other than one that goes has the batch of a value
+// in its log, under any name that its writer had.
+func (l *ledger) kept(gone *Site, v crdt.Value) bool {
+	w := gone.w
+	for _, origin := range w.origins {
+		log := w.logs[origin.id]
+		if origin.site != l.wrote[v].site || log == nil || log.seen[v] == 0 || log.last == 0 {
+			continue
+		}
+		for _, o := range w.Sites {
+			if o != gone && !o.left && o.r != nil && log.through(log.seen[v]) <= o.r.Log().Vector().Seq(origin.id) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // through is the last entry of the batch that begins with an entry; beyond all
