@@ -20,6 +20,9 @@ type loss struct {
 	// in those of sites that are gone; up to upTo it had written by then.
 	txns []int
 	upTo int
+	// back are those that a later backup brought back, to a site that went on from
+	// an earlier one: whether they count is open (docs/limits.md).
+	back []int
 	// vague: the site may have logged them, since a step of it was cut off when
 	// they were being captured. Then its log tells, but for deletes.
 	vague bool
@@ -61,6 +64,20 @@ func (l *ledger) lose(s *Site, txns int) {
 	}
 }
 
+// bring notes that a backup is put back that has what was lost since it was taken:
+// the transactions up to one, when there had been so many losses.
+func (l *ledger) bring(s *Site, losses, txns int) {
+	for i := losses; i < len(l.losses); i++ {
+		if lost := &l.losses[i]; lost.id == s.id && !lost.never {
+			for _, txn := range lost.txns {
+				if txn <= txns {
+					lost.back = append(lost.back, txn)
+				}
+			}
+		}
+	}
+}
+
 // gone tells whether a transaction was lost with a database.
 func (l *ledger) gone(w *World, txn int) answer {
 	for i := range l.losses {
@@ -98,7 +115,7 @@ func (l *ledger) known(w *World, c cell) answer {
 	known := no
 	for _, by := range l.cells[c] {
 		switch {
-		case by == openTxn:
+		case by == openTxn || l.back(by):
 			known = perhaps
 		case l.gone(w, by) == no:
 			return yes
@@ -107,6 +124,11 @@ func (l *ledger) known(w *World, c cell) answer {
 		}
 	}
 	return known
+}
+
+// back reports whether a transaction was lost with a database and came back.
+func (l *ledger) back(txn int) bool {
+	return slices.ContainsFunc(l.losses, func(lost loss) bool { return slices.Contains(lost.back, txn) })
 }
 
 // due reports whether a value must be visible or in a conflict.

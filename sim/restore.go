@@ -28,7 +28,7 @@ type restored struct {
 // RestoreIn takes a backup of a site's database now and puts it in its place in
 // a while; stop says whether the process is down while that is done.
 func (s *Site) RestoreIn(d time.Duration, stop bool) {
-	backup, txns, at := s.db.Backup(), s.w.ledger.txns, s.w.now
+	backup, txns, losses, at := s.db.Backup(), s.w.ledger.txns, len(s.w.ledger.losses), s.w.now
 	s.w.note("%s has a backup of its database", s)
 	s.w.after(d, func() {
 		if s.w.repaired || s.w.err != nil {
@@ -48,6 +48,7 @@ func (s *Site) RestoreIn(d time.Duration, stop bool) {
 		if stop {
 			s.Crash(time.Duration(1+s.rnd.IntN(20)) * time.Second)
 		}
+		s.w.ledger.bring(s, losses, txns)
 		s.restore(backup, txns)
 	})
 }
