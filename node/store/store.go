@@ -225,6 +225,9 @@ func (s *Store) getMany(r pebble.Reader, keys [][]byte, each func(i int, value [
 }
 
 func (s *Store) scan(r pebble.Reader, lower, upper []byte, each func(key, value []byte) bool) error {
+	if len(lower) == 0 {
+		lower = nil // the same to a caller; Pebble built with -race panics at an empty bound
+	}
 	it, err := r.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
 	if err != nil {
 		return s.wrap("read", err)
