@@ -346,6 +346,7 @@ func (a *adoption) unseen(id merge.RowID, k *takeover, captured *capture.Row) er
 		ch.Prior = ch.Prior.WithLife(number, shownLife(number, s))
 	}
 	kept := a.keptAfter(s, &ch)
+	stays := k.Gone && s != nil && s.Place == merge.Kept
 	row.Apply(&ch, a.r.cfg.Self, a.context)
 	a.append(ch)
 	if stands, ok := a.otherLife(row, &ch, s); ok {
@@ -356,7 +357,28 @@ func (a *adoption) unseen(id merge.RowID, k *takeover, captured *capture.Row) er
 	} else {
 		k.Columns, k.Values = row.Columns, row.Values
 	}
-	return a.putUnseen(id, s, row, kept, k, captured)
+	if err := a.putUnseen(id, s, row, kept, k, captured); err != nil || !stays {
+		return err
+	}
+	return a.staysAfter(id)
+}
+
+// staysAfter notes that a row is in its table since rows refer to it (R4), though an
+// application here had deleted it before it was taken over: the table has what it was
+// then, which is to be written anew.
+func (a *adoption) staysAfter(id merge.RowID) error {
+	s, err := a.t.State(id)
+	if err != nil || s == nil {
+		return err
+	}
+	losses, err := a.t.Losses(id)
+	if err != nil {
+		return err
+	}
+	next := *s
+	next.Place = merge.Kept
+	a.wake = append(a.wake, id)
+	return a.t.Put(id, &next, losses)
 }
 
 // complete makes an insert of a write to a row whose delete is settled, which a
