@@ -58,21 +58,26 @@ type Part struct {
 	IDs IDs
 	// Lost are tables of which rows were changed that nobody can name.
 	Lost []string
-	// From and To are when the first and the last of the changes were made that
-	// these log rows note, in microseconds since the Unix epoch; of a change
+	// Times say when the changes were made that these log rows note; of a change
 	// that a later one covers there is no Row.
-	From, To int64
+	Times []Time
+}
+
+// Time is when the changes were made that some log rows note, in microseconds since
+// the Unix epoch.
+type Time struct {
+	IDRange
+	At int64
 }
 
 // Note adds a log row.
 func (p *Part) Note(id uint64, at int64) {
-	if len(p.IDs) == 0 || at < p.From {
-		p.From = at
-	}
-	if len(p.IDs) == 0 || at > p.To {
-		p.To = at
-	}
 	p.IDs.Add(id)
+	if n := len(p.Times); n > 0 && p.Times[n-1].At == at && p.Times[n-1].Last+1 == id {
+		p.Times[n-1].Last = id
+		return
+	}
+	p.Times = append(p.Times, Time{IDRange{id, id}, at})
 }
 
 // Row is one change of one row, in portable form. A row of which different

@@ -1,7 +1,6 @@
 package trigger
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -127,9 +126,6 @@ func (r *reading) deleted(ctx context.Context, d *deleteWork, tw *tableWork, par
 		}
 		for _, g := range rows {
 			at := d.at[g.id]
-			if len(part.IDs) == 0 { // the log rows are in an earlier part
-				part.From, part.To = min(cmp.Or(part.From, at), at), max(part.To, at)
-			}
 			old, twice := latest[g.row.Key]
 			if g.row.Key == "" || there[g.row.Key] || (twice && old.At >= at) || (tw != nil && tw.lastID[g.row.Key] > g.id) {
 				continue

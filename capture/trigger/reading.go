@@ -81,8 +81,8 @@ func (r *reading) Next(ctx context.Context, limit int) (*capture.Part, error) {
 
 func (r *reading) next(ctx context.Context, limit int) (*capture.Part, error) {
 	part := &capture.Part{}
-	if len(r.deletes) > 0 {
-		if err := r.someDeletes(ctx, newWork(), part, limit); err != nil || part.To > 0 {
+	for len(r.deletes) > 0 {
+		if err := r.someDeletes(ctx, newWork(), part, limit); err != nil || len(part.Rows) > 0 {
 			return part, err
 		}
 	}

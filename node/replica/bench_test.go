@@ -83,7 +83,10 @@ func (d *still) Next(_ context.Context, limit int) (*capture.Part, error) {
 	if n == 0 {
 		return nil, nil
 	}
-	p := &capture.Part{Rows: d.rows[d.next : d.next+n], IDs: capture.IDs{{First: uint64(d.next + 1), Last: uint64(d.next + n)}}}
+	p := &capture.Part{Rows: d.rows[d.next : d.next+n]}
+	for i := range p.Rows {
+		p.Note(uint64(d.next+1+i), p.Rows[i].At)
+	}
 	d.next += n
 	return p, nil
 }

@@ -15,9 +15,10 @@ import (
 
 // The log rows of a database that was restored from a backup are partly old:
 // they were captured and published before the restore. So the store remembers
-// which log rows went into each batch, and when the changes were made: a log
-// row is the same one if its id is among them and its time is within theirs.
-// After a restore ids are given again, but at other times.
+// which log rows went into each batch, and when the change of each was made: a
+// log row is the same one if its id and its time are. After a restore ids are
+// given again, but at other times; and where a backup is put back and then a later
+// one, ids of what was written between the two have been given to something else.
 
 const (
 	// historyBatches is how many batches of this site are remembered, in log
@@ -25,6 +26,9 @@ const (
 	historyBatches = 1 << 16
 	// historyTrim is how often, in log entries, what is older is forgotten.
 	historyTrim = 1 << 10
+	// historyTimes is how many times of changes are remembered of one batch; of
+	// those after them only from when to when they were.
+	historyTimes = 1 << 16
 	// notedRows is how many log rows are listed at a time.
 	notedRows = 5000
 	// releaseRows is how many log rows one transaction releases.
@@ -33,8 +37,15 @@ const (
 
 // history is what is remembered of one batch.
 type history struct {
-	from, to int64 // microseconds since the Unix epoch
-	ids      capture.IDs
+	ids   capture.IDs
+	times []span
+}
+
+// span is some log rows of a batch, and from when to when their changes were made,
+// in microseconds since the Unix epoch: one moment, but for the last of very many.
+type span struct {
+	capture.IDRange
+	from, to int64
 }
 
 func historyKey(seq uint64) []byte {
@@ -43,36 +54,64 @@ func historyKey(seq uint64) []byte {
 
 // encode returns nothing for nothing.
 func (h *history) encode() []byte {
-	if len(h.ids) == 0 {
+	if len(h.times) == 0 {
 		return nil
 	}
-	b := binary.AppendVarint(nil, h.from)
-	b = binary.AppendVarint(b, h.to-h.from)
-	return append(b, encodeIDs(h.ids)...)
+	b := make([]byte, 0, spanBytes*len(h.times))
+	last := span{}
+	for _, s := range h.times {
+		b = binary.AppendVarint(b, int64(s.First-last.Last)) // parts of transactions that committed late need not come in order
+		b = binary.AppendUvarint(b, s.Last-s.First)
+		b = binary.AppendVarint(b, s.from-last.to)
+		b = binary.AppendUvarint(b, uint64(s.to-s.from))
+		last = s
+	}
+	return b
 }
 
+// spanBytes is about what one time takes in the store, in bytes.
+const spanBytes = 6
+
 func decodeHistory(b []byte) (h history, ok bool) {
-	if len(b) == 0 {
-		return h, true
+	r := reader{s: string(b)}
+	last := span{}
+	for r.s != "" {
+		s := span{}
+		s.First = last.Last + uint64(r.varint())
+		s.Last = s.First + r.uvarint()
+		s.from = last.to + r.varint()
+		s.to = s.from + int64(r.uvarint())
+		if r.bad || s.Last < s.First || s.to < s.from {
+			return history{}, false
+		}
+		h.add(s)
+		last = s
 	}
-	from, n := binary.Varint(b)
-	if n <= 0 {
-		return h, false
+	return h, true
+}
+
+// add adds log rows of a batch.
+func (h *history) add(s span) {
+	if n := len(h.ids); n > 0 && h.ids[n-1].Last+1 == s.First {
+		h.ids[n-1].Last = s.Last
+	} else {
+		h.ids = append(h.ids, s.IDRange)
 	}
-	span, m := binary.Varint(b[n:])
-	if m <= 0 {
-		return h, false
+	if n := len(h.times); n > 0 {
+		last := &h.times[n-1]
+		if last.Last+1 == s.First && (n >= historyTimes || last.from == s.from && last.to == s.to) {
+			last.Last, last.from, last.to = s.Last, min(last.from, s.from), max(last.to, s.to)
+			return
+		}
 	}
-	return history{from, from + span, decodeIDs(b[n+m:])}, true
+	h.times = append(h.times, s)
 }
 
 // take notes that the batch has a part of what was captured.
 func (l *local) take(part *capture.Part) {
-	if len(l.taken.ids) == 0 {
-		l.taken.from, l.taken.to = part.From, part.To
+	for _, t := range part.Times {
+		l.taken.add(span{t.IDRange, t.At, t.At})
 	}
-	l.taken.from, l.taken.to = min(l.taken.from, part.From), max(l.taken.to, part.To)
-	l.taken.ids = append(l.taken.ids, part.IDs...)
 }
 
 // record remembers what the batch has, and forgets what is too old.
@@ -200,12 +239,21 @@ func (r *Replica) takenThere(ctx context.Context) (bool, error) {
 	return there == taken.ids.Len(), nil
 }
 
+// oldest is when the first of the changes was made.
+func (h *history) oldest() int64 {
+	oldest := int64(math.MaxInt64)
+	for _, s := range h.times {
+		oldest = min(oldest, s.from)
+	}
+	return oldest
+}
+
 // mark marks those of the log rows that went into the batch.
 func (h *history) mark(noted []capture.Noted, is []bool) {
-	for _, ids := range h.ids {
-		from, _ := slices.BinarySearchFunc(noted, ids.First, func(n capture.Noted, id uint64) int { return cmp.Compare(n.ID, id) })
-		for i := from; i < len(noted) && noted[i].ID <= ids.Last; i++ {
-			is[i] = is[i] || h.from <= noted[i].At && noted[i].At <= h.to
+	for _, s := range h.times {
+		from, _ := slices.BinarySearchFunc(noted, s.First, func(n capture.Noted, id uint64) int { return cmp.Compare(n.ID, id) })
+		for i := from; i < len(noted) && noted[i].ID <= s.Last; i++ {
+			is[i] = is[i] || s.from <= noted[i].At && noted[i].At <= s.to
 		}
 	}
 }
@@ -247,8 +295,8 @@ func (r *Replica) captured(noted []capture.Noted) (capture.IDs, error) {
 			bad = fmt.Errorf("what the store remembers of captured changes is damaged at %x", k)
 			return false
 		}
-		if forgot {
-			oldest, forgot = h.from, false
+		if forgot && len(h.times) > 0 {
+			oldest, forgot = h.oldest(), false
 		}
 		h.mark(noted, is)
 		return true

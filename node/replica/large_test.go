@@ -50,9 +50,10 @@ func (f *flood) Next(_ context.Context, limit int) (*capture.Part, error) {
 		return nil, nil
 	}
 	f.look()
-	p := &capture.Part{IDs: capture.IDs{{First: uint64(f.seq + 1), Last: uint64(f.seq + n)}}}
+	p := &capture.Part{}
 	for range n {
 		f.seq++
+		p.Note(uint64(f.seq), 1_700_000_000_000_000+int64(f.seq))
 		values := []crdt.Value{crdt.Text(uuid(f.seq))}
 		for i := 1; i < len(f.columns); i++ {
 			values = append(values, crdt.Text(strings.Repeat(fmt.Sprint(f.seq%10), 40)))

@@ -23,6 +23,11 @@ func (r *reader) uvarint() uint64 {
 	return 0
 }
 
+func (r *reader) varint() int64 {
+	x := r.uvarint()
+	return int64(x>>1) ^ -int64(x&1)
+}
+
 func (r *reader) string() string {
 	n := r.uvarint()
 	if n > uint64(len(r.s)) {

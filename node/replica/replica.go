@@ -296,22 +296,3 @@ func (r *Replica) saveVectors(t *txn, applied clock.VersionVector, g gains, last
 	t.setMark(r.mark)
 	t.set(metaTaken, r.taken.encode())
 }
-
-func encodeIDs(ids capture.IDs) []byte {
-	var b []byte
-	for _, r := range ids {
-		b = binary.AppendUvarint(b, r.First)
-		b = binary.AppendUvarint(b, r.Last-r.First)
-	}
-	return b
-}
-
-func decodeIDs(b []byte) capture.IDs {
-	r := reader{s: string(b)}
-	var ids capture.IDs
-	for r.s != "" {
-		first := r.uvarint()
-		ids = append(ids, capture.IDRange{First: first, Last: first + r.uvarint()})
-	}
-	return ids
-}
