@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 
@@ -24,37 +25,22 @@ here both values are kept.`,
 }
 
 func newConflictsList() *cobra.Command {
-	var dir string
-	var asJSON bool
 	var req admin.ConflictsRequest
-	cmd := &cobra.Command{
+	cmd := showing(&cobra.Command{
 		Use:   "list",
 		Short: "List conflicts, the newest first",
 		Example: `  baraza conflicts list --data /var/lib/baraza
   baraza conflicts list --data /var/lib/baraza --table person_name --limit 1000 --json`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		PreRunE: func(cmd *cobra.Command, _ []string) error {
 			if req.Limit < 1 {
 				return usagef(cmd, "--limit %d is not at least 1", req.Limit)
 			}
-			c, err := client(cmd, &dir)
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			list, err := c.Conflicts(cmd.Context(), req)
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return printJSON(cmd.OutOrStdout(), list)
-			}
-			printConflicts(cmd.OutOrStdout(), list)
 			return nil
 		},
-	}
-	dataFlag(cmd, &dir)
-	jsonFlag(cmd, &asJSON)
+	}, func(ctx context.Context, c *admin.Client) (*admin.ConflictList, error) {
+		return c.Conflicts(ctx, req)
+	}, printConflicts)
 	cmd.Flags().StringVar(&req.Table, "table", "", "only those of this `TABLE`")
 	cmd.Flags().IntVar(&req.Limit, "limit", admin.DefaultConflictLimit, "at most `N`")
 	return cmd
@@ -67,7 +53,7 @@ func printConflicts(w io.Writer, list *admin.ConflictList) {
 	}
 	g := grid{head: []string{"ID", "TABLE", "COLUMN", "WON AT", "LOST AT", "WHEN"}, whole: map[int]bool{0: true, 5: true}}
 	for _, c := range list.Conflicts {
-		g.add(c.ID, c.Table, columnOf(&c), c.Won.Site, c.Lost.Site, c.Lost.Time.Local().Format("2006-01-02 15:04"))
+		g.add(c.ID, c.Table, columnOf(&c), c.Won.Site, c.Lost.Site, localMinute(c.Lost.Time))
 	}
 	g.print(w)
 	if list.Total > len(list.Conflicts) {
@@ -83,33 +69,16 @@ func columnOf(c *admin.Conflict) string {
 }
 
 func newConflictsShow() *cobra.Command {
-	var dir string
-	var asJSON bool
-	cmd := &cobra.Command{
+	var req admin.ConflictRequest
+	return showing(&cobra.Command{
 		Use:     "show ID",
 		Short:   "Show both sides of a conflict",
 		Example: "  baraza conflicts show --data /var/lib/baraza 9f86d081",
 		Args:    oneArg("the ID of a conflict"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := client(cmd, &dir)
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			one, err := c.Conflict(cmd.Context(), admin.ConflictRequest{ID: args[0]})
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return printJSON(cmd.OutOrStdout(), one)
-			}
-			printConflict(cmd.OutOrStdout(), one)
-			return nil
-		},
-	}
-	dataFlag(cmd, &dir)
-	jsonFlag(cmd, &asJSON)
-	return cmd
+		PreRun:  func(_ *cobra.Command, args []string) { req.ID = args[0] },
+	}, func(ctx context.Context, c *admin.Client) (*admin.Conflict, error) {
+		return c.Conflict(ctx, req)
+	}, printConflict)
 }
 
 func printConflict(w io.Writer, c *admin.Conflict) {

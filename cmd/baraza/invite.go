@@ -36,7 +36,7 @@ whoever has it can join, so send it as you would a password.`,
 				return err
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), inv.Token)
-			fmt.Fprintf(cmd.ErrOrStderr(), "good for one site until %s\n", inv.Expires.Local().Format("2006-01-02 15:04 MST"))
+			fmt.Fprintf(cmd.ErrOrStderr(), "good for one site until %s\n", localMinute(inv.Expires))
 			return nil
 		},
 	}

@@ -144,4 +144,7 @@ func ago(t *time.Time, now time.Time) string {
 }
 
 // local prints a time for people.
-func local(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }
+func local(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 MST") }
+
+// localMinute is local where a second more or less says nothing.
+func localMinute(t time.Time) string { return t.Local().Format("2006-01-02 15:04 MST") }
