@@ -316,13 +316,15 @@ func (r *Row) addLoss(l Loss) {
 	if l.Column == Reset || l.Column != "" && l.Column == r.Number && !l.Apart {
 		return // the greatest stays; the number is the row's key
 	}
-	i, found := slices.BinarySearchFunc(r.Lost, l, compareLoss)
+	i, found := slices.BinarySearchFunc(r.Lost, l, CompareLosses)
 	if !found {
 		r.Lost = slices.Insert(r.Lost, i, l)
 	}
 }
 
-func compareLoss(a, b Loss) int {
+// CompareLosses orders the losses of a row by column and stamp, which is the order
+// of Row.Lost.
+func CompareLosses(a, b Loss) int {
 	if a.Column != b.Column {
 		if a.Column < b.Column {
 			return -1
@@ -333,7 +335,7 @@ func compareLoss(a, b Loss) int {
 }
 
 // SortLosses puts losses in the order that Row.Lost has.
-func SortLosses(losses []Loss) { slices.SortFunc(losses, compareLoss) }
+func SortLosses(losses []Loss) { slices.SortFunc(losses, CompareLosses) }
 
 func (r *Row) dropLoss(column string, stamp clock.Stamp) {
 	if len(r.Lost) == 0 {

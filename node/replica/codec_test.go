@@ -251,7 +251,7 @@ func txnStep(store kv.Store, rows int, seed uint64) error {
 		losses []crdt.Loss
 	}
 	wrote := map[merge.RowID]written{}
-	for i := range 30 {
+	for range 30 {
 		id := merge.RowID{Table: "t", Key: crdt.MakeKey(crdt.Int(int64(rnd.IntN(8))))}
 		s := randomState(rnd)
 		if s.Place != merge.Waiting {
@@ -260,7 +260,14 @@ func txnStep(store kv.Store, rows int, seed uint64) error {
 		s.HasLoss = rnd.IntN(2) == 0
 		var losses []crdt.Loss
 		if s.HasLoss {
-			losses = append(losses, crdt.Loss{Column: "c", Value: crdt.Value(fmt.Sprint("t", i)), Stamp: clock.Stamp{Time: clock.Timestamp(rnd.IntN(5))}})
+			for range 1 + rnd.IntN(3) { // some as they were, some not
+				losses = append(losses, crdt.Loss{
+					Column: []string{"c", "longer"}[rnd.IntN(2)], Value: crdt.Value(fmt.Sprint("t", rnd.IntN(2))),
+					Stamp: clock.Stamp{Time: clock.Timestamp(rnd.IntN(5))},
+				})
+			}
+			crdt.SortLosses(losses)
+			losses = slices.CompactFunc(losses, func(a, b crdt.Loss) bool { return crdt.CompareLosses(a, b) == 0 })
 		}
 		if rnd.IntN(6) == 0 {
 			s, losses = nil, nil

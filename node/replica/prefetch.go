@@ -95,7 +95,7 @@ func (t *txn) loadRow(id merge.RowID, key []byte, state string) (*txnRow, error)
 			if r.oldLosses, err = t.loadLosses(id); err != nil {
 				return nil, err
 			}
-			r.losses = slices.Clone(r.oldLosses)
+			r.losses = r.oldLosses // Losses copies them
 		}
 	}
 	t.take(r)

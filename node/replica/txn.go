@@ -169,39 +169,6 @@ func (t *txn) rowKey(kind byte, id merge.RowID) []byte {
 	return t.mem.used(appendRowKey(t.mem.room(rowKeyMax(id)), kind, id))
 }
 
-// loadLosses reads a row's losses. Only a spilled step can have staged ones,
-// so both places are read.
-func (t *txn) loadLosses(id merge.RowID) ([]crdt.Loss, error) {
-	prefix := rowKey(keyLoss, id)
-	found := map[string][]byte{}
-	collect := func(k, v []byte) bool { found[string(k)] = slices.Clone(v); return true }
-	if err := t.store.Scan(prefix, kv.After(prefix), collect); err != nil {
-		return nil, err
-	}
-	if t.spilled {
-		staged := append([]byte{keyStaged}, prefix...)
-		err := t.store.Scan(staged, kv.After(staged), func(k, v []byte) bool {
-			return collect(k[1:], stagedValue(v))
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	var losses []crdt.Loss
-	for _, v := range found {
-		if v == nil {
-			continue
-		}
-		l, err := t.names.decodeLoss(v)
-		if err != nil {
-			return nil, err
-		}
-		losses = append(losses, l)
-	}
-	crdt.SortLosses(losses)
-	return losses, nil
-}
-
 // State implements merge.States.
 func (t *txn) State(id merge.RowID) (*merge.State, error) {
 	r, err := t.row(id)
@@ -367,12 +334,7 @@ func (t *txn) rowWrites(id merge.RowID, r *txnRow) {
 	if r.key == nil {
 		r.key = t.rowKey(keyState, id)
 	}
-	for i := range r.oldLosses {
-		t.set(t.names.lossKey(id, &r.oldLosses[i]), nil)
-	}
-	for i := range r.losses {
-		t.set(t.names.lossKey(id, &r.losses[i]), t.names.encodeLoss(&r.losses[i]))
-	}
+	t.lossWrites(id, r.oldLosses, r.losses)
 	switch {
 	case r.cur == nil && r.old != nil:
 		t.set(r.key, nil)

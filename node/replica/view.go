@@ -337,20 +337,7 @@ func (v *View) losses(id merge.RowID, s *merge.State) ([]crdt.Loss, error) {
 	if !s.HasLoss {
 		return nil, nil
 	}
-	prefix := rowKey(keyLoss, id)
-	var losses []crdt.Loss
-	var bad error
-	err := v.snap.Scan(prefix, kv.After(prefix), func(_, b []byte) bool {
-		var l crdt.Loss
-		l, bad = v.names.decodeLoss(b)
-		losses = append(losses, l)
-		return bad == nil
-	})
-	if err == nil {
-		err = bad
-	}
-	crdt.SortLosses(losses)
-	return losses, err
+	return v.names.losses(v.snap, id)
 }
 
 // sender collects items to chunks.
