@@ -124,6 +124,11 @@ func (s *Site) pack(to *Site) []byte {
 	}
 	applied, at := s.r.Published(to.id)
 	base, gap := s.p.Begin(to.id, s.p.Base(to.id, s.bundles.heard[to.id], applied, at), s.r.Log().First)
+	if gap != nil && s.w.opts.Administrator && s.jumped.Seq(gap.Origin) > gap.Have { // it has the rows
+		s.w.note("%s has no bundle for %s: it got rows in place of what it has not of the log of %s", s, to, gap.Origin.Short())
+		to.refusedBundle(gap.Origin)
+		return nil
+	}
 	if gap != nil {
 		s.w.fail(fmt.Errorf("%s has no bundle for %s: its log of %s begins at %d, after %d", s, to, gap.Origin.Short(), gap.First, gap.Have))
 		return nil

@@ -70,7 +70,7 @@ type Plan struct {
 func NewPlan(seed uint64, least, most int) Plan {
 	rnd := rand.New(rand.NewPCG(seed, 7))
 	p := Plan{Options: Options{
-		Seed: seed, Publish: publishOf(seed), Sites: least + rnd.IntN(most-least+1),
+		Seed: seed, Administrator: true, Publish: publishOf(seed), Sites: least + rnd.IntN(most-least+1),
 		Topology: []Topology{Mesh, Mesh, Mesh, Ring, Chain, Star}[rnd.IntN(6)],
 		Latency: Latency{
 			Kind: LatencyKind(rnd.IntN(int(latencyKinds))), Base: time.Duration(1+rnd.IntN(400)) * time.Millisecond,

@@ -102,6 +102,8 @@ type Site struct {
 	// told is what its peers may have been told that it has: no crash takes that
 	// back.
 	told clock.VersionVector
+	// attention is what the administrator knows of it.
+	attention attention
 }
 
 func newSite(w *World, n int) *Site {

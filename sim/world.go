@@ -44,6 +44,9 @@ type Options struct {
 	Publish time.Duration
 	// Joins are sites that are no members from the beginning.
 	Joins []Join
+	// Administrator: somebody gives sites that lack log entries of which their
+	// neighbours have no more than the rows a line to another member.
+	Administrator bool
 	// Trace takes one line per event; nil for none.
 	Trace func(line string)
 }
@@ -101,6 +104,7 @@ func New(o Options) (*World, error) {
 	w.depart()
 	w.soon.wrongClocks = o.Clock != nil
 	w.watchSoon()
+	w.attend()
 	return w, nil
 }
 

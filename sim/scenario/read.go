@@ -92,6 +92,7 @@ func (l *loader) scenario(root ast.Node) {
 		field{"among", l.after(l.names(&s.Among))},
 		field{"check", l.check},
 		field{"publish", scalar(&l.reader, "publish", "5m", parseLength, &s.Publish)},
+		field{"administrator", scalar(&l.reader, "administrator", "yes", parseBool, &s.Administrator)},
 		field{"trace", scalar(&l.reader, "trace", "no", parseBool, &s.Trace)},
 		field{"spacetime", l.drawn},
 		field{"max_drift", scalar(&l.reader, "max_drift", "5m", parseLength, &s.MaxDrift)},

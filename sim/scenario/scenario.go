@@ -23,6 +23,8 @@ type Scenario struct {
 	// Publish is how often a site says what it has applied, so that logs are
 	// shortened; 0 is never.
 	Publish time.Duration
+	// Administrator: somebody gives sites another line that need one.
+	Administrator bool
 	// Sample is the time between two measurements.
 	Sample time.Duration
 	// Among are the sites whose staleness and differing cells are measured;

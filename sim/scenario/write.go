@@ -33,6 +33,9 @@ func Write(name, about string, p *sim.Plan) string {
 	if p.Publish > 0 {
 		line("publish: %v", p.Publish)
 	}
+	if p.Administrator {
+		line("administrator: yes")
+	}
 	if len(p.Joins) == 0 {
 		line("sites: %d", p.Sites)
 	} else {
@@ -57,12 +60,7 @@ func Write(name, about string, p *sim.Plan) string {
 	if p.BreakEvery > 0 {
 		line("  breaks_every: %v", p.BreakEvery)
 	}
-	if len(p.Couriers) > 0 {
-		line("couriers:")
-	}
-	for _, c := range p.Couriers {
-		line("  - {between: [s%d, s%d], every: %v, trip: %v, loss: %v}", c.A+1, c.B+1, c.Every, c.Trip, c.Loss)
-	}
+	writeCouriers(p, line)
 	more := ""
 	if p.Mix.Rules != sim.Plain {
 		more = fmt.Sprintf(", rules: %s", p.Mix.Rules)
@@ -89,4 +87,13 @@ func Write(name, about string, p *sim.Plan) string {
 		line("  - {at: %v, for: %v, fault: %s, seed: %d}", f.At, f.For.Round(time.Nanosecond), f.Kind, f.Seed)
 	}
 	return b.String()
+}
+
+func writeCouriers(p *sim.Plan, line func(format string, args ...any)) {
+	if len(p.Couriers) > 0 {
+		line("couriers:")
+	}
+	for _, c := range p.Couriers {
+		line("  - {between: [s%d, s%d], every: %v, trip: %v, loss: %v}", c.A+1, c.B+1, c.Every, c.Trip, c.Loss)
+	}
 }
