@@ -27,7 +27,7 @@ func (s *Site) check() error {
 		return nil // its tables are those of a backup
 	}
 	s.watch.checks++
-	if s.watch.checks%conflictsEvery == 0 {
+	if s.watch.due(conflictsEvery, &s.watch.conflicts) {
 		if err := s.checkConflicts(); err != nil {
 			return err
 		}
@@ -38,7 +38,7 @@ func (s *Site) check() error {
 	if err := s.checkRules(false); err != nil {
 		return err
 	}
-	if s.w.opts.Checks == CheckFull || s.watch.checks%fullEvery == 0 {
+	if s.w.opts.Checks == CheckFull || s.watch.due(fullEvery, &s.watch.tables) {
 		return s.checkAll()
 	}
 	return s.checkTables()

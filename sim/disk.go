@@ -88,6 +88,7 @@ type disk struct {
 	*kv.Mem
 	breaker *breaker
 	undo    [][]kv.Op // one list per batch that is not synced
+	writes  uint64
 }
 
 // Write implements kv.Store.
@@ -96,6 +97,7 @@ func (d *disk) Write(b *kv.Batch, sync bool) error {
 	if before != nil {
 		return before
 	}
+	d.writes++
 	if sync {
 		d.undo = d.undo[:0]
 		if err := d.Mem.Write(b, sync); err != nil {
@@ -121,5 +123,6 @@ func (d *disk) crash(kept int) error {
 		}
 	}
 	d.undo = nil
+	d.writes++
 	return d.Mem.Write(b, true)
 }

@@ -21,7 +21,8 @@ type oracle struct {
 	settings map[merge.RowID]*oracleRow
 	applied  clock.VersionVector
 	// latest is the greatest timestamp in it.
-	latest clock.Timestamp
+	latest  clock.Timestamp
+	changes uint64 // taken in
 }
 
 type oracleRow struct {
@@ -34,6 +35,7 @@ func newOracle() oracle {
 }
 
 func (o *oracle) apply(origin clock.SiteID, ch *crdt.Change, e *loggedEntry) {
+	o.changes++
 	id := merge.RowID{Table: ch.Table, Key: ch.Key}
 	r := o.rows[id]
 	if r == nil {

@@ -153,6 +153,7 @@ func (s *Site) checkSettings() error {
 // applySetting takes a change of a setting in.
 func (o *oracle) applySetting(ch *crdt.Change, f fact) {
 	id := merge.RowID{Table: ch.Table, Key: ch.Key}
+	o.changes++
 	r := o.settings[id]
 	if r == nil {
 		r = &oracleRow{Row: rules.Row{ID: id}}

@@ -47,6 +47,34 @@ type watch struct {
 	// were (no columns: not there); nil while there is none.
 	before map[merge.RowID]merge.Row
 	checks int
+	// tables and conflicts are what all rows, and all conflicts, were last checked
+	// from.
+	tables, conflicts content
+}
+
+// content is what all rows and conflicts of a site are checked from: as long as it
+// is the same, checking them again says the same.
+type content struct {
+	rows, changes uint64 // changes of the database's rows, and those in the log
+	disk          *disk
+	writes        uint64 // of the disk
+	lags          bool
+}
+
+// due reports whether all is to be checked that was last checked from what last
+// says: every so many checks, unless nothing has changed. (A site that is at rest
+// tries every few seconds whether there is something to do.)
+func (w *watch) due(every int, last *content) bool {
+	if w.checks%every != 0 {
+		return false
+	}
+	s := w.s
+	now := content{s.db.Changes(), s.oracle.changes, s.disk, s.disk.writes, s.lags()}
+	if *last == now {
+		return false
+	}
+	*last = now
+	return true
 }
 
 // uniqueValue is the value of a unique index, as the collation sees it.

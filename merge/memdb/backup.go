@@ -43,6 +43,7 @@ func (db *DB) Restore(b *Backup) {
 	for name, t := range db.tables {
 		old := b.tables[name]
 		t.next, t.rows = old.next, make(map[crdt.Key]*record)
+		t.changes++
 		for _, ix := range t.unique {
 			ix.rows = make(map[crdt.Key]*record)
 		}

@@ -85,6 +85,7 @@ func (c *change) swap() {
 
 // enter puts a row into the table and its indexes.
 func (t *table) enter(r *record) {
+	t.changes++
 	t.rows[r.key] = r
 	for _, ix := range t.unique {
 		if key, in := ix.entry(t, r.vals); in {
@@ -100,6 +101,7 @@ func (t *table) enter(r *record) {
 
 // leave takes a row out of the table and its indexes.
 func (t *table) leave(r *record) {
+	t.changes++
 	delete(t.rows, r.key)
 	for _, ix := range t.unique {
 		ix.drop(t, r)
@@ -113,6 +115,7 @@ func (t *table) leave(r *record) {
 
 // replace gives a row new values. Its key stays.
 func (t *table) replace(r *record, vals []crdt.Value) {
+	t.changes++
 	for column, ref := range t.refs {
 		if ref != nil && r.vals[column] != vals[column] {
 			ref.add(r.vals[column], -1)

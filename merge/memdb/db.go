@@ -116,6 +116,14 @@ func (db *DB) Has(name string, key crdt.Key) bool {
 	return t != nil && t.rows[key] != nil
 }
 
+// Changes counts the changes of rows: as long as it is the same, so are all rows.
+func (db *DB) Changes() (n uint64) {
+	for _, t := range db.tables {
+		n += t.changes
+	}
+	return n
+}
+
 // Len returns how many rows a table has.
 func (db *DB) Len(name string) int {
 	if t := db.tables[name]; t != nil {

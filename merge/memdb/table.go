@@ -24,6 +24,7 @@ type table struct {
 	auto      int          // the auto-increment column, -1 for none
 	next      int64
 	rows      map[crdt.Key]*record
+	changes   uint64 // of rows, those of open transactions and taken back ones too
 }
 
 // record is one row. Its values are the local ones, one for each column.
