@@ -49,9 +49,6 @@ func (s *Site) checkAll() error {
 	if err := s.watch.anew(); err != nil {
 		return err
 	}
-	for id := range s.oracle.rows {
-		s.watch.behind[id] = true
-	}
 	return s.checkTables()
 }
 
@@ -63,19 +60,31 @@ func (s *Site) checkTables() error {
 		return nil // applications wrote what is not in the log yet
 	}
 	var bad []string
-	for id := range s.watch.behind {
-		bad = append(bad, s.differs(id)...)
+	if s.watch.all {
+		for id, r := range s.watch.rows {
+			bad = append(bad, s.differs(id, r, true, s.oracle.rows[id])...)
+		}
+		for id, o := range s.oracle.rows {
+			if r, there := s.watch.rows[id]; !there {
+				bad = append(bad, s.differs(id, r, false, o)...)
+			}
+		}
+	} else {
+		for id := range s.watch.behind {
+			r, there := s.watch.rows[id]
+			bad = append(bad, s.differs(id, r, there, s.oracle.rows[id])...)
+		}
 	}
 	if len(bad) == 0 {
 		clear(s.watch.behind)
+		s.watch.all = false
 	}
 	return some(bad, fmt.Sprintf("%s does not show what its log makes", s))
 }
 
-// differs tells how a row differs from what the log makes of it.
-func (s *Site) differs(id merge.RowID) (bad []string) {
-	r, there := s.watch.rows[id]
-	o := s.oracle.rows[id]
+// differs tells how a row, if it is there, differs from what the log makes of it;
+// o is nil where nothing of it is in the log.
+func (s *Site) differs(id merge.RowID, r merge.Row, there bool, o *oracleRow) (bad []string) {
 	switch {
 	case o == nil && there && !s.oracle.applied.Includes(s.offered):
 		// docs/limits.md: the entry is still to come
@@ -228,7 +237,7 @@ func (w *World) checkSettled() error {
 			return fmt.Errorf("%s has %d rows that are not in their place", s, n)
 		}
 		lines, list := s.lines(), []string(nil)
-		if list, err = s.conflicts(true); err != nil {
+		if list, err = s.conflicts(); err != nil {
 			return err
 		}
 		if first == nil {
@@ -265,13 +274,11 @@ func (s *Site) lines() []string {
 	return lines
 }
 
-// conflicts lists the conflicts of a site, with those of R4 and R5 or without.
-func (s *Site) conflicts(placed bool) ([]string, error) {
+// conflicts lists the conflicts of a site.
+func (s *Site) conflicts() ([]string, error) {
 	var lines []string
 	err := s.r.Conflicts(func(c replica.Conflict) bool {
-		if placed || c.Place == merge.InDatabase {
-			lines = append(lines, showConflict(&c))
-		}
+		lines = append(lines, showConflict(&c))
 		return true
 	})
 	slices.Sort(lines)

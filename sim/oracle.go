@@ -28,6 +28,9 @@ type oracle struct {
 type oracleRow struct {
 	rules.Row
 	facts []fact // see conflicts.go
+	// lost are the row's conflicts when it had so many facts.
+	lost     []crdt.Loss
+	lostFrom int
 }
 
 func newOracle() oracle {

@@ -43,6 +43,7 @@ type watch struct {
 	refs    map[merge.RowID]int // how many rows refer to a row, be it there or not
 	unique  map[uniqueValue]merge.RowID
 	behind  map[merge.RowID]bool // not yet held against the log
+	all     bool                 // all rows are behind
 	// before are the rows that an application's transaction changes, as they
 	// were (no columns: not there); nil while there is none.
 	before map[merge.RowID]merge.Row
@@ -136,7 +137,8 @@ func (w *watch) look() error {
 		w.behind[id] = true
 	}
 	for id := range w.touched {
-		bad = append(bad, w.badReferences(id)...)
+		r, there := w.rows[id]
+		bad = append(bad, w.badReferences(id, r, there)...)
 	}
 	clear(w.touched)
 	return some(bad, fmt.Sprintf("%s breaks references or unique values", w.s))
@@ -205,8 +207,7 @@ func collated(v crdt.Value, collation string) crdt.Value {
 
 // badReferences lists the references of a row that lead nowhere, and, of a row
 // that is gone, that some lead to it.
-func (w *watch) badReferences(id merge.RowID) (bad []string) {
-	r, there := w.rows[id]
+func (w *watch) badReferences(id merge.RowID, r merge.Row, there bool) (bad []string) {
 	if !there {
 		if n := w.refs[id]; n > 0 {
 			bad = append(bad, fmt.Sprintf("%s %s is gone and %d rows refer to it", id.Table, shortKey(id.Key), n))
@@ -230,19 +231,22 @@ func (w *watch) badReferences(id merge.RowID) (bad []string) {
 // checkers would be blind then.
 func (w *watch) anew() error {
 	var bad []string
-	all := tables(w.s.db)
-	for id, r := range all {
-		if known, is := w.rows[id]; !is || !slices.Equal(known.Values, r.Values) {
-			bad = append(bad, fmt.Sprintf("%s %s: %s", id.Table, shortKey(id.Key), showRow(r)))
-		}
+	rows := 0
+	for _, name := range tableNames {
+		w.s.db.EachRow(name, func(r merge.Row) {
+			rows++
+			id := merge.RowID{Table: name, Key: r.Key}
+			known, is := w.rows[id]
+			if !is || !slices.Equal(known.Values, r.Values) {
+				bad = append(bad, fmt.Sprintf("%s %s: %s", id.Table, shortKey(id.Key), showRow(r)))
+			}
+			bad = append(bad, w.badReferences(id, r, true)...)
+		})
 	}
-	if len(bad) == 0 && len(all) != len(w.rows) {
-		bad = append(bad, fmt.Sprintf("%d rows are gone", len(w.rows)-len(all)))
+	if len(bad) == 0 && rows != len(w.rows) {
+		bad = append(bad, fmt.Sprintf("%d rows are gone", len(w.rows)-rows))
 	}
-	for id := range w.rows {
-		bad = append(bad, w.badReferences(id)...)
-		w.behind[id] = true
-	}
+	w.all = true
 	return some(bad, fmt.Sprintf("%s has rows that changed unnoticed, or references that lead nowhere", w.s))
 }
 

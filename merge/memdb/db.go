@@ -102,6 +102,19 @@ func (db *DB) Rows(name string) []merge.Row {
 	return rows
 }
 
+// EachRow calls each for the rows of a table in portable form, in no order. The
+// values are valid during the call only.
+func (db *DB) EachRow(name string, each func(merge.Row)) {
+	t := db.tables[name]
+	if t == nil {
+		return
+	}
+	values := make([]crdt.Value, len(t.shipped))
+	for _, r := range t.rows {
+		each(t.portableIn(values, r))
+	}
+}
+
 // Row returns one row in portable form; false when it is not there.
 func (db *DB) Row(name string, key crdt.Key) (merge.Row, bool) {
 	if t := db.tables[name]; t != nil && t.rows[key] != nil {

@@ -136,7 +136,11 @@ func (t *table) sorted() []*record {
 
 // portable returns a row as other sites know it.
 func (t *table) portable(r *record) merge.Row {
-	values := make([]crdt.Value, len(t.shipped))
+	return t.portableIn(make([]crdt.Value, len(t.shipped)), r)
+}
+
+// portableIn is portable with room for the values.
+func (t *table) portableIn(values []crdt.Value, r *record) merge.Row {
 	for i, column := range t.shipped {
 		values[i] = t.out(r.vals[column], column)
 	}
