@@ -162,18 +162,18 @@ func (a *adoption) bound() error {
 }
 
 // differing adds the values that lost to the member's. The states have them
-// already.
+// already, but for rows that only an earlier attempt took over.
 func (a *adoption) differing() error {
 	for lower := kv.After(appendString([]byte{keyTaken}, "")); lower != nil; {
-		var values [][]byte
+		var keys [][]byte
 		next := []byte(nil)
 		err := a.t.store.Scan(lower, []byte{keyTaken + 1}, func(k, v []byte) bool {
-			if len(values) == takenRows {
+			if len(keys) == takenRows {
 				next = slices.Clone(k)
 				return false
 			}
 			if len(v) > 0 {
-				values = append(values, slices.Clone(v))
+				keys = append(keys, slices.Clone(k))
 			}
 			return true
 		})
@@ -181,24 +181,37 @@ func (a *adoption) differing() error {
 			return err
 		}
 		lower = next
-		for _, v := range values {
-			k, err := decodeTakeover(v)
-			if err != nil {
-				return err
-			}
-			changes, err := k.own()
-			if err != nil {
-				return err
-			}
-			for _, ch := range changes {
-				a.append(ch)
-			}
-			if err := a.bound(); err != nil {
+		for _, key := range keys {
+			if err := a.differs(rowIDs(key)[0]); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+func (a *adoption) differs(id merge.RowID) error {
+	k, err := a.t.takeover(id)
+	if err != nil {
+		return err
+	}
+	own, err := a.givenUp(id, k)
+	if err != nil {
+		return err
+	}
+	if len(own) > 0 { // it is not in its table
+		if err := a.putOwn(id, k, own, nil); err != nil {
+			return err
+		}
+	}
+	changes, err := k.own()
+	if err != nil {
+		return err
+	}
+	for _, ch := range changes {
+		a.append(ch)
+	}
+	return a.bound()
 }
 
 // captured adds the local changes up to now.

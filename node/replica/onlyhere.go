@@ -21,17 +21,24 @@ func (a *adoption) onlyHere(ctx context.Context, scan merge.Scan, table string, 
 	if !ok {
 		return fmt.Errorf("it was not compared")
 	}
-	if !d.Any() || a.bringUp.bare[table] || a.bringUp.notAsked(table) {
+	remembered := a.bringUp.remembered[table]
+	if !d.Any() && !remembered || a.bringUp.bare[table] || a.bringUp.notAsked(table) {
 		return nil
 	}
 	looked := int64(0)
 	return scan.Rows(ctx, a.r.cfg.Model.Tables[table], func(part []merge.Row) error {
 		for i := range part {
 			row := &part[i]
+			id := merge.RowID{Table: table, Key: row.Key}
+			if remembered {
+				if err := a.ownAgain(id, row); err != nil {
+					return err
+				}
+			}
 			if !d.has(row.Key) {
 				continue
 			}
-			if err := a.onlyRow(merge.RowID{Table: table, Key: row.Key}, row); err != nil {
+			if err := a.onlyRow(id, row); err != nil {
 				return err
 			}
 		}

@@ -1,0 +1,80 @@
+package replica
+
+import (
+	"slices"
+
+	"baraza/crdt"
+	"baraza/merge"
+)
+
+// A join that was cut goes on from whichever member is there. Of a row that differed,
+// the table then has what the first member gave, and the adoption batch has what this
+// site had. Where the second member has not got that row, what this site had is all
+// that there is until the row's entries come: the row is one that only this site has.
+
+// givenUp reports whether a row was taken over by an earlier attempt alone, and what
+// this site had of it.
+func (a *adoption) givenUp(id merge.RowID, k *takeover) (own []crdt.Change, err error) {
+	if a.bringUp.again || len(k.Own) == 0 || a.r.number(id.Table) != "" {
+		return nil, nil
+	}
+	if s, err := a.t.State(id); err != nil || s != nil { // its member's stamps, and this site's
+		return nil, err
+	}
+	return k.own()
+}
+
+// ownAgain makes a row that is in its table what this site had, if it is such a row.
+// Columns that did not differ are the same.
+func (a *adoption) ownAgain(id merge.RowID, row *merge.Row) error {
+	k, err := a.t.takeover(id)
+	if err != nil || k == nil {
+		return err
+	}
+	own, err := a.givenUp(id, k)
+	if err != nil || len(own) == 0 {
+		return err
+	}
+	first := &own[0]
+	values := slices.Clone(row.Values)
+	for i, c := range first.Columns {
+		if j := slices.Index(row.Columns, c); j >= 0 {
+			values[j] = first.Values[i]
+		}
+	}
+	first.Columns, first.Values, first.Whole = row.Columns, values, true
+	k.Own = (&crdt.Entry{Changes: own}).Encode()
+	return a.putOwn(id, k, own, row)
+}
+
+// putOwn stores the state of a row of which there is nothing but what this site had.
+// What its table does not have of that, but for what applications wrote since, is
+// written when what is set aside is tried again, as it is at once.
+func (a *adoption) putOwn(id merge.RowID, k *takeover, own []crdt.Change, inTable *merge.Row) error {
+	row := &crdt.Row{}
+	for i := range own {
+		row.Apply(&own[i], a.r.cfg.Self, nil)
+	}
+	if len(k.Columns) > 0 {
+		k.Columns, k.Values = row.Columns, row.Values
+	}
+	encoded, err := k.encode()
+	if err != nil {
+		return err
+	}
+	a.t.set(rowKey(keyTaken, id), encoded)
+	s := &merge.State{Stamps: row.Stamps, KnownRow: row.KnownRow, KnownCells: row.KnownCells, HasLoss: len(row.Lost) > 0}
+	for i, c := range row.Columns {
+		if inTable != nil {
+			j := slices.Index(inTable.Columns, c)
+			if slices.Contains(k.Unseen, c) || j >= 0 && inTable.Values[j] == row.Values[i] {
+				continue
+			}
+		}
+		s.Columns, s.Values = append(s.Columns, c), append(s.Values, row.Values[i])
+	}
+	if len(s.Columns) > 0 {
+		s.Place, s.Reason = merge.Aside, "is still as a member had it from which the site began to get its rows"
+	}
+	return a.t.Put(id, s, row.Lost)
+}
