@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"os/exec"
 	"path/filepath"
@@ -156,9 +157,30 @@ func agreeing(t *testing.T, sites []*site) portable {
 func work(t *testing.T, sites []*site, seed, patients, edits int) {
 	t.Helper()
 	each(sites, func(i int, s *site) {
-		s.client(s.numbered(generate(t, "--relative", "--site", strconv.Itoa(i+1), "--seed", strconv.Itoa(seed),
+		s.statements(s.numbered(generate(t, "--relative", "--site", strconv.Itoa(i+1), "--seed", strconv.Itoa(seed),
 			"--patients", strconv.Itoa(patients), "--activity", strconv.Itoa(edits))))
 	})
+}
+
+// statements sends what the generator wrote, a statement at a time.
+func (s *site) statements(text string) {
+	s.t.Helper()
+	conn, err := s.db.Conn(context.Background())
+	if err != nil {
+		s.t.Error(err)
+		return
+	}
+	defer conn.Close()
+	deadlocks := 0
+	for stmt := range strings.SplitSeq(strings.TrimSpace(text), ";\n") {
+		if err := patiently(conn, &deadlocks, stmt); err != nil {
+			s.t.Errorf("site %s: %v\n%s", s.name, err, head(stmt))
+			return
+		}
+	}
+	if deadlocks > 0 {
+		s.t.Logf("site %s: %d deadlocks", s.name, deadlocks)
+	}
 }
 
 // firstNumber is the line by which the generator finds where to go on numbering.

@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"math/rand"
@@ -95,7 +97,7 @@ func (s *site) families(t *testing.T, digit int, stop <-chan struct{}) {
 			{"UPDATE IGNORE badge SET number = ? WHERE uuid = ?", []any{fmt.Sprint("N", r.Intn(40)), uuid(4, r.Intn(n)+1)}},
 			{"DELETE FROM badge WHERE uuid = ?", []any{uuid(4, r.Intn(n)+1)}},
 		} {
-			if err := s.patiently(&deadlocks, q.query, q.args...); err != nil {
+			if err := patiently(s.db, &deadlocks, q.query, q.args...); err != nil {
 				t.Errorf("site %s: %v\n%s", s.name, err, q.query)
 				return
 			}
@@ -105,15 +107,20 @@ func (s *site) families(t *testing.T, digit int, stop <-chan struct{}) {
 
 // patiently repeats a statement that the server gave up in a deadlock, as
 // applications do.
-func (s *site) patiently(deadlocks *int, query string, args ...any) error {
+func patiently(db execer, deadlocks *int, query string, args ...any) error {
 	for {
-		_, err := s.db.Exec(query, args...)
+		_, err := db.ExecContext(context.Background(), query, args...)
 		if e, ok := errors.AsType[*mysql.MySQLError](err); ok && e.Number == deadlock {
 			*deadlocks++
 			continue
 		}
 		return err
 	}
+}
+
+// execer is a pool of connections, or one.
+type execer interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 }
 
 // deadlock is the server's number for it.
