@@ -52,15 +52,25 @@ func (pl *placing) wake() (ids []RowID, err error) {
 		}
 	}
 	again = append(append(again, pl.released...), revive...)
-	if len(again) > 0 && pl.seen == nil {
+	return append(ids, pl.tried(again)...), nil
+}
+
+// tried returns the rows that may be tried once more, each once, however many reasons
+// there are.
+func (pl *placing) tried(again []RowID) (ids []RowID) {
+	if len(again) == 0 {
+		return nil
+	}
+	if pl.seen == nil {
 		pl.seen = map[RowID]int{}
 	}
-	for _, id := range again {
+	slices.SortFunc(again, RowID.Compare)
+	for _, id := range slices.Compact(again) {
 		if pl.seen[id]++; pl.seen[id] <= tryMax {
 			ids = append(ids, id)
 		}
 	}
-	return ids, nil
+	return ids
 }
 
 // next returns the round after this one; nil when there is nothing to do.
