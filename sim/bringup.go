@@ -36,6 +36,7 @@ type fetch struct {
 	rest    bool     // all was asked for
 	chunks  [][]byte // that came and are not taken over
 	bytes   int      // carried in this step
+	ends    *breakOff
 }
 
 // errAborted is why a bring-up begins anew.
@@ -45,7 +46,7 @@ var errAborted = errors.New("the connection broke")
 func (s *Site) bringUpFrom(o *Site) {
 	l := s.linkTo[o.id]
 	s.w.note("%s begins to get its rows from %s", s, o)
-	f := &fetch{s: s, from: o, life: o.life, link: l, conn: l.conn, asked: map[string]bool{}}
+	f := &fetch{s: s, from: o, life: o.life, link: l, conn: l.conn, asked: map[string]bool{}, ends: s.w.nextBreakOff()}
 	s.fetch, s.counting = f, nil
 	f.plan()
 }
@@ -68,7 +69,7 @@ func (f *fetch) plan() {
 func (f *fetch) work() {
 	s := f.s
 	done, err := false, error(errAborted)
-	if f.open() {
+	if f.open() && !f.breaksOff() {
 		done, err = f.step(context.Background())
 	}
 	if err == nil && !done && !s.breaker.down {
@@ -83,6 +84,7 @@ func (f *fetch) work() {
 		s.w.note("%s does not get its rows from %s: %v", s, f.from, err)
 		s.placing.forgotten = true
 		s.halfway = true
+		f.brokeOff()
 	}
 	if s.breaker.down {
 		s.survived(errCrash)

@@ -227,6 +227,9 @@ func (l *originLog) check(w *World, s *Site, seq uint64, e *crdt.Entry, floor cl
 		}
 		for j, v := range ch.Values {
 			if ch.Whole && l.unseen > 1 && l.batch == l.unseen && l.hadBefore(w, s, v) {
+				if err := s.mayComeBack(ch); err != nil {
+					return err
+				}
 				continue // of a row that comes back with what was written to a backup
 			}
 			if err := l.value(w, s, v); err != nil {

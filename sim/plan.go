@@ -28,10 +28,13 @@ const (
 	CrashAtStep
 	Failure // of one step of the disk or the database
 	OneLine
-	Restored // the database is restored: the backup is of Fault.At
-	DiskLost // the data directory is lost, and the site joins again over its database
-	Left     // the site leaves for good
-	BothLost // the database is set back to the backup of Fault.At, and the data directory is lost
+	Restored    // the database is restored: the backup is of Fault.At
+	DiskLost    // the data directory is lost, and the site joins again over its database
+	Left        // the site leaves for good
+	BothLost    // the database is set back to the backup of Fault.At, and the data directory is lost
+	PastDeletes // Restored, where rows are deleted meanwhile
+	StepBack    // the database is restored to just before the last group that was applied
+	BrokenOff   // the next bring-up breaks off, and applications write
 	faultKinds
 )
 
@@ -43,6 +46,7 @@ func (k FaultKind) String() string {
 		"one", "halves", "majority/minority", "ring of majorities", "bridge", "one-way", "flapping",
 		"clock bump", "clock strobe", "clock stuck", "clock drift", "crash", "crash at a step", "failure", "one line",
 		"database restored", "disk lost", "site leaves", "disk and database lost",
+		"database restored past deletes", "database a step back", "bring-up broken off",
 	}[k]
 }
 
@@ -96,6 +100,7 @@ func NewPlan(seed uint64, least, most int) Plan {
 	p.Faults = append(p.Faults, losing(seed, length)...)
 	p.move(length)
 	p.govern(length)
+	p.strain(length)
 	slices.SortStableFunc(p.Ops, func(a, b Op) int { return int(a.At - b.At) })
 	slices.SortStableFunc(p.Faults, func(a, b Fault) int { return int(a.At - b.At) })
 	return p
@@ -232,6 +237,12 @@ func (w *World) apply(f Fault) {
 		w.after(f.For, right)
 	case Restored:
 		s.RestoreIn(f.For, rnd.IntN(2) == 0)
+	case PastDeletes:
+		s.RestorePastDeletes(f.For, rnd)
+	case StepBack:
+		s.StepBack(f.For, rnd)
+	case BrokenOff:
+		w.BreakOff(rnd)
 	case DiskLost:
 		s.LoseDisk(f.For)
 	case BothLost:

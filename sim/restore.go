@@ -25,32 +25,50 @@ type restored struct {
 	judged bool
 }
 
+// copied is a backup of a site's database.
+type copied struct {
+	s            *Site
+	db           *memdb.Backup
+	at           time.Duration
+	txns, losses int // of the ledger, by then
+}
+
+// backup takes a backup of a site's database.
+func (s *Site) backup() copied {
+	s.w.note("%s has a backup of its database", s)
+	return copied{s, s.db.Backup(), s.w.now, s.w.ledger.txns, len(s.w.ledger.losses)}
+}
+
 // RestoreIn takes a backup of a site's database now and puts it in its place in
 // a while; stop says whether the process is down while that is done.
 func (s *Site) RestoreIn(d time.Duration, stop bool) {
-	backup, txns, losses, at := s.db.Backup(), s.w.ledger.txns, len(s.w.ledger.losses), s.w.now
-	s.w.note("%s has a backup of its database", s)
-	s.w.after(d, func() {
-		if s.w.repaired || s.w.err != nil {
-			return
-		}
-		if s.away() || s.joinedAt >= at || s.restored.behind && s.up && s.r.BringingUp() {
-			return // that backup is of another site
-		}
-		if !s.w.couldGive(s) {
-			s.w.note("%s keeps its database: no other site could give it back what it lacked", s)
-			return
-		}
-		if s.clock.setAt >= at || s.clock.micros(s.w.now) != right(s.w.now) {
-			s.w.note("%s keeps its database: its clock was wrong", s)
-			return // docs/limits.md
-		}
-		if stop {
-			s.Crash(time.Duration(1+s.rnd.IntN(20)) * time.Second)
-		}
-		s.w.ledger.bring(s, losses, txns)
-		s.restore(backup, txns)
-	})
+	b := s.backup()
+	s.w.after(d, func() { b.putBack(stop) })
+}
+
+// putBack puts a backup in place of its site's database, if somebody could give back
+// what that lacks.
+func (b *copied) putBack(stop bool) {
+	s := b.s
+	if s.w.repaired || s.w.err != nil {
+		return
+	}
+	if s.away() || s.joinedAt >= b.at || s.restored.behind && s.up && s.r.BringingUp() {
+		return // that backup is of another site
+	}
+	if !s.w.couldGive(s) {
+		s.w.note("%s keeps its database: no other site could give it back what it lacked", s)
+		return
+	}
+	if s.clock.setAt >= b.at || s.clock.micros(s.w.now) != right(s.w.now) {
+		s.w.note("%s keeps its database: its clock was wrong", s)
+		return // docs/limits.md
+	}
+	if stop {
+		s.Crash(time.Duration(1+s.rnd.IntN(20)) * time.Second)
+	}
+	s.w.ledger.bring(s, b.losses, b.txns)
+	s.restore(b.db, b.txns)
 }
 
 // couldGive reports whether some site that lines lead to is not to be brought up
@@ -80,6 +98,7 @@ func (s *Site) restore(backup *memdb.Backup, txns int) {
 	s.w.ledger.lose(s, txns)
 	s.db.Restore(backup)
 	s.waiting = nil
+	s.noteNews()
 	s.restored = restored{behind: true, judged: s.mark() == was}
 	s.troubled = s.w.now
 	s.w.note("the database of %s is restored from a backup", s)
@@ -101,7 +120,7 @@ func (s *Site) mark() merge.Mark {
 
 // showAll tells which rows are not as they were.
 func (s *Site) showAll(before map[merge.RowID]merge.Row) {
-	now := tables(s.db)
+	now, again := tables(s.db), 0
 	all := maps.Clone(now)
 	maps.Copy(all, before)
 	for _, id := range slices.SortedFunc(maps.Keys(all), merge.RowID.Compare) {
@@ -110,6 +129,12 @@ func (s *Site) showAll(before map[merge.RowID]merge.Row) {
 		if wasThere != isThere || !slices.Equal(a.Values, b.Values) {
 			s.showed(id.Table, id.Key)
 		}
+		if o := s.oracle.rows[id]; isThere && !wasThere && o != nil && !o.Live() {
+			again++
+		}
+	}
+	if again > 0 {
+		s.w.note("%s has %d rows again that were deleted", s, again)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"baraza/clock"
 	"baraza/gossip"
 	"baraza/internal/kv"
+	"baraza/merge"
 	"baraza/merge/memdb"
 	"baraza/node/replica"
 )
@@ -39,6 +40,7 @@ type Site struct {
 	breaker breaker
 	clock   wallClock
 	waiting []uint64 // seeds of transactions, see Op.AtBegin
+	undoing *undoing // see strain.go
 	bundles bundles
 
 	// These do not.
@@ -67,6 +69,7 @@ type Site struct {
 	// fetchedAt when the last one ended, and jumped what the site has without
 	// having got the log entries.
 	restored  restored
+	news      map[merge.RowID]bool // see news.go
 	fetch     *fetch
 	fetchedAt time.Duration
 	fetchTurn int // the line over which it asked last
@@ -123,6 +126,7 @@ func newSite(w *World, n int) *Site {
 		Committed: s.showed,
 		Fault: func(step memdb.Step) error {
 			if step == memdb.StepBegin && !s.breaker.down {
+				s.takeBack()
 				s.slipIn()
 			}
 			return s.breaker.database(step)

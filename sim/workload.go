@@ -114,6 +114,7 @@ func (x *transaction) run() {
 		s.w.ledger.enter(s, x.values, before)
 		s.w.ledger.add(s, x.writes, before)
 		s.noteCommit(s.w.ledger.txns, pending)
+		s.noteWritten(before)
 	}
 	if o := s.w.opts.Observer; o != nil {
 		o.Wrote(s.n-1, len(x.writes))

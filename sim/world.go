@@ -71,10 +71,12 @@ type World struct {
 	// buffers of messages that have been read are written to again.
 	buffers [][]byte
 
-	stop     <-chan struct{} // ends the run when it is closed
-	cuts     []func()        // heal them
-	repaired bool            // no fault acts any more
-	slow     bool            // a line is too slow for large transactions
+	stop <-chan struct{} // ends the run when it is closed
+	cuts []func()        // heal them
+	// breakOffs are for the bring-ups to come (strain.go).
+	breakOffs []*breakOff
+	repaired  bool // no fault acts any more
+	slow      bool // a line is too slow for large transactions
 
 	// origins are all identities that sites had, the first ones first.
 	origins []identity

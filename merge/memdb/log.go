@@ -50,6 +50,16 @@ func (l *changeLog) release(ids capture.IDs) {
 // Pending returns how many log entries wait to be released.
 func (db *DB) Pending() int { return len(db.log.entries) }
 
+// Written returns the rows of the log entries that wait to be released.
+func (db *DB) Written() []merge.RowID {
+	ids := make([]merge.RowID, len(db.log.entries))
+	for i := range db.log.entries {
+		e := &db.log.entries[i]
+		ids[i] = merge.RowID{Table: e.table.def.Name, Key: e.key}
+	}
+	return ids
+}
+
 // Noted implements capture.Lister.
 func (db *DB) Noted(ctx context.Context, after uint64, limit int) ([]capture.Noted, error) {
 	if err := db.fault(ctx, StepRead); err != nil {

@@ -224,6 +224,12 @@ func (f *Fault) hit(w *sim.World, s *sim.Site, kind sim.FaultKind, rnd *rand.Ran
 	case sim.Restored:
 		s.RestoreIn(f.For, rnd.IntN(2) == 0)
 		return
+	case sim.PastDeletes:
+		s.RestorePastDeletes(f.For, rnd)
+		return
+	case sim.StepBack:
+		s.StepBack(f.For, rnd)
+		return
 	case sim.BothLost:
 		s.LoseBoth(f.For)
 		return

@@ -74,7 +74,7 @@ func TestMistakes(t *testing.T) {
 		head + "workload: {rate: 5}\n":                                `test.yaml:3: rate: "5" is not a rate: write it as in 2/s`,
 		head + "workload: {tables: [drug]}\n":                         `test.yaml:3: tables: there is no table "drug": write it as in [`,
 		head + "faults:\n- {at: 1s, fault: halves}\n":                 `test.yaml:4: faults: halves: it does not say how long: add for: 30s`,
-		head + "faults:\n- {at: 1s, for: 1s, fault: flood}\n":         `test.yaml:4: fault: there is no fault "flood" (there are bridge, clock bump,`,
+		head + "faults:\n- {at: 1s, for: 1s, fault: flood}\n":         `test.yaml:4: fault: there is no fault "flood" (there are bridge, bring-up broken off, clock bump,`,
 		head + "faults:\n- {at: 1s, fault: clock bump, by: 1h}\n":     `test.yaml:4: faults: clock bump: by is for fault: clock bump with sites`,
 		head + "faults:\n- {for: 1s, fault: cut, sites: [hub], x: 1}": `test.yaml:4: faults: there is no key "x": use at, for, fault`,
 		head + "expect: [beauty > 3]\n":                               `test.yaml:3: expect: there is no figure "beauty" (there are transactions`,

@@ -138,9 +138,9 @@ var faultKinds = func() map[string]takes {
 			sites: slices.Contains([]sim.FaultKind{
 				sim.One, sim.Halves, sim.MajorityMinority, sim.OneWay, sim.Flapping,
 				sim.ClockBump, sim.ClockStuck, sim.ClockDrift, sim.Crash, sim.ClockStrobe,
-				sim.Restored, sim.DiskLost, sim.BothLost, sim.Left,
+				sim.Restored, sim.PastDeletes, sim.StepBack, sim.DiskLost, sim.BothLost, sim.Left,
 			}, k),
-			needsFor: k <= sim.Flapping || k == sim.Crash || k == sim.ClockStrobe || k == sim.Restored || k == sim.DiskLost || k == sim.BothLost,
+			needsFor: k <= sim.Flapping || k == sim.Crash || k == sim.ClockStrobe || k == sim.Restored || k == sim.PastDeletes || k == sim.DiskLost || k == sim.BothLost,
 		}
 	}
 	return kinds
