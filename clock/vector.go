@@ -105,15 +105,14 @@ func (v VersionVector) seek(from int, site SiteID) (int, bool) {
 
 // Merge raises v to the entry-wise maximum of v and other.
 func (v *VersionVector) Merge(other VersionVector) {
-	at := 0
+	at, added := 0, 0
 	for i := range other {
 		e := &other[i]
 		j, ok := v.seek(at, e.Site)
 		at = j
 		if !ok {
 			if e.Seq > 0 || e.Through > 0 {
-				*v = slices.Insert(*v, j, *e)
-				at++
+				added++
 			}
 			continue
 		}
@@ -121,6 +120,34 @@ func (v *VersionVector) Merge(other VersionVector) {
 		mine.Seq, mine.Through = max(e.Seq, mine.Seq), max(e.Through, mine.Through)
 		at++
 	}
+	if added > 0 {
+		v.add(other, added)
+	}
+}
+
+// add takes in the n entries of other whose sites v does not name. It makes no
+// more room than they need: most vectors stay as they are then, and each site keeps
+// one for each origin.
+func (v *VersionVector) add(other VersionVector, n int) {
+	old, all := *v, *v
+	if cap(all) < len(old)+n {
+		all = make(VersionVector, len(old)+n)
+	}
+	all = all[:len(old)+n]
+	i, to := len(old)-1, len(all)-1
+	for j := len(other) - 1; n > 0; j-- { // from the end, so that nothing is overwritten
+		e := &other[j]
+		for ; i >= 0 && e.Site.Compare(old[i].Site) < 0; i, to = i-1, to-1 {
+			all[to] = old[i]
+		}
+		named := i >= 0 && old[i].Site == e.Site
+		if !named && (e.Seq > 0 || e.Through > 0) {
+			all[to] = *e
+			to, n = to-1, n-1
+		}
+	}
+	copy(all, old[:i+1])
+	*v = all
 }
 
 // Includes reports whether v has everything that other has, by log order.
