@@ -17,17 +17,25 @@ type decoder struct {
 }
 
 func (d *decoder) uvarint() uint64 {
-	var x uint64
-	for i := 0; i < len(d.s) && i < binary.MaxVarintLen64; i++ {
-		c := d.s[i]
+	x, n := uvarint(d.s)
+	if n == 0 {
+		d.fail()
+		return 0
+	}
+	d.s = d.s[n:]
+	return x
+}
+
+// uvarint reads a number and returns how many bytes it takes; 0 for none.
+func uvarint[T string | []byte](s T) (x uint64, n int) {
+	for i := 0; i < len(s) && i < binary.MaxVarintLen64; i++ {
+		c := s[i]
 		x |= uint64(c&0x7f) << (7 * i)
 		if c < 0x80 {
-			d.s = d.s[i+1:]
-			return x
+			return x, i + 1
 		}
 	}
-	d.fail()
-	return 0
+	return 0, 0
 }
 
 func (d *decoder) varint() int64 {
@@ -69,19 +77,36 @@ func (d *decoder) count(limit, size int) int {
 	return int(n)
 }
 
-func (d *decoder) vector() clock.VersionVector {
-	n := d.count(contextSitesMax, len(clock.SiteID{})+2)
-	if n == 0 {
-		return nil
+// decodeVector reads a vector and returns what is behind it. It is not read by a
+// decoder, since no string is cut from it: with many sites a context is most of an
+// entry, and strings would keep it in memory with them.
+func decodeVector(b []byte) (v clock.VersionVector, rest []byte, ok bool) {
+	const siteBytes = len(clock.SiteID{})
+	count, n := uvarint(b)
+	b = b[n:]
+	if n == 0 || count > contextSitesMax || count > uint64(len(b)/(siteBytes+2)) {
+		return nil, nil, false
 	}
-	v := make(clock.VersionVector, 0, n)
-	for range n {
-		e := clock.Entry{Site: d.site(), Seq: d.uvarint(), Through: clock.Timestamp(d.uvarint())}
+	if count == 0 {
+		return nil, b, true
+	}
+	v = make(clock.VersionVector, 0, count)
+	for range count {
+		if len(b) < siteBytes {
+			return nil, nil, false
+		}
+		seq, n := uvarint(b[siteBytes:])
+		through, m := uvarint(b[siteBytes+n:])
+		if n == 0 || m == 0 {
+			return nil, nil, false
+		}
+		e := clock.Entry{Site: clock.SiteID(b[:siteBytes]), Seq: seq, Through: clock.Timestamp(through)}
+		b = b[siteBytes+n+m:]
 		if last := len(v) - 1; last < 0 || v[last].Site.Compare(e.Site) < 0 {
 			v = append(v, e)
 		} else {
 			v.Set(e)
 		}
 	}
-	return v
+	return v, b, true
 }

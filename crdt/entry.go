@@ -232,11 +232,15 @@ func DecodeEntry(b []byte) (*Entry, error) {
 	if b[0] != entryVersion {
 		return nil, fmt.Errorf("log entry has format version %d, this program knows %d: update baraza at this site", b[0], entryVersion)
 	}
-	d := decoder{s: string(b[2:])}
 	e := &Entry{First: b[1]&flagFirst != 0, Last: b[1]&flagLast != 0, Unseen: b[1]&flagUnseen != 0}
+	b = b[2:]
 	if e.First {
-		e.Context = d.vector()
+		var ok bool
+		if e.Context, b, ok = decodeVector(b); !ok {
+			return nil, errShort
+		}
 	}
+	d := decoder{s: string(b)}
 	if e.Last {
 		e.Through = clock.Timestamp(d.uvarint())
 	}
