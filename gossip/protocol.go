@@ -23,6 +23,8 @@ type Protocol struct {
 	latest *peer
 	// connected counts the peers that are.
 	connected int
+	// changed is room for news.
+	changed clock.VersionVector
 	// Until quietUntil no peer gets ready, but for what calls soon.
 	quietUntil time.Duration
 }

@@ -99,19 +99,17 @@ func (p *Protocol) ackDelay(pe *peer) time.Duration {
 // news returns what a peer was not told and will not get pushed, and notes that it
 // is told.
 func (p *Protocol) news(pe *peer) clock.VersionVector {
-	var changed clock.VersionVector
-	for i, o := range p.origins {
+	changed := p.changed[:0]
+	for _, o := range p.origins {
 		s := o.of(pe)
 		if o.have <= s.told || s.from() < o.have {
 			continue
 		}
 		s.told = o.have
-		if changed == nil {
-			changed = make(clock.VersionVector, 0, len(p.origins)-i)
-		}
 		changed = append(changed, clock.Entry{Site: o.id, Seq: o.have})
 	}
-	return changed
+	p.changed = changed
+	return changed.Clone()
 }
 
 func (pe *peer) findCursor(id clock.SiteID) (int, bool) {
