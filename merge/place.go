@@ -302,7 +302,7 @@ func (pl *placing) planColumns(tp *tablePiece, w *work, found *resolved, out *ba
 	var kept keptColumns
 	var columns []string
 	var values []crdt.Value
-	r := w.row
+	r, late := w.row, false
 	for i, name := range r.Columns {
 		j := i
 		if j >= len(w.inTable.Columns) || w.inTable.Columns[j] != name {
@@ -325,7 +325,12 @@ func (pl *placing) planColumns(tp *tablePiece, w *work, found *resolved, out *ba
 		if w.inTable.Values[j] == v {
 			continue
 		}
-		if ref, to := refersTo(pl.m.Model, tp.t, name, v); ref != nil && !found.has(to) {
+		ref, to := refersTo(pl.m.Model, tp.t, name, v)
+		if ref != nil && pl.tooSoon(tp, w, to) {
+			late = true
+			continue
+		}
+		if ref != nil && !found.has(to) {
 			null, err := pl.updateAbsent(tp, w, ref, v, to, &kept)
 			if err != nil {
 				return err
@@ -342,12 +347,25 @@ func (pl *placing) planColumns(tp *tablePiece, w *work, found *resolved, out *ba
 	if len(w.doomed) > 0 {
 		return nil // removeRows
 	}
+	if late {
+		pl.patches = append(pl.patches, patch{w, tp})
+	}
 	if len(columns) == 0 {
 		return pl.keepColumns(w, kept)
 	}
 	out.begin(len(tp.order))
 	out.add(w, Row{Key: w.id.Key, Columns: columns, Values: values}, kept)
 	return nil
+}
+
+// tooSoon reports whether a row that makes room for others, and so is written before
+// them, is to refer to one of them: that reference is written when they are in.
+func (pl *placing) tooSoon(tp *tablePiece, w *work, to RowID) bool {
+	if to.Table != tp.name || len(pl.settling.displaced[w.id]) == 0 {
+		return false
+	}
+	other := tp.find(to.Key)
+	return other != nil && other.comesIn()
 }
 
 // comesLater reports whether the target is a row that this round inserts after
