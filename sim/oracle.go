@@ -90,7 +90,10 @@ func (s *Site) fold() error {
 	now := s.r.Applied()
 	if !now.Includes(s.oracle.applied) {
 		if s.restored.behind {
-			return nil // a backup of just before the last group: it is applied again
+			// A backup of just before the last group: it is applied again, and what is
+			// logged until then has seen nothing of it.
+			s.oracle.latest = latest(now.With(s.oracle.applied.Get(s.id)))
+			return nil
 		}
 		return fmt.Errorf("%s had applied %v, and now only %v", s, s.oracle.applied, now)
 	}
@@ -107,8 +110,16 @@ func (s *Site) fold() error {
 			}
 		}
 	}
-	s.oracle.applied = now
+	s.oracle.applied, s.oracle.latest = now, max(s.oracle.latest, latest(now))
 	return nil
+}
+
+// latest is the greatest stamp of what a vector has.
+func latest(v clock.VersionVector) (at clock.Timestamp) {
+	for _, e := range v {
+		at = max(at, e.Through)
+	}
+	return at
 }
 
 func (s *Site) foldOrigin(origin identity, upTo uint64, floor clock.Timestamp) error {
