@@ -21,7 +21,8 @@ const (
 const sqlMode = "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES'"
 
 // lockWaitSeconds is how long the merge waits for a row that an application
-// holds before it lets go of its own and tries again.
+// holds, or for a table whose schema is being changed, before it lets go of its
+// own and tries again.
 const lockWaitSeconds = "2"
 
 // Open returns a handle whose every connection has baraza's session settings.
@@ -35,6 +36,7 @@ func Open(dsn string, apply bool) (*sql.DB, error) {
 	if apply {
 		cfg.Params["@baraza_apply"] = "1"
 		cfg.Params["innodb_lock_wait_timeout"] = lockWaitSeconds
+		cfg.Params["lock_wait_timeout"] = lockWaitSeconds
 		cfg.MultiStatements = true // one round trip for many updates
 	}
 	connector, err := mysql.NewConnector(cfg)
