@@ -519,10 +519,26 @@ func (pl *placing) keepWhole(w *work, place Place, reason string, missing []RowI
 // that the table does not hold; of a dead one, with all of them.
 func (pl *placing) keepColumns(w *work, k keptColumns) error {
 	if !w.row.Exists {
-		return pl.keepWhole(w, Kept, keptReason, k.missing)
+		return pl.keepDead(w, k)
 	}
 	s := newState(w, k.place, k.reason, k.columns, k.values)
 	s.Missing = k.missing
+	return put(pl.states, w, s)
+}
+
+// keepDead keeps the state of a dead row that is in its table, and notes of which of
+// its values R4 or R5 do not let it show.
+func (pl *placing) keepDead(w *work, k keptColumns) error {
+	s := newState(w, Kept, keptReason, w.row.Columns, w.row.Values)
+	s.Missing = k.missing
+	t := pl.m.Model.Tables[w.id.Table]
+	for _, c := range k.columns {
+		ref := t.Reference(c)
+		if ref != nil && schema.ActionOf(ref.OnDelete) == schema.SetNull || t.InUnique(c) {
+			s.Columns, s.Values = append(clip(s.Columns), crdt.Shown(c)), append(s.Values[:len(s.Values):len(s.Values)], crdt.Null)
+		}
+	}
+	pl.kept = append(pl.kept, w.id)
 	return put(pl.states, w, s)
 }
 

@@ -176,6 +176,11 @@ func (t *Table) Reference(column string) *Reference {
 	return nil
 }
 
+// InUnique reports whether the column is part of a unique index.
+func (t *Table) InUnique(column string) bool {
+	return slices.ContainsFunc(t.Unique, func(u Index) bool { return slices.Contains(u.Columns, column) })
+}
+
 // TypedReference returns what the column holds by its type; nil for a column that
 // is none such.
 func (t *Table) TypedReference(column string) *TypedReference {

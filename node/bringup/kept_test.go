@@ -6,6 +6,7 @@ import (
 
 	"baraza/crdt"
 	"baraza/merge"
+	"baraza/node/replica"
 )
 
 // A row that stays for another one (R4) goes in the transaction in which that one no
@@ -59,5 +60,38 @@ func TestComesBackForRowThatGivesWay(t *testing.T) {
 	agree(t, p, s, q)
 	if first, later := p.show("users", keyOf(2), "username"), p.show("users", keyOf(1), "username"); first != "same" || later != "NULL" {
 		t.Errorf("the user that was first is %q, the other %q", first, later)
+	}
+}
+
+// A deleted row that stays (R4), and whose unique value another row has (R5), is listed
+// with that value, at every site.
+//
+// Seen to fail when only that it stays is listed.
+func TestKeptRowWithoutItsValue(t *testing.T) {
+	user := func(n int) merge.Row {
+		return row(keyOf(n), "uuid", uuid(n), "username", "name"+uuid(n)[34:], "person_id", refTo(1), "creator", refTo(n))
+	}
+	p, s, q := three(t, 3)
+	p.app(insert("users", user(1)), insert("users", user(2)))
+	exchange(p, s, q)
+	s.app(update("users", keyOf(1), "username", "same"))
+	s.capture()
+	p.app(update("users", keyOf(2), "username", "same"))
+	p.capture()
+	p.app(remove("users", keyOf(2)))
+	q.app(update("users", keyOf(1), "creator", refTo(2)))
+	exchange(p, s, q)
+	agree(t, p, s, q)
+	for _, at := range []*site{p, s, q} {
+		held := 0
+		at.ok(at.r.Conflicts(func(c replica.Conflict) bool {
+			if c.ID.Key == keyOf(2) && c.Place == merge.Held && c.Column == "username" && c.Value == crdt.Text("same") {
+				held++
+			}
+			return true
+		}))
+		if got := at.show("users", keyOf(2), "username"); got != "NULL" || held != 1 {
+			t.Errorf("site %d: the user that stays is %q, and its name is listed %d times", at.id[0], got, held)
+		}
 	}
 }

@@ -82,7 +82,7 @@ func (r *Replica) placed(id merge.RowID, s *merge.State) ([]Conflict, error) {
 		if !s.Dead() {
 			return nil, nil
 		}
-		return []Conflict{{ID: id, Loss: crdt.Loss{Stamp: s.Deleted}, Place: merge.Kept}}, nil
+		return r.keptConflicts(t, id, s)
 	case s.Place == merge.Held:
 		return heldConflicts(t, id, s), nil
 	}
@@ -113,6 +113,33 @@ func (r *Replica) placed(id merge.RowID, s *merge.State) ([]Conflict, error) {
 	return all, nil
 }
 
+// keptConflicts returns that a deleted row stays, and which of its values it does not
+// show, which its state tells.
+func (r *Replica) keptConflicts(t *schema.Table, id merge.RowID, s *merge.State) ([]Conflict, error) {
+	all := []Conflict{{ID: id, Loss: crdt.Loss{Stamp: s.Deleted}, Place: merge.Kept}}
+	for i, column := range s.Columns {
+		if !slices.Contains(s.Columns, crdt.Shown(column)) {
+			continue
+		}
+		c := Conflict{ID: id, Place: merge.Held, Loss: crdt.Loss{Column: column, Value: s.Values[i], Stamp: s.Of(column)}}
+		switch ref := t.Reference(column); {
+		case ref != nil && schema.ActionOf(ref.OnDelete) == schema.SetNull:
+			deleted, err := r.removedAt(ref.Table, s.Values[i])
+			if err != nil {
+				return nil, err
+			}
+			if deleted.IsZero() {
+				continue // it waits
+			}
+			c.Place, c.Winner, c.WinnerDelete = merge.Nulled, deleted, true
+		case !t.InUnique(column):
+			continue // a counter
+		}
+		all = append(all, c)
+	}
+	return all, nil
+}
+
 // heldConflicts returns the unique values that a row does not show, or, when it
 // is not in its table at all, one entry for the row.
 func heldConflicts(t *schema.Table, id merge.RowID, s *merge.State) []Conflict {
@@ -121,7 +148,7 @@ func heldConflicts(t *schema.Table, id merge.RowID, s *merge.State) []Conflict {
 	}
 	var all []Conflict
 	for i, column := range s.Columns {
-		if slices.ContainsFunc(t.Unique, func(u schema.Index) bool { return slices.Contains(u.Columns, column) }) {
+		if t.InUnique(column) {
 			all = append(all, Conflict{ID: id, Loss: crdt.Loss{Column: column, Value: s.Values[i], Stamp: s.Of(column)}, Place: merge.Held})
 		}
 	}
