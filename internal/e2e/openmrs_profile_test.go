@@ -189,7 +189,7 @@ var firstNumber = regexp.MustCompile(`SET @b_(\w+)=\(SELECT COALESCE\(MAX\((\w+)
 // numbered keeps numbers for the generator, which gives them itself and looks only
 // once which are taken, while rows of other sites come in and take the next.
 func (s *site) numbered(sql string) string {
-	const before, room = 1000, 100_000 // before: rows that come in meanwhile
+	const before, room = 50_000, 100_000 // before: rows that come in meanwhile
 	return firstNumber.ReplaceAllStringFunc(sql, func(line string) string {
 		m := firstNumber.FindStringSubmatch(line)
 		first, err := strconv.Atoi(s.value("SELECT COALESCE(MAX(" + m[2] + "), 0) FROM " + m[1]))
