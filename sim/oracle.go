@@ -33,6 +33,12 @@ type oracleRow struct {
 	lostFrom int
 }
 
+// begun reports whether the insert of a row was applied, and not only what a site had, or
+// wrote, of it that had got it from a member (docs/limits.md).
+func (o *oracleRow) begun(id merge.RowID) bool {
+	return o != nil && slices.ContainsFunc(o.Cells, func(c rules.Cell) bool { return c.Column == clinic.Tables[id.Table].Identity.Columns[0] })
+}
+
 func newOracle() oracle {
 	return oracle{rows: map[merge.RowID]*oracleRow{}, settings: map[merge.RowID]*oracleRow{}}
 }
