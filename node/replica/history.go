@@ -137,7 +137,7 @@ func (r *Replica) releaseTaken(ctx context.Context) error {
 	if len(r.taken.ids) == 0 {
 		return nil
 	}
-	if err := r.release(ctx, r.taken.ids, true); err != nil {
+	if err := r.release(ctx, r.taken.ids); err != nil {
 		r.unsettled = true
 		return fmt.Errorf("release captured changes: %w", err)
 	}
@@ -145,25 +145,30 @@ func (r *Replica) releaseTaken(ctx context.Context) error {
 	return nil
 }
 
-// release removes log rows from the database. It tries again where the database
-// asks for that: a site that starts begins with it, and nobody above it would.
-func (r *Replica) release(ctx context.Context, ids capture.IDs, advance bool) error {
+// release removes log rows from the database.
+func (r *Replica) release(ctx context.Context, ids capture.IDs) error {
 	for rest := ids; len(rest) > 0; {
 		var some capture.IDs
 		some, rest = splitIDs(rest, releaseRows)
 		next := r.mark
-		if advance && len(rest) == 0 {
+		if len(rest) == 0 {
 			next = next.Next()
 		}
-		err := r.releaseSome(ctx, some, next)
-		for try := 1; errors.Is(err, merge.ErrRetry) && try < markTries; try++ {
-			err = r.releaseSome(ctx, some, next)
-		}
-		if err != nil {
+		if err := r.releaseTries(ctx, some, next); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// releaseTries is releaseSome that tries again where the database asks for that: a site
+// that starts begins with it, and nobody above it would.
+func (r *Replica) releaseTries(ctx context.Context, ids capture.IDs, next merge.Mark) error {
+	err := r.releaseSome(ctx, ids, next)
+	for try := 1; errors.Is(err, merge.ErrRetry) && try < markTries; try++ {
+		err = r.releaseSome(ctx, ids, next)
+	}
+	return err
 }
 
 // splitIDs takes the first n ids.

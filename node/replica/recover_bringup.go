@@ -85,11 +85,29 @@ func (r *Replica) dropOld(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := r.release(ctx, old, false); err != nil {
-		r.unsettled = true
-		return fmt.Errorf("drop the changes that came back with the backup: %w", err)
+	for rest := old; len(rest) > 0; {
+		var some capture.IDs
+		some, rest = splitIDs(rest, releaseRows)
+		if err := r.dropSome(ctx, some); err != nil {
+			r.unsettled = true
+			return fmt.Errorf("drop the changes that came back with the backup: %w", err)
+		}
 	}
 	return nil
+}
+
+// dropSome releases log rows that are no news, and with that gives the database another
+// mark: a backup of just before has them still, and must not be taken for the same.
+func (r *Replica) dropSome(ctx context.Context, ids capture.IDs) error {
+	b := &kv.Batch{}
+	next, err := r.noteRenewed(b, r.mark)
+	if err != nil {
+		return err
+	}
+	if err := r.cfg.Store.Write(b, true); err != nil {
+		return fmt.Errorf("renew the mark: %w", err)
+	}
+	return r.releaseTries(ctx, ids, next)
 }
 
 // RecoverAlone takes the database as it is, where there is no other member to
