@@ -98,7 +98,7 @@ func (l *ledger) compare(s *Site, id merge.RowID, has, lacks merge.Row, by int) 
 func (l *ledger) forget(id merge.RowID, r merge.Row) {
 	for i, v := range r.Values {
 		if c := (cell{id, r.Columns[i], v}); len(l.cells[c]) > 0 {
-			delete(l.cells, c)
+			l.cells[c] = []int{openTxn}
 		}
 	}
 }
