@@ -84,10 +84,10 @@ func (s *Site) attended() {
 }
 
 // lineTo gives a site a line to another member: to the one whose entries it lacks, if
-// that can be, since it has them.
+// that can be, since it has them, also while its database is to be brought up again.
 func (s *Site) lineTo(origin clock.SiteID) bool {
 	others := slices.DeleteFunc(slices.Clone(s.w.Sites), func(o *Site) bool {
-		return o == s || o.away() || o.restored.behind || s.w.opts.carried(s.n-1, o.n-1) ||
+		return o == s || o.away() || o.restored.behind && (o.id != origin || o.joining()) || s.w.opts.carried(s.n-1, o.n-1) ||
 			slices.ContainsFunc(s.links, func(l *Link) bool { return l.other(s) == o })
 	})
 	if len(others) == 0 || len(s.w.Links) == 0 {
@@ -105,6 +105,9 @@ func (s *Site) lineTo(origin clock.SiteID) bool {
 	s.w.connect(s, to, line)
 	return true
 }
+
+// joining reports whether a site waits for its first rows.
+func (s *Site) joining() bool { return s.r == nil || s.r.BringingUp() }
 
 // joinAgain gives a site a new data directory.
 func (s *Site) joinAgain() {

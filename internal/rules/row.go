@@ -16,7 +16,18 @@ type Row struct {
 	// deletes and inserts tell which parts of counters are gone: those older than
 	// a delete that every site had applied when someone inserted the row anew.
 	deletes []clock.Stamp
-	inserts [][]clock.VersionVector // what each had seen, who inserts a row anew
+	inserts []insert
+}
+
+// insert is when someone inserted a row anew, and what he had seen.
+type insert struct {
+	at   clock.Stamp
+	seen []clock.VersionVector
+}
+
+// knows reports whether he knew of a delete.
+func (x *insert) knows(d clock.Stamp) bool {
+	return slices.ContainsFunc(x.seen, func(v clock.VersionVector) bool { return v.Covers(d) })
 }
 
 // Cell is the register of a column.
@@ -41,7 +52,7 @@ func (r *Row) Apply(ch *crdt.Change, at clock.Stamp, seen ...clock.VersionVector
 		r.Written = at
 	}
 	if ch.Begins() {
-		r.inserts = append(r.inserts, seen)
+		r.inserts = append(r.inserts, insert{at, seen})
 	}
 	for i, name := range ch.Columns {
 		c := r.cell(name)
@@ -99,16 +110,20 @@ func (r *Row) Counts(c *Cell) bool {
 	return !r.begunAnew(c.Stamp) && (reset.IsNull() || crdt.ResetAt(c.Stamp) >= reset)
 }
 
-// begunAnew reports whether the row was inserted anew since a write.
+// begunAnew reports whether the row was inserted anew since a write, by one who knew
+// of the last delete before the insert. One who did not brings the row back as it was,
+// though he knew of earlier deletes: so is an insert into a database that was set back
+// and is not brought up again yet.
 func (r *Row) begunAnew(at clock.Stamp) bool {
-	for _, d := range r.deletes {
-		if at.Less(d) && slices.ContainsFunc(r.inserts, func(seen []clock.VersionVector) bool {
-			return slices.ContainsFunc(seen, func(v clock.VersionVector) bool { return v.Covers(d) })
-		}) {
-			return true
+	return slices.ContainsFunc(r.inserts, func(x insert) bool {
+		var last clock.Stamp
+		for _, d := range r.deletes {
+			if d.Less(x.at) && last.Less(d) {
+				last = d
+			}
 		}
-	}
-	return false
+		return at.Less(last) && x.knows(last)
+	})
 }
 
 // stamp is when a column was written.
