@@ -92,9 +92,13 @@ func (r *Row) tells(column string, columns []string) bool {
 func (r *Row) giveWay(life clock.Stamp) {
 	lost := slices.DeleteFunc(slices.Clone(r.Lost), func(l Loss) bool { return l.Column == "" || IsPart(l.Column) })
 	for i := range lost {
+		if !lost[i].Apart && lost[i].Stamp.Less(r.Life()) {
+			continue // of a row before it, deleted and forgotten, that comes back
+		}
 		lost[i] = Loss{Column: lost[i].Column, Value: lost[i].Value, Stamp: lost[i].Stamp, Winner: life, Apart: true}
 	}
 	next := Row{Number: r.Number, Lost: lost}
+	next.KnownRow = true // nobody wrote the values that take their places
 	for i, column := range r.Columns {
 		if IsPart(column) {
 			continue

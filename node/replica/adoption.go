@@ -256,7 +256,9 @@ func (a *adoption) capture(row *capture.Row) error {
 		}
 	}
 	switch {
-	case k != nil && k.Void && row.Delete:
+	case k != nil && k.Void && !row.Delete:
+		return nil // of the row that was deleted
+	case k != nil && k.Void:
 		return a.allSeen(id)
 	case k != nil && k.Gone:
 		err = a.unseen(id, k, row)

@@ -200,8 +200,10 @@ func (l *local) row(row *capture.Row) error {
 		ch.Columns, ch.Values = columns, values
 		ch.Whole = whole && covers(columns, row.Columns)
 	}
-	ch.Prior = l.withLife(id, s, &ch, l.priorOf(id, s, &ch))
-	if err := l.merge(id, s, &ch, row); err != nil {
+	if ch.Prior, err = l.withLife(id, s, &ch, l.priorOf(id, s, &ch)); err != nil {
+		return err
+	}
+	if err := l.merge(id, s, &ch, row, anew); err != nil {
 		return err
 	}
 	l.notesReferences(&ch)
@@ -295,15 +297,15 @@ func (l *local) priorOf(id merge.RowID, s *merge.State, ch *crdt.Change) crdt.St
 }
 
 // merge brings the row's state up to the local change, which is in the
-// database already.
-func (l *local) merge(id merge.RowID, s *merge.State, ch *crdt.Change, captured *capture.Row) error {
+// database already. anew: there was nothing of the row but its conflicts.
+func (l *local) merge(id merge.RowID, s *merge.State, ch *crdt.Change, captured *capture.Row, anew bool) error {
 	row := &crdt.Row{Number: l.r.cfg.Model.Tables[id.Table].Number()}
 	var losses []crdt.Loss
 	var err error
 	if s != nil {
 		row.Stamps, row.KnownRow, row.KnownCells = s.Stamps, s.KnownRow, s.KnownCells
 		row.Columns, row.Values = merge.WithoutShown(s.Columns, s.Values)
-		row.Exists = !s.Dead()
+		row.Exists = !s.Dead() && !anew
 		if s.HasLoss {
 			if losses, err = l.t.Losses(id); err != nil {
 				return err

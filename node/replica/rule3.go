@@ -48,21 +48,40 @@ func (l *local) noInsert(row *capture.Row, s *merge.State) *capture.Row {
 }
 
 // withLife adds to what a local change overwrites of which life it is.
-func (l *local) withLife(id merge.RowID, s *merge.State, ch *crdt.Change, prior crdt.Stamps) crdt.Stamps {
+func (l *local) withLife(id merge.RowID, s *merge.State, ch *crdt.Change, prior crdt.Stamps) (crdt.Stamps, error) {
 	number := l.r.number(id.Table)
 	if number == "" || s == nil {
-		return prior
+		return prior, nil
 	}
 	life := shownLife(number, s)
 	switch {
 	case !prior.Deleted.IsZero():
-		return prior.WithLife(number, s.Of(number))
+		return prior.WithLife(number, s.Of(number)), nil
 	case life != s.Of(number) && (ch.Delete || !slices.Contains(ch.Columns, number)):
-		return crdt.Stamps{Row: life}
+		return l.priorOfShown(id, life, ch)
 	case !slices.Contains(ch.Columns, number):
-		return prior.WithLife(number, life)
+		return prior.WithLife(number, life), nil
 	}
-	return prior
+	return prior, nil
+}
+
+// priorOfShown returns the stamps of what a change overwrites of a life that the table
+// shows and that does not have the row. What is known of it are its losses; those that
+// this site wrote are in the table.
+func (l *local) priorOfShown(id merge.RowID, life clock.Stamp, ch *crdt.Change) (crdt.Stamps, error) {
+	prior := crdt.Stamps{Row: life}
+	losses, err := l.t.Losses(id)
+	for i := range losses { // by column, and then by stamp
+		x := &losses[i]
+		if !x.Apart || x.Stamp.Site != l.r.cfg.Self || !life.Less(x.Stamp) || !ch.Delete && !slices.Contains(ch.Columns, x.Column) {
+			continue
+		}
+		if n := len(prior.Cells); n > 0 && prior.Cells[n-1].Column == x.Column {
+			prior.Cells = prior.Cells[:n-1]
+		}
+		prior.Cells = append(prior.Cells, crdt.CellStamp{Column: x.Column, Stamp: x.Stamp})
+	}
+	return prior, err
 }
 
 // otherLife reports whether a local change was of another life than the one that has

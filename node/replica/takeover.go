@@ -385,7 +385,7 @@ func (b *BringUp) row(t *txn, id merge.RowID, it *Item, mine *merge.Row, pending
 		if before == nil && mine != nil && (len(own.Columns) > 0 || !alike(row, mine, number, pending)) {
 			return nil, errNumberTaken
 		}
-		if pending != nil && pending.deleted && mine == nil {
+		if before == nil && pending != nil && pending.deleted && mine == nil {
 			pending, k.Void = nil, true
 		}
 	}
