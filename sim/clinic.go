@@ -12,7 +12,7 @@ import (
 // that may (obs, visit) and may not (users) be NULL, each ON DELETE action,
 // cascades of several levels and of a table to itself (visit, charge), unique
 // values that may and may not be NULL, alone and together (users, badge), numbers
-// to count with (stock, account), and a natural key (setting).
+// to count with (stock, account), rows that a number alone names (ticket), and a natural key (setting).
 var clinic = newClinic()
 
 // tableNames are the tables, those that are referred to first.
@@ -22,6 +22,13 @@ var tableNames = func() []string {
 		names = append(names, t.Name)
 	}
 	return names
+}()
+
+// plainClinic is clinic without numbered rows.
+var plainClinic = func() *schema.Model {
+	m := newClinic()
+	delete(m.Tables, numbered)
+	return m
 }()
 
 func newClinic() *schema.Model {
@@ -76,6 +83,9 @@ func newClinic() *schema.Model {
 	account.References = []schema.Reference{onDelete("CASCADE", refer("person_id", "person", "person_id"))}
 	price := schema.Column{Name: "price", Type: "decimal(20,2)", Base: "decimal"}
 	natural("stock", []string{"item"}, text("item", false), integer("quantity", false), price, text("note", true))
+	ticket := natural(numbered, []string{numberColumn}, integer(numberColumn, false), integer("person_id", false), integer("parent_id", true), text(firstValue, true), text("note", true))
+	ticket.AutoIncrement = numberColumn
+	ticket.References = []schema.Reference{refer("person_id", "person", "person_id"), refer("parent_id", numbered, numberColumn)}
 	return m
 }
 

@@ -61,7 +61,11 @@ func (r *oracleRow) top(pass func(*fact) bool) *fact {
 // conflicts lists the row's conflicts as Replica.Conflicts does.
 func (r *oracleRow) conflicts() []crdt.Loss {
 	if r.lostFrom < len(r.facts) { // they follow from the facts alone
-		r.lost, r.lostFrom = r.find(), len(r.facts)
+		find := r.find
+		if r.ID.Table == numbered {
+			find = r.findNumbered
+		}
+		r.lost, r.lostFrom = find(), len(r.facts)
 	}
 	return r.lost
 }
@@ -158,7 +162,7 @@ func (s *Site) checkConflicts() error {
 	placed := !s.lags()
 	missing := map[replica.Conflict]int{} // less than 0: listed and not there
 	count := func(c replica.Conflict, n int) {
-		c.Visible, c.Apart = false, false
+		c.Visible = false
 		if missing[c] += n; missing[c] == 0 {
 			delete(missing, c)
 		}
@@ -192,6 +196,10 @@ func (s *Site) checkConflicts() error {
 }
 
 func showConflict(c *replica.Conflict) string {
-	return fmt.Sprintf("%s.%s of %s = %s at %s lost to %s at %s, delete %v, %s",
-		c.ID.Table, c.Column, shortKey(c.ID.Key), shortValue(c.Value), c.Stamp, shortValue(c.WinnerValue), c.Winner, c.WinnerDelete, c.Place)
+	apart := ""
+	if c.Apart {
+		apart = ", apart"
+	}
+	return fmt.Sprintf("%s.%s of %s = %s at %s lost to %s at %s, delete %v, %s%s",
+		c.ID.Table, c.Column, shortKey(c.ID.Key), shortValue(c.Value), c.Stamp, shortValue(c.WinnerValue), c.Winner, c.WinnerDelete, c.Place, apart)
 }

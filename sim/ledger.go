@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"baraza/clock"
 	"baraza/crdt"
 	"baraza/merge"
 	"baraza/node/replica"
@@ -25,6 +26,7 @@ type ledger struct {
 	sums    map[cell]*sum
 	deleted map[merge.RowID]bool
 	summed  int
+	lives
 }
 
 type cell struct {
@@ -39,7 +41,10 @@ type written struct {
 }
 
 func newLedger() ledger {
-	return ledger{cells: map[cell][]int{}, wrote: map[crdt.Value]written{}, sums: map[cell]*sum{}, deleted: map[merge.RowID]bool{}}
+	return ledger{
+		cells: map[cell][]int{}, wrote: map[crdt.Value]written{}, sums: map[cell]*sum{}, deleted: map[merge.RowID]bool{},
+		lives: lives{rowOf: map[crdt.Value]crdt.Value{}, lifeOf: map[crdt.Value]clock.Stamp{}},
+	}
 }
 
 func (l *ledger) fresh(s *Site) crdt.Value {
@@ -62,7 +67,10 @@ func (l *ledger) enter(s *Site, values []crdt.Value, before map[merge.RowID]merg
 		l.wrote[v] = written{s, l.txns}
 	}
 	for id, old := range before {
-		now, _ := s.db.Row(id.Table, id.Key)
+		now, there := s.db.Row(id.Table, id.Key)
+		if there && id.Table == numbered {
+			l.tell(&now)
+		}
 		l.compare(s, id, now, old, 0)
 		l.compare(s, id, old, now, l.txns)
 		if o := s.oracle.rows[id]; o != nil && !o.Live() {

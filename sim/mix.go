@@ -26,6 +26,8 @@ type Mix struct {
 	Rules Rules
 	// Counters: a third of the statements add to numbers, which may be counters.
 	Counters bool
+	// Numbers: a fourth of the statements write rows that a number alone names.
+	Numbers Numbers
 }
 
 // Tables are the names of the tables there are.
@@ -109,6 +111,9 @@ func (m *Mix) kind(x *transaction) string {
 	if m.Counters && rnd.IntN(counterOneIn) == 0 {
 		return m.counted(x)
 	}
+	if m.Numbers != NoNumbers && rnd.IntN(numberOneIn) == 0 {
+		return numbered
+	}
 	if len(m.Tables) > 0 {
 		return m.Tables[rnd.IntN(len(m.Tables))]
 	}
@@ -123,6 +128,9 @@ func (m *Mix) Check() error {
 	for _, t := range m.Tables {
 		if !slices.Contains(tableNames, t) {
 			return fmt.Errorf("there is no table %q: use %v", t, tableNames)
+		}
+		if t == numbered && m.Numbers == NoNumbers {
+			return fmt.Errorf("table %s is there only with `numbers: given` or `chosen`", t)
 		}
 	}
 	return nil

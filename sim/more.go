@@ -14,6 +14,8 @@ import (
 // missing.
 func (x *transaction) more() (table string, n int, r merge.Row) {
 	switch x.kind {
+	case numbered:
+		return x.ticket()
 	case "stock":
 		return x.stock()
 	case "account":

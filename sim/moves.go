@@ -89,7 +89,7 @@ func (s *Site) adopt() {
 		err = e
 	}
 	if err == nil {
-		err = replica.BeginBringUp(s.disk)
+		err = replica.BeginBringUpOf(s.disk, s.before)
 	}
 	s.w.fail(err)
 	s.commits = nil
@@ -186,6 +186,7 @@ func (s *Site) LoseBoth(d time.Duration) {
 		s.showAll(before)
 		s.w.fail(s.watch.look())
 		s.boths++
+		s.w.lostBoth = true
 		s.loseDisk(machineDown, BothLost)
 	})
 }
@@ -200,7 +201,7 @@ func (s *Site) loseDisk(d time.Duration, what FaultKind) {
 	}
 	s.lives++
 	s.base += s.w.lastSeq(s.id)
-	s.id = clock.SiteID{byte(s.n >> 8), byte(s.n), byte(s.lives)}
+	s.before, s.id = s.id, clock.SiteID{byte(s.n >> 8), byte(s.n), byte(s.lives)}
 	s.w.origins = append(s.w.origins, identity{s.id, s})
 	for _, l := range s.links {
 		l.other(s).linkTo[s.id] = l

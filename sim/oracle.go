@@ -31,6 +31,7 @@ type oracleRow struct {
 	// lost are the row's conflicts when it had so many facts.
 	lost     []crdt.Loss
 	lostFrom int
+	line     []clock.Stamp // the lives that have the row, see lives.go
 }
 
 // begun reports whether the insert of a row was applied, and not only what a site had, or
@@ -53,6 +54,10 @@ func (o *oracle) apply(origin clock.SiteID, ch *crdt.Change, e *loggedEntry) {
 	}
 	at := clock.Stamp{Time: ch.Time, Site: origin}
 	r.facts = append(r.facts, fact{ch, at, e.seen, e.settled})
+	if id.Table == numbered {
+		r.relive()
+		return
+	}
 	r.Apply(ch, at, e.seen, e.settled)
 }
 
@@ -240,6 +245,9 @@ func (l *originLog) check(w *World, s *Site, seq uint64, e *crdt.Entry, floor cl
 			return fmt.Errorf("stamp %s is not between %s, which its writer had seen, and %s", ch.Time, floor, e.Through)
 		}
 		if err := l.ownPart(s, ch); err != nil {
+			return err
+		}
+		if err := w.checkLife(&fact{Change: ch, at: clock.Stamp{Time: ch.Time, Site: s.id}}); err != nil {
 			return err
 		}
 		for j, v := range ch.Values {

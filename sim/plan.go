@@ -101,6 +101,7 @@ func NewPlan(seed uint64, least, most int) Plan {
 	p.move(length)
 	p.govern(length)
 	p.strain(length)
+	p.number()
 	slices.SortStableFunc(p.Ops, func(a, b Op) int { return int(a.At - b.At) })
 	slices.SortStableFunc(p.Faults, func(a, b Fault) int { return int(a.At - b.At) })
 	return p
@@ -135,6 +136,24 @@ func rulesOf(seed uint64) Rules {
 	rnd := rand.New(rand.NewPCG(seed, 9))
 	return []Rules{Plain, Plain, Plain, Plain, References, Clashes}[rnd.IntN(6)]
 }
+
+// number lets one plan in five have rows that a number alone names. Applications
+// choose numbers themselves in half of those where all sites keep their disks and
+// are members from the beginning: where sites meet later, a number means one row.
+func (p *Plan) number() {
+	rnd := rand.New(rand.NewPCG(p.Seed, numbersStream))
+	if rnd.IntN(5) > 0 {
+		return
+	}
+	p.Mix.Numbers = Given
+	meet := slices.ContainsFunc(p.Faults, func(f Fault) bool { return f.Kind == DiskLost || f.Kind == BothLost })
+	if rnd.IntN(2) == 0 && !meet && len(p.Joins) == 0 {
+		p.Mix.Numbers = Chosen
+	}
+}
+
+// numbersStream is the random stream of number.
+const numbersStream = 80
 
 // losing draws what of a plan's sites is lost: in one plan of four.
 func losing(seed uint64, length time.Duration) (list []Fault) {

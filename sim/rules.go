@@ -54,10 +54,10 @@ type placing struct {
 // lags reports whether the tables may be behind R4 and R5: rows wait for a
 // transaction of their own.
 func (s *Site) lags() bool {
-	if s.w.opts.Mix.Rules == Plain {
+	if m := s.w.opts.Mix; m.Rules == Plain && m.Numbers == NoNumbers {
 		return s.db.Pending() > 0
 	}
-	return s.placing.forgotten || s.r.Sizes().Wake > 0 || s.db.Pending() > 0
+	return s.replaces() || s.db.Pending() > 0
 }
 
 // retried is called when the replica has tried all rows again.

@@ -24,10 +24,12 @@ const (
 
 // Site is one replica with its machine: database, store, clock, lines.
 type Site struct {
-	w     *World
-	n     int
-	id    clock.SiteID
-	links []*Link
+	w  *World
+	n  int
+	id clock.SiteID
+	// before is the identity that it had before; none at first.
+	before clock.SiteID
+	links  []*Link
 	// linkTo finds the link to a peer.
 	linkTo map[clock.SiteID]*Link
 	// couriers counts those who come here.
@@ -121,7 +123,8 @@ func newSite(w *World, n int) *Site {
 	}
 	s.disk = &disk{Mem: kv.NewMem(), breaker: &s.breaker}
 	s.db = memdb.New(memdb.Config{
-		Model: clinic, First: int64(1 + 100*(n%2)), // some sites number alike, some do not
+		Model: w.model(), First: int64(1 + 100*(n%2)), // some sites number alike, some do not
+		Offset: int64(n), Increment: w.numberStride(),
 		Now:       func() int64 { return s.clock.micros(w.now) },
 		Committed: s.showed,
 		Fault: func(step memdb.Step) error {
@@ -152,7 +155,7 @@ func (s *Site) nowMillis() int64 {
 // boot starts the process from what the disk and the database have.
 func (s *Site) boot() error {
 	r, err := replica.Open(context.Background(), replica.Config{
-		Self: s.id, Store: s.disk, Database: s.db, Source: s.db, Model: clinic,
+		Self: s.id, Store: s.disk, Database: s.db, Source: s.db, Model: s.w.model(),
 		NowMillis: s.nowMillis, MaxDriftMillis: s.w.opts.MaxDrift.Milliseconds(),
 		Nonce: s.nonces.Uint64() | 1,
 	})

@@ -165,6 +165,7 @@ func (w *watch) take(id merge.RowID) {
 // put takes a row in, and tells whether another has its unique values.
 func (w *watch) put(id merge.RowID, r merge.Row) (bad []string) {
 	w.rows[id] = r
+	bad = append(bad, w.s.w.mixed(id, &r)...)
 	w.each(id, r, func(target merge.RowID) { w.refs[target]++ }, func(u uniqueValue) {
 		if other, taken := w.unique[u]; taken {
 			bad = append(bad, fmt.Sprintf("%s of %s and %s have the same %s", id.Table, shortKey(id.Key), shortKey(other.Key), clinic.Tables[id.Table].Unique[u.index].Name))

@@ -258,7 +258,7 @@ func (x *transaction) some(table string, r merge.Row) merge.Row {
 	out := merge.Row{Key: r.Key}
 	for i, c := range r.Columns {
 		last := i == len(r.Columns)-1
-		if !slices.Contains(clinic.Tables[table].Identity.Columns, c) && (x.rnd.IntN(2) == 0 || last) {
+		if c != firstValue && !slices.Contains(clinic.Tables[table].Identity.Columns, c) && (x.rnd.IntN(2) == 0 || last) {
 			out.Columns, out.Values = append(out.Columns, c), append(out.Values, r.Values[i])
 		}
 	}

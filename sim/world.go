@@ -80,6 +80,8 @@ type World struct {
 
 	// origins are all identities that sites had, the first ones first.
 	origins []identity
+	// lostBoth: some site lost its disk together with its database.
+	lostBoth bool
 
 	ledger ledger
 	logs   map[clock.SiteID]*originLog

@@ -85,6 +85,18 @@ var mutants = []mutant{
 		"for _, w := range pl.clashes {", "for _, w := range pl.clashes[:0] {",
 	},
 	{
+		"rule 3: of two rows of one number the later one stays", "crdt/number.go",
+		"if life.Less(mine) && r.begins(ch) {", "if mine.Less(life) && r.begins(ch) {",
+	},
+	{
+		"rule 3: two rows of one number are one", "crdt/number.go",
+		"if r.blank() || life == mine {", "if r.blank() || life != mine || life == mine {",
+	},
+	{
+		"rule 3: a change does not say of which row it is", "node/replica/rule3.go",
+		"\t\treturn prior.WithLife(number, life), nil\n", "\t\treturn prior, nil\n",
+	},
+	{
 		"merge: batches are applied out of causal order", "node/replica/due.go",
 		"if !g.applied.Includes(e.Context) {", "if e.Context == nil && false {",
 	},
@@ -103,7 +115,7 @@ var mutants = []mutant{
 	},
 	{
 		"capture: what a write replaced is not noted", "node/replica/local.go",
-		"ch.Prior = l.withLife(id, s, &ch, l.priorOf(id, s, &ch))", "l.priorOf(id, s, &ch)",
+		"if ch.Prior, err = l.withLife(id, s, &ch, l.priorOf(id, s, &ch)); err != nil {", "if l.priorOf(id, s, &ch); err != nil {",
 	},
 	{
 		"capture: the context is that of an earlier batch", "node/replica/local.go",

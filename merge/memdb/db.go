@@ -41,6 +41,9 @@ type Config struct {
 	// First is the first number that auto-increment columns give, Stride the
 	// distance to the next. Zero means 1.
 	First, Stride int64
+	// Offset and Increment are First and Stride of the tables whose rows nothing
+	// names but such a number. Zero means First and Stride.
+	Offset, Increment int64
 	// Now returns microseconds since the Unix epoch. Required.
 	Now func() int64
 	// Fault, when set, is asked at every step of a merge.Tx and of a reading.
@@ -77,10 +80,13 @@ func New(config Config) *DB {
 	if config.Stride == 0 {
 		config.Stride = 1
 	}
+	if config.Offset == 0 {
+		config.Offset, config.Increment = config.First, config.Stride
+	}
 	db := &DB{config: config, tables: make(map[string]*table)}
 	for name, def := range config.Model.Tables {
 		db.names = append(db.names, name)
-		db.tables[name] = newTable(def, config.First)
+		db.tables[name] = newTable(def, config)
 	}
 	slices.Sort(db.names)
 	for _, name := range db.names {
@@ -153,6 +159,13 @@ func (db *DB) LocalNumber(name string, key crdt.Key) crdt.Value {
 		return crdt.Null
 	}
 	return t.rows[key].vals[t.auto]
+}
+
+// Next returns the number that the next row of a table gets, and how far apart
+// such numbers are.
+func (db *DB) Next(name string) (next, stride int64) {
+	t := db.tables[name]
+	return t.next, t.stride
 }
 
 // Disconnect rolls back the open transaction, as a server does when its

@@ -23,6 +23,7 @@ type table struct {
 	unique    []*index     // the primary key is the first
 	auto      int          // the auto-increment column, -1 for none
 	next      int64
+	stride    int64
 	rows      map[crdt.Key]*record
 	changes   uint64 // of rows, those of open transactions and taken back ones too
 }
@@ -54,14 +55,15 @@ type reference struct {
 	count  map[crdt.Value]int // rows that refer to each canonical value
 }
 
-func newTable(def *schema.Table, first int64) *table {
+func newTable(def *schema.Table, config Config) *table {
 	t := &table{
 		def:      def,
 		position: make(map[string]int),
 		refs:     make([]*reference, len(def.Columns)),
 		names:    def.Shipped(),
 		auto:     -1,
-		next:     first,
+		next:     config.First,
+		stride:   config.Stride,
 		rows:     make(map[crdt.Key]*record),
 	}
 	for i, c := range def.Columns {
@@ -70,6 +72,9 @@ func newTable(def *schema.Table, first int64) *table {
 		if c.Name == def.AutoIncrement {
 			t.auto = i
 		}
+	}
+	if def.Numbered() {
+		t.next, t.stride = config.Offset, config.Increment
 	}
 	t.identity = t.positions(def.Identity.Columns)
 	t.shipped = t.positions(t.names)

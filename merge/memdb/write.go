@@ -31,7 +31,7 @@ func (db *DB) insert(t *table, row merge.Row, later map[int]bool, log func(logEn
 	if ix := t.taken(vals, nil); ix != nil {
 		return nil, duplicate(t, ix)
 	}
-	t.numbered(vals, db.config)
+	t.numbered(vals)
 	r := &record{key: key, vals: vals}
 	db.add(t, r)
 	log(logEntry{table: t, key: key, columns: t.shipped})
@@ -43,12 +43,12 @@ func duplicate(t *table, ix *index) *refusal {
 }
 
 // numbered moves the next number past the one that a row has.
-func (t *table) numbered(vals []crdt.Value, config Config) {
+func (t *table) numbered(vals []crdt.Value) {
 	if t.auto < 0 {
 		return
 	}
 	if n, ok := vals[t.auto].AsInt(); ok && n >= t.next {
-		t.next += ((n-t.next)/config.Stride + 1) * config.Stride
+		t.next += ((n-t.next)/t.stride + 1) * t.stride
 	}
 }
 

@@ -28,6 +28,7 @@ func (l *loader) workload(n ast.Node) {
 		field{"large", scalar(r, "large", "2.5%, or 0", parsePart, &large)},
 		field{"rules", scalar(r, "rules", "plain, references or clashes", parseRules, &s.Mix.Rules)},
 		field{"counters", scalar(r, "counters", "yes", parseBool, &s.Mix.Counters)},
+		field{"numbers", scalar(r, "numbers", "none, given or chosen", parseNumbers, &s.Mix.Numbers)},
 		field{"tables", func(n ast.Node) { l.list(n, l.table) }},
 		field{"mix", func(n ast.Node) {
 			count := parseCount(0, 1000)
@@ -85,6 +86,14 @@ func parseRules(s string) (sim.Rules, error) {
 		return r, fmt.Errorf("%q is not a set of rules", s)
 	}
 	return r, nil
+}
+
+func parseNumbers(s string) (sim.Numbers, error) {
+	n, ok := sim.NumbersNamed(s)
+	if !ok {
+		return n, fmt.Errorf("%q is not a way to number rows", s)
+	}
+	return n, nil
 }
 
 func (l *loader) table(n ast.Node) {

@@ -61,14 +61,7 @@ func Write(name, about string, p *sim.Plan) string {
 		line("  breaks_every: %v", p.BreakEvery)
 	}
 	writeCouriers(p, line)
-	more := ""
-	if p.Mix.Rules != sim.Plain {
-		more = fmt.Sprintf(", rules: %s", p.Mix.Rules)
-	}
-	if p.Mix.Counters {
-		more += ", counters: yes"
-	}
-	line("workload: {rows: %d%s}", p.Rows, more)
+	line("workload: {rows: %d%s}", p.Rows, mixed(&p.Mix))
 	writeSettings(p, line)
 	if len(p.Ops) > 0 {
 		line("transactions:")
@@ -96,4 +89,18 @@ func writeCouriers(p *sim.Plan, line func(format string, args ...any)) {
 	for _, c := range p.Couriers {
 		line("  - {between: [s%d, s%d], every: %v, trip: %v, loss: %v}", c.A+1, c.B+1, c.Every, c.Trip, c.Loss)
 	}
+}
+
+// mixed tells what applications write besides plain rows.
+func mixed(m *sim.Mix) (more string) {
+	if m.Rules != sim.Plain {
+		more = fmt.Sprintf(", rules: %s", m.Rules)
+	}
+	if m.Counters {
+		more += ", counters: yes"
+	}
+	if m.Numbers != sim.NoNumbers {
+		more += fmt.Sprintf(", numbers: %s", m.Numbers)
+	}
+	return more
 }

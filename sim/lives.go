@@ -1,0 +1,92 @@
+package sim
+
+import (
+	"slices"
+
+	"baraza/clock"
+	"baraza/crdt"
+	"baraza/internal/rules"
+)
+
+// What the log makes of two rows that were inserted under one number (R3), worked
+// out of all facts of the number, in no order. Each fact is of a life, named by the
+// stamp of its insert. The life that began first has the row, and what others wrote
+// is lost, but for what one of their own life replaced knowingly. A life that begins
+// when every site had applied the delete of the one before follows on it.
+
+// life is the one that a fact is of.
+func (f *fact) life() clock.Stamp {
+	if f.begins() && f.Prior.Deleted.IsZero() {
+		return f.at
+	}
+	return f.Prior.Of(numberColumn)
+}
+
+// numberColumn is the key of the table numbered.
+const numberColumn = "ticket_id"
+
+func (f *fact) begins() bool { return !f.Delete && slices.Contains(f.Columns, numberColumn) }
+
+// relive works the row out anew of all its facts.
+func (r *oracleRow) relive() {
+	var begun []*fact
+	for i := range r.facts {
+		if f := &r.facts[i]; f.life() == f.at {
+			begun = append(begun, f)
+		}
+	}
+	slices.SortFunc(begun, func(a, b *fact) int { return a.at.Compare(b.at) })
+	r.line = nil
+	for _, f := range begun {
+		if len(r.line) == 0 || !r.Live() && !r.Deleted.IsZero() && f.settled.Covers(r.Deleted) {
+			r.line = append(r.line, f.at)
+			r.follow()
+		}
+	}
+}
+
+// follow makes the row of the facts of the lives that have it.
+func (r *oracleRow) follow() {
+	r.Row = rules.Row{ID: r.ID}
+	for i := range r.facts {
+		if f := &r.facts[i]; slices.Contains(r.line, f.life()) {
+			r.Apply(f.Change, f.at, f.seen, f.settled)
+		}
+	}
+}
+
+// findNumbered works out the conflicts of a row that a number names: those of the
+// lives that have it, and all that others wrote.
+func (r *oracleRow) findNumbered() []crdt.Loss {
+	mine := oracleRow{Row: r.Row}
+	var list []crdt.Loss
+	for i := range r.facts {
+		f := &r.facts[i]
+		if slices.Contains(r.line, f.life()) {
+			mine.facts = append(mine.facts, *f)
+			continue
+		}
+		for j, c := range f.Columns {
+			if !f.Delete && c != numberColumn && !r.known(c)[f.at] {
+				list = append(list, crdt.Loss{Column: c, Value: f.Values[j], Stamp: f.at, Winner: r.before(f.life()), Apart: true})
+			}
+		}
+	}
+	for _, l := range mine.find() {
+		if l.Column != numberColumn {
+			list = append(list, l)
+		}
+	}
+	return list
+}
+
+// before is the life that had the row when another began.
+func (r *oracleRow) before(life clock.Stamp) clock.Stamp {
+	had := r.line[0]
+	for _, l := range r.line {
+		if l.Less(life) {
+			had = l
+		}
+	}
+	return had
+}
