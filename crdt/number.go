@@ -92,8 +92,8 @@ func (r *Row) tells(column string, columns []string) bool {
 func (r *Row) giveWay(life clock.Stamp) {
 	lost := slices.DeleteFunc(slices.Clone(r.Lost), func(l Loss) bool { return l.Column == "" || IsPart(l.Column) })
 	for i := range lost {
-		if !lost[i].Apart && lost[i].Stamp.Less(r.Life()) {
-			continue // of a row before it, deleted and forgotten, that comes back
+		if l := &lost[i]; l.Apart && l.Winner != r.Life() || !l.Apart && l.Stamp.Less(r.Life()) {
+			continue // of the row before, or lost to it: one that was deleted and forgotten
 		}
 		lost[i] = Loss{Column: lost[i].Column, Value: lost[i].Value, Stamp: lost[i].Stamp, Winner: life, Apart: true}
 	}

@@ -259,8 +259,8 @@ func TestNumbersClash(t *testing.T) {
 // written. A site that has forgotten the tombstone gets it so.
 //
 // Seen to fail where giveWay does not note that nobody wrote the values it leaves
-// (NULL is then a conflict in each column), and where it takes what the earlier row
-// lost before for values of the later one.
+// (NULL is then a conflict in each column), and where it takes what the earlier row, or
+// a third one, lost before for values of the later one.
 func TestGiveWayOverATombstone(t *testing.T) {
 	a, b := clock.SiteID{1}, clock.SiteID{2}
 	first, deleted := clock.Stamp{Time: 1, Site: a}, clock.Stamp{Time: 2, Site: a}
@@ -268,17 +268,18 @@ func TestGiveWayOverATombstone(t *testing.T) {
 		return &crdt.Change{Table: "t", Key: "t7", Whole: true, Time: at, Columns: numberColumns, Values: []crdt.Value{v, v, "t7"}}
 	}
 	unseen := crdt.Loss{Column: "a", Value: "tunseen", Stamp: first, Winner: deleted, WinnerDelete: true}
-	row := crdt.Row{Number: "id", Lost: []crdt.Loss{unseen}}
+	other := crdt.Loss{Column: "b", Value: "tother", Stamp: clock.Stamp{Time: 2, Site: b}, Winner: first, Apart: true}
+	row := crdt.Row{Number: "id", Lost: []crdt.Loss{unseen, other}}
 	seen := clock.VersionVector{{Site: a, Seq: 2, Through: deleted.Time}}
 	row.Apply(insert(5, "tlater"), b, seen)
 	again := insert(4, "tagain")
 	again.Prior = crdt.Stamps{Deleted: deleted}.WithLife("id", first)
 	row.Apply(again, a, seen)
-	if v, _ := row.Value("a"); v != "tagain" || row.Life() != first || len(row.Lost) != 3 {
+	if v, _ := row.Value("a"); v != "tagain" || row.Life() != first || len(row.Lost) != 4 {
 		t.Fatalf("the row is %v", row)
 	}
 	for _, l := range row.Lost {
-		if l.Apart != (l.Value == "tlater") || !l.Apart && l != unseen {
+		if l != unseen && l != other && (!l.Apart || l.Value != "tlater" || l.Winner != first) {
 			t.Errorf("%v is lost", l)
 		}
 	}

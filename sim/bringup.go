@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"baraza/merge"
@@ -81,6 +82,9 @@ func (f *fetch) work() {
 	if err == nil && done {
 		s.broughtUp(f.from)
 	} else {
+		if errors.Is(err, replica.ErrNumbersTaken) {
+			s.w.fail(fmt.Errorf("%s is stopped: %w", s, err))
+		}
 		s.w.note("%s does not get its rows from %s: %v", s, f.from, err)
 		s.placing.forgotten = true
 		s.halfway = true
@@ -226,6 +230,11 @@ func (f *fetch) put(ctx context.Context, c *replica.Chunk) error {
 // finish completes the bring-up: the member may go.
 func (f *fetch) finish(ctx context.Context) error {
 	s := f.s
+	for _, table := range f.up.Tables() {
+		if err := f.up.NumbersTaken(table); err != nil {
+			return err
+		}
+	}
 	if err := f.up.Prune(ctx, s.db, func(string, int64) error { return nil }); err != nil {
 		return err
 	}

@@ -154,7 +154,7 @@ func (w *World) spares(gone *Site) bool {
 // LoseDisk takes a site's data directory away; in a while it joins again over
 // the same database.
 func (s *Site) LoseDisk(d time.Duration) {
-	if !s.w.moves() || s.away() || s.restored.behind || !s.w.spares(s) {
+	if !s.w.moves() || s.away() || s.restored.behind || s.strange() || !s.w.spares(s) {
 		s.w.note("%s keeps its disk", s)
 		return
 	}
@@ -174,7 +174,7 @@ func (s *Site) LoseBoth(d time.Duration) {
 		if s.w.repaired || s.w.err != nil || s.away() || s.joinedAt > at {
 			return
 		}
-		if !s.w.moves() || s.restored.behind || !s.w.spares(s) {
+		if !s.w.moves() || s.restored.behind || s.strange() || !s.w.spares(s) {
 			s.w.note("%s keeps its machine", s)
 			return
 		}

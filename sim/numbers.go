@@ -1,9 +1,11 @@
 package sim
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
+	"baraza/capture"
 	"baraza/clock"
 	"baraza/crdt"
 	"baraza/merge"
@@ -77,7 +79,7 @@ func (x *transaction) ticket() (table string, n int, r merge.Row) {
 	parent := crdt.Null
 	if len(rows) > 0 && x.rnd.IntN(3) == 0 {
 		key := rows[x.rnd.IntN(len(rows))].Key
-		if p := numberOf(key); p != number && x.has(numbered, key) && (p%2 == 0 || x.mix.Rules != Plain) {
+		if p := numberOf(key); p < number && x.has(numbered, key) && (p%2 == 0 || x.mix.Rules != Plain) {
 			parent = crdt.Ref(key)
 		}
 	}
@@ -156,6 +158,32 @@ func (w *World) checkLife(f *fact) error {
 		w.ledger.lifeOf[first] = f.life()
 	}
 	return nil
+}
+
+// tellNumbers says which numbers the site gives out, once, as node does. So those that
+// get it know the site for a member.
+func (s *Site) tellNumbers() error {
+	if s.w.opts.Mix.Numbers == NoNumbers || s.r.Log().Vector().Seq(s.id) > 0 {
+		return nil
+	}
+	row := capture.Row{
+		Table: merge.SystemPrefix + "numbers", Key: crdt.MakeKey(crdt.Text(s.id.String())), At: s.clock.micros(s.w.now),
+		Columns: []string{"offset"}, Values: []crdt.Value{crdt.Int(int64(s.n))},
+	}
+	err := s.r.WriteSystem(context.Background(), []capture.Row{row})
+	if err == nil {
+		s.w.note("%s says which numbers it gives out", s)
+		s.grown()
+	}
+	return err
+}
+
+// strange reports whether a member does not know that a site was one: its rows would
+// count as others of the same numbers.
+func (s *Site) strange() bool {
+	return s.w.opts.Mix.Numbers != NoNumbers && slices.ContainsFunc(s.w.Sites, func(o *Site) bool {
+		return o != s && !o.away() && (o.r == nil || o.r.Log().Vector().Seq(s.id) == 0)
+	})
 }
 
 // former reports whether a site has another identity now: what it wrote under that

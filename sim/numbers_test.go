@@ -8,14 +8,12 @@ import (
 
 // TestNumbers runs random plans in which a number alone names rows, those that
 // found something among them: an insert at a site that had forgotten the tombstone and
-// kept its conflicts counted as one of a second row (77000602, 77001808); so did, with
-// conflicts about values that nobody wrote, one over a tombstone that another site had
-// forgotten (77002276), and what the deleted row had lost (77023854); what was knowingly
-// written over a row that has to give way stayed listed (77000974); and a row that had
-// come in a first attempt to join counted as the site's own in the second, so that a
-// delete of it was dropped (77025385). In enough of them rows of one number meet.
+// kept its conflicts counted as one of a second row (77000602); so did, with conflicts
+// about values that nobody wrote, one over a tombstone that another site had forgotten
+// (77002276), and what the deleted row had lost (77023854). In enough of them rows of
+// one number meet.
 func TestNumbers(t *testing.T) {
-	seeds := []uint64{77000602, 77000974, 77001808, 77002276, 77023854, 77025385}
+	seeds := []uint64{77000602, 77002276, 77023854}
 	for seed := uint64(1); seed <= uint64(*flagRuns); seed++ {
 		seeds = append(seeds, seed)
 	}

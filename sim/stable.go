@@ -37,6 +37,9 @@ func (s *Site) tend() (more bool, err error) {
 	if err := s.count(context.Background()); err != nil {
 		return false, err
 	}
+	if err := s.tellNumbers(); err != nil {
+		return false, err
+	}
 	every := s.w.opts.Publish
 	if every == 0 || s.w.now-s.engine.lastTend < every/tendsPerWord {
 		return false, nil

@@ -179,7 +179,7 @@ func (l *local) row(row *capture.Row) error {
 	}
 	row = l.noInsert(row, s)
 	whole, anew := len(row.Columns) == l.r.shipped[row.Table], false
-	if s != nil && s.Dead() {
+	if s != nil && s.Dead() && !l.showsOther(row.Table, s) {
 		if row.Delete {
 			return l.deletedAgain(id, s)
 		}

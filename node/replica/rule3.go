@@ -30,6 +30,13 @@ func shownLife(number string, s *merge.State) clock.Stamp {
 	return s.Of(number)
 }
 
+// showsOther reports whether the table shows another life of a row than the one that
+// has it.
+func (l *local) showsOther(table string, s *merge.State) bool {
+	number := l.r.number(table)
+	return number != "" && shownLife(number, s) != s.Of(number)
+}
+
 // noInsert takes the number out of a write of a row that the table has: only an
 // insert has it.
 func (l *local) noInsert(row *capture.Row, s *merge.State) *capture.Row {
@@ -55,10 +62,10 @@ func (l *local) withLife(id merge.RowID, s *merge.State, ch *crdt.Change, prior 
 	}
 	life := shownLife(number, s)
 	switch {
-	case !prior.Deleted.IsZero():
-		return prior.WithLife(number, s.Of(number)), nil
 	case life != s.Of(number) && (ch.Delete || !slices.Contains(ch.Columns, number)):
 		return l.priorOfShown(id, life, ch)
+	case !prior.Deleted.IsZero():
+		return prior.WithLife(number, s.Of(number)), nil
 	case !slices.Contains(ch.Columns, number):
 		return prior.WithLife(number, life), nil
 	}
