@@ -235,7 +235,7 @@ var mutants = []mutant{
 	},
 	{
 		"restore: a group that the database has no more counts as applied", "node/replica/replica.go",
-		"if found == setBack {\n\t\tif next, err = r.noteSetBack(mark)", "if found == setBack && mark.Boot == 0 {\n\t\tif next, err = r.noteSetBack(mark)",
+		"case found == setBack:", "case found == setBack && mark.Boot == 0:",
 	},
 	{
 		"restore: own entries that were sent are taken back", "node/replica/local.go",

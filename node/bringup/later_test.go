@@ -1,8 +1,10 @@
 package bringup_test
 
 import (
+	"errors"
 	"testing"
 
+	"baraza/merge"
 	"baraza/node/bringup"
 )
 
@@ -78,5 +80,48 @@ func TestBackupOfARestoredDatabase(t *testing.T) {
 	agree(t, p, s, q)
 	if now := s.r.Log().Vector().Seq(s.id); now != logged {
 		t.Errorf("the site logged %d entries, and then %d", logged, now)
+	}
+}
+
+// While a site recovers from a backup, that is put back once more, and then one that
+// was taken in between: it is noticed, whether or not the site has recovered from the
+// former by then, and does not stop as if its data directory were old.
+//
+// Seen to fail when a mark that the database was given, and has not any more, is not
+// given anew: "the data directory is older than the database".
+func TestBackupOfARecovery(t *testing.T) {
+	for _, recovered := range []bool{true, false} {
+		for _, running := range []bool{true, false} {
+			p, s, q := three(t, 8)
+			first := s.db.Backup()
+			s.app(update("person", keyOf(2), "name", "by s"))
+			p.app(remove("obs", keyOf(3)))
+			exchange(p, s, q)
+			s.db.Restore(first)
+			s.noticed()
+			between := s.db.Backup()
+			s.db.Restore(first)
+			if _, err := join(s, p); !errors.Is(err, merge.ErrSetBack) {
+				t.Fatalf("a recovery whose database was put back meanwhile: %v", err)
+			}
+			if recovered {
+				s.recover(p)
+			}
+			s.app(update("person", keyOf(4), "name", "lost"))
+			s.db.Restore(between)
+			s.app(update("person", keyOf(5), "name", "news"))
+			if !running {
+				s.restart()
+			}
+			s.noticed()
+			s.recover(q)
+			exchange(p, s, q)
+			agree(t, p, s, q)
+			for n, want := range map[int]string{2: "by s", 4: "first 4", 5: "news"} {
+				if got := p.show("person", keyOf(n), "name"); got != want {
+					t.Errorf("recovered %v, running %v: person %d has name %q, want %q", recovered, running, n, got, want)
+				}
+			}
+		}
 	}
 }

@@ -183,6 +183,23 @@ func (r *Replica) noteSetBack(db merge.Mark) (next merge.Mark, err error) {
 	return next, nil
 }
 
+// noteUndone notes a new mark in place of one that the database was to get and has
+// not: it never got it, or a backup of before that was put in its place. In between
+// there may have been backups with that mark. Without a new one, what goes on from
+// here would be of an earlier start than they are, and look like a store that is behind
+// when one of them is put back.
+func (r *Replica) noteUndone(db merge.Mark) (next merge.Mark, err error) {
+	b := &kv.Batch{}
+	next, err = r.noteRenewed(b, db)
+	if err != nil {
+		return next, err
+	}
+	if err := r.cfg.Store.Write(b, true); err != nil {
+		return next, fmt.Errorf("renew the mark: %w", err)
+	}
+	return next, nil
+}
+
 func (r *Replica) loadRecover() error {
 	b, err := r.cfg.Store.Get(metaRecover)
 	if err != nil {

@@ -175,10 +175,14 @@ func (r *Replica) Settle(ctx context.Context) error {
 		return fmt.Errorf("complete group %d: %w", mark.Number, err)
 	}
 	next := mark
-	if found == setBack {
-		if next, err = r.noteSetBack(mark); err != nil {
-			return err
-		}
+	switch {
+	case found == setBack:
+		next, err = r.noteSetBack(mark)
+	case found == asLeft && left.hasRenewed && mark != left.renewed:
+		next, err = r.noteUndone(mark)
+	}
+	if err != nil {
+		return err
 	}
 	r.mark = mark
 	if err := r.load(); err != nil {
