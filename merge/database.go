@@ -103,6 +103,12 @@ type Row struct {
 	Values  []crdt.Value
 }
 
+// shows reports whether a column has a value.
+func (r *Row) shows(column string, v crdt.Value) bool {
+	i := find(r.Columns, column)
+	return i >= 0 && r.Values[i] == v
+}
+
 // Link is a row that refers to another.
 type Link struct{ Parent, Child crdt.Key }
 

@@ -102,7 +102,9 @@ func (pl *placing) resolve(ctx context.Context, tp *tablePiece, found *resolved)
 	return nil
 }
 
-// ask resolves the keys in one reference column that are not resolved yet.
+// ask resolves the keys in one reference column that are not resolved yet. What a row
+// in the table refers to already is there: nobody looks at it, as most updates change
+// no reference.
 func (pl *placing) ask(ctx context.Context, tp *tablePiece, column, table string, keyOf func(crdt.Value) (crdt.Key, bool), found *resolved) error {
 	before := len(found.list)
 	var keys []crdt.Key
@@ -112,7 +114,7 @@ func (pl *placing) ask(ctx context.Context, tp *tablePiece, column, table string
 		}
 		v, _ := w.row.Value(column)
 		key, isRef := keyOf(v)
-		if !isRef {
+		if !isRef || w.inTable != nil && w.inTable.shows(column, v) {
 			continue
 		}
 		if id := (RowID{table, key}); found.find(id) == nil {
