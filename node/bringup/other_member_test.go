@@ -2,6 +2,7 @@ package bringup_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"baraza/merge/memdb"
@@ -59,5 +60,57 @@ func TestJoinFromAnotherMember(t *testing.T) {
 		}
 		exchange(p, q, n)
 		agree(t, p, q, n)
+	}
+}
+
+// What applications write, between the two attempts, to a row that the first member
+// gave, they had not seen over what the site itself had of it: that is a conflict at all
+// sites, whether they changed the row or deleted it.
+//
+// Seen to fail when it counts as seen: n's name is in no conflict.
+func TestWrittenBetweenMembers(t *testing.T) {
+	for _, deleted := range []bool{false, true} {
+		p, q, n := newSite(t, 2), newSite(t, 3), newSite(t, 1)
+		p.app(insert("person", person(1, "first")))
+		n.app(insert("person", person(1, "first")))
+		p.open(false)
+		q.open(true)
+		mustJoin(t, q, p)
+		exchange(p, q)
+		p.app(insert("person", person(41, "p's", "note", "same")))
+		p.capture()
+		n.app(insert("person", person(41, "n's", "note", "same")))
+		n.open(true)
+		cut := errors.New("cut")
+		taken := func() bool { return n.show("person", keyOf(41), "name") == "p's" }
+		_, err := joinWith(n, p, func(bringup.Progress) {
+			if taken() {
+				n.fault = func(memdb.Step) error { return cut }
+			}
+		})
+		n.fault = nil
+		if err == nil || !taken() {
+			t.Fatalf("the join was not cut after a row was taken over: %v", err)
+		}
+		want := "news"
+		if deleted {
+			want = "no row"
+			n.app(remove("person", keyOf(41)))
+		} else {
+			n.app(update("person", keyOf(41), "name", "older news"))
+			n.app(update("person", keyOf(41), "name", "news", "note", "news too"))
+		}
+		n.restart()
+		mustJoin(t, n, q)
+		exchange(n, q)
+		agree(t, n, q)
+		exchange(p, q, n)
+		agree(t, p, q, n)
+		if got := p.show("person", keyOf(41), "name"); got != want {
+			t.Errorf("deleted %v: the name is %q, want %q", deleted, got, want)
+		}
+		if list := p.conflicts(); !strings.Contains(list, `name="n's"`) || strings.Contains(list, "older news") {
+			t.Errorf("deleted %v: the conflicts are\n%s", deleted, list)
+		}
 	}
 }

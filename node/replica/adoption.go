@@ -200,6 +200,7 @@ func (a *adoption) differs(id merge.RowID) error {
 		return err
 	}
 	if len(own) > 0 { // it is not in its table
+		k.Other = notSeen(own)
 		if err := a.putOwn(id, k, own, nil); err != nil {
 			return err
 		}
@@ -260,7 +261,7 @@ func (a *adoption) capture(row *capture.Row) error {
 		return nil // of the row that was deleted
 	case k != nil && k.Void:
 		return a.allSeen(id)
-	case k != nil && k.Gone:
+	case k != nil && (k.Gone || len(k.Other) > 0 && row.Delete):
 		err = a.unseen(id, k, row)
 	case k == nil && row.Delete && !a.bringUp.again: // what a restored database had is no news
 		if err = a.deletedHere(id, row); err == nil {
@@ -356,7 +357,7 @@ func (a *adoption) unseen(id merge.RowID, k *takeover, captured *capture.Row) er
 	if a.bringUp.again {
 		floor = a.bringUp.header.Clock // at or below it is what the backup may not have
 	}
-	ch.Prior = ownStamps(&row.Stamps, a.r.cfg.Self, floor)
+	ch.Prior = k.otherSeen(ownStamps(&row.Stamps, a.r.cfg.Self, floor), &ch)
 	if number != "" && s != nil && !slices.Contains(ch.Columns, number) { // the number named one row for both sites
 		ch.Prior = ch.Prior.WithLife(number, shownLife(number, s))
 	}

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"cmp"
 	"slices"
 
 	"baraza/crdt"
@@ -35,6 +36,7 @@ func (a *adoption) ownAgain(id merge.RowID, row *merge.Row) error {
 	if err != nil || len(own) == 0 {
 		return err
 	}
+	k.Other = notSeen(own)
 	first := &own[0]
 	values := slices.Clone(row.Values)
 	for i, c := range first.Columns {
@@ -55,14 +57,6 @@ func (a *adoption) putOwn(id merge.RowID, k *takeover, own []crdt.Change, inTabl
 	for i := range own {
 		row.Apply(&own[i], a.r.cfg.Self, nil)
 	}
-	if len(k.Columns) > 0 {
-		k.Columns, k.Values = row.Columns, row.Values
-	}
-	encoded, err := k.encode()
-	if err != nil {
-		return err
-	}
-	a.t.set(rowKey(keyTaken, id), encoded)
 	s := &merge.State{Stamps: row.Stamps, KnownRow: row.KnownRow, KnownCells: row.KnownCells, HasLoss: len(row.Lost) > 0}
 	for i, c := range row.Columns {
 		if inTable != nil {
@@ -76,5 +70,41 @@ func (a *adoption) putOwn(id merge.RowID, k *takeover, own []crdt.Change, inTabl
 	if len(s.Columns) > 0 {
 		s.Place, s.Reason = merge.Aside, "is still as a member had it from which the site began to get its rows"
 	}
+	k.Columns, k.Values = row.Columns, row.Values
+	for _, c := range k.Other {
+		if !slices.Contains(k.Unseen, c) {
+			k.Unseen = append(k.Unseen, c)
+		}
+	}
+	encoded, err := k.encode()
+	if err != nil {
+		return err
+	}
+	a.t.set(rowKey(keyTaken, id), encoded)
 	return a.t.Put(id, s, row.Lost)
+}
+
+// notSeen are the columns of which who wrote to the table had not seen what the batch
+// says: what it says of the others last is the baseline's, which the table had.
+func notSeen(own []crdt.Change) (columns []string) {
+	for _, c := range own[0].Columns {
+		if len(own) == 1 || !slices.Contains(own[1].Columns, c) {
+			columns = append(columns, c)
+		}
+	}
+	return columns
+}
+
+// otherSeen returns what a writer had seen of a row, without the columns of which the
+// table had what another member gave. He sees what he wrote to them himself.
+func (k *takeover) otherSeen(prior crdt.Stamps, ch *crdt.Change) crdt.Stamps {
+	for _, c := range k.Other {
+		prior.Cells = slices.DeleteFunc(slices.Clone(prior.Cells), func(cell crdt.CellStamp) bool { return cell.Column == c })
+		if ch.Delete || slices.Contains(ch.Columns, c) {
+			prior.Cells = append(prior.Cells, crdt.CellStamp{Column: c}) // nothing
+		}
+	}
+	k.Other = slices.DeleteFunc(k.Other, func(c string) bool { return slices.Contains(ch.Columns, c) })
+	slices.SortFunc(prior.Cells, func(x, y crdt.CellStamp) int { return cmp.Compare(x.Column, y.Column) })
+	return prior
 }

@@ -165,6 +165,10 @@ type takeover struct {
 	// Here: the adoption batch has the row as one that only this site has; what
 	// was written to it is added to that batch.
 	Here bool `msgpack:"h,omitempty"`
+	// Other are columns in which the table had what another member gave, from whom
+	// this site does not get its rows any more: who wrote to the row had not seen
+	// what the batch says of them (othermember.go).
+	Other []string `msgpack:"t,omitempty"`
 	// Columns and Values are the row as taken over, where there are such
 	// writes; with Here what the batch says of it, as far as that is known.
 	Columns []string     `msgpack:"c,omitempty"`
