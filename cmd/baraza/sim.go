@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -13,7 +14,8 @@ import (
 const simSitesMax = 64
 
 // simGCPercent lets the heap of a simulation grow fourfold before it is
-// collected: most of what it allocates dies at once, and it has the machine.
+// collected: most of what it allocates dies at once, and it has the machine. Where
+// memory is short, who sets GOGC in the environment says otherwise.
 const simGCPercent = 400
 
 func newSim() *cobra.Command {
@@ -25,7 +27,11 @@ func newSim() *cobra.Command {
   baraza sim check --runs 1000 --sites 2-8`,
 	}
 	asGroup(cmd)
-	cmd.PersistentPreRun = func(*cobra.Command, []string) { debug.SetGCPercent(simGCPercent) }
+	cmd.PersistentPreRun = func(*cobra.Command, []string) {
+		if os.Getenv("GOGC") == "" {
+			debug.SetGCPercent(simGCPercent)
+		}
+	}
 	cmd.AddCommand(newSimRun(), newSimSweep(), newSimCheck(), newSimReplay())
 	return cmd
 }
