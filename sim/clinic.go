@@ -12,7 +12,8 @@ import (
 // that may (obs, visit) and may not (users) be NULL, each ON DELETE action,
 // cascades of several levels and of a table to itself (visit, charge), unique
 // values that may and may not be NULL, alone and together (users, badge), numbers
-// to count with (stock, account), rows that a number alone names (ticket), and a natural key (setting).
+// to count with (stock, account), rows that a number alone names (ticket), keys that change and circles of tables (see
+// cascades.go), and a natural key (setting).
 var clinic = newClinic()
 
 // tableNames are the tables, those that are referred to first.
@@ -24,11 +25,24 @@ var tableNames = func() []string {
 	return names
 }()
 
-// plainClinic is clinic without numbered rows.
-var plainClinic = func() *schema.Model {
-	m := newClinic()
-	delete(m.Tables, numbered)
-	return m
+// models are clinic without the tables that few worlds have, by whether there are
+// numbered rows and cascades.
+var models = func() (all [2][2]*schema.Model) {
+	for numbers := range all {
+		for cascades := range all[numbers] {
+			m := newClinic()
+			if numbers == 0 {
+				delete(m.Tables, numbered)
+			}
+			for _, name := range cascadeKinds {
+				if cascades == 0 {
+					delete(m.Tables, name)
+				}
+			}
+			all[numbers][cascades] = m
+		}
+	}
+	return all
 }()
 
 func newClinic() *schema.Model {
@@ -86,6 +100,7 @@ func newClinic() *schema.Model {
 	ticket := natural(numbered, []string{numberColumn}, integer(numberColumn, false), integer("person_id", false), integer("parent_id", true), text(firstValue, true), text("note", true))
 	ticket.AutoIncrement = numberColumn
 	ticket.References = []schema.Reference{refer("person_id", "person", "person_id"), refer("parent_id", numbered, numberColumn)}
+	addCascades(local, natural)
 	return m
 }
 

@@ -26,6 +26,8 @@ type ledger struct {
 	sums    map[cell]*sum
 	deleted map[merge.RowID]bool
 	summed  int
+	// carried are values that moved to another row, and by which transactions.
+	carried map[cell][]written
 	lives
 }
 
@@ -43,7 +45,8 @@ type written struct {
 func newLedger() ledger {
 	return ledger{
 		cells: map[cell][]int{}, wrote: map[crdt.Value]written{}, sums: map[cell]*sum{}, deleted: map[merge.RowID]bool{},
-		lives: lives{rowOf: map[crdt.Value]crdt.Value{}, lifeOf: map[crdt.Value]clock.Stamp{}},
+		carried: map[cell][]written{},
+		lives:   lives{rowOf: map[crdt.Value]crdt.Value{}, lifeOf: map[crdt.Value]clock.Stamp{}},
 	}
 }
 

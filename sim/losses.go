@@ -136,6 +136,9 @@ func (l *ledger) due(w *World, c cell) bool {
 	if l.known(w, c) != no {
 		return false
 	}
+	if by := l.carried[c]; len(by) > 0 {
+		return slices.ContainsFunc(by, func(x written) bool { return l.gone(w, x.txn) == no }) || l.shown(c)
+	}
 	return l.gone(w, l.wrote[c.value].txn) == no || l.shown(c)
 }
 

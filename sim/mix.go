@@ -28,6 +28,9 @@ type Mix struct {
 	Counters bool
 	// Numbers: a fourth of the statements write rows that a number alone names.
 	Numbers Numbers
+	// Cascades: a third of the statements are about tables that refer to each other in
+	// a circle, or whose keys change. It takes more than plain rules.
+	Cascades bool
 }
 
 // Tables are the names of the tables there are.
@@ -114,6 +117,9 @@ func (m *Mix) kind(x *transaction) string {
 	if m.Numbers != NoNumbers && rnd.IntN(numberOneIn) == 0 {
 		return numbered
 	}
+	if m.Cascades && rnd.IntN(cascadeOneIn) == 0 {
+		return cascadeKinds[rnd.IntN(len(cascadeKinds))]
+	}
 	if len(m.Tables) > 0 {
 		return m.Tables[rnd.IntN(len(m.Tables))]
 	}
@@ -125,9 +131,15 @@ func (m *Mix) kind(x *transaction) string {
 
 // Check tells what cannot be.
 func (m *Mix) Check() error {
+	if m.Cascades && m.Rules == Plain {
+		return fmt.Errorf("cascades need `rules: references` or `clashes`")
+	}
 	for _, t := range m.Tables {
 		if !slices.Contains(tableNames, t) {
 			return fmt.Errorf("there is no table %q: use %v", t, tableNames)
+		}
+		if slices.Contains(cascadeKinds, t) && !m.Cascades {
+			return fmt.Errorf("table %s is there only with `cascades: yes`", t)
 		}
 		if t == numbered && m.Numbers == NoNumbers {
 			return fmt.Errorf("table %s is there only with `numbers: given` or `chosen`", t)

@@ -16,6 +16,8 @@ func (x *transaction) more() (table string, n int, r merge.Row) {
 	switch x.kind {
 	case numbered:
 		return x.ticket()
+	case "room", "suite", "shelf", "guest", "ward", "nurse":
+		return x.cascading()
 	case "stock":
 		return x.stock()
 	case "account":

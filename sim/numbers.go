@@ -58,10 +58,14 @@ const (
 
 // model are the tables of a world.
 func (w *World) model() *schema.Model {
-	if w.opts.Mix.Numbers == NoNumbers {
-		return plainClinic
+	numbers, cascades := 0, 0
+	if w.opts.Mix.Numbers != NoNumbers {
+		numbers = 1
 	}
-	return clinic
+	if w.opts.Mix.Cascades {
+		cascades = 1
+	}
+	return models[numbers][cascades]
 }
 
 // numberStride is how far the numbers of a site are apart. It is odd, so that every

@@ -257,6 +257,9 @@ func (l *originLog) check(w *World, s *Site, seq uint64, e *crdt.Entry, floor cl
 				}
 				continue // of a row that comes back with what was written to a backup
 			}
+			if w.ledger.carries(s, merge.RowID{Table: ch.Table, Key: ch.Key}, ch.Columns[j], v) {
+				continue // of a row whose key changed
+			}
 			if err := l.value(w, s, v); err != nil {
 				return fmt.Errorf("%s.%s of %s: %w", ch.Table, ch.Columns[j], shortKey(ch.Key), err)
 			}

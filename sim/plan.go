@@ -102,6 +102,7 @@ func NewPlan(seed uint64, least, most int) Plan {
 	p.govern(length)
 	p.strain(length)
 	p.number()
+	p.cascade()
 	slices.SortStableFunc(p.Ops, func(a, b Op) int { return int(a.At - b.At) })
 	slices.SortStableFunc(p.Faults, func(a, b Fault) int { return int(a.At - b.At) })
 	return p
@@ -151,6 +152,15 @@ func (p *Plan) number() {
 		p.Mix.Numbers = Chosen
 	}
 }
+
+// cascade lets half of the plans that are not plain change keys and write tables that
+// refer to each other in a circle.
+func (p *Plan) cascade() {
+	p.Mix.Cascades = p.Mix.Rules != Plain && rand.New(rand.NewPCG(p.Seed, cascadesStream)).IntN(2) == 0
+}
+
+// cascadesStream is the random stream of cascade.
+const cascadesStream = 111
 
 // numbersStream is the random stream of number.
 const numbersStream = 80

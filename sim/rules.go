@@ -132,6 +132,12 @@ func (s *Site) roughly(id merge.RowID, r merge.Row, there bool, o *oracleRow) []
 	}
 	return unlike(id, r, func(c string) crdt.Value {
 		shown := r.Values[slices.Index(r.Columns, c)]
+		if ref := t.Reference(c); ref != nil {
+			key, is := o.Shows(c).Key()
+			if is && s.awaits(merge.RowID{Table: ref.Table, Key: key}, map[merge.RowID]bool{}) {
+				return shown
+			}
+		}
 		if t.Reference(c) != nil && (lags || shown.IsNull() && t.Column(c).Nullable) {
 			return shown
 		}

@@ -63,6 +63,8 @@ type transaction struct {
 	kind   string // the table of the statement in the making
 	verb   verb   // of the statement in the making
 	over   bool   // no statement may follow
+	// renamed: a key was changed.
+	renamed bool
 	// numbers are counters as the transaction sees them.
 	numbers map[cell]crdt.Value
 }
@@ -112,6 +114,9 @@ func (x *transaction) run() {
 	}
 	if s.w.opts.Checks != CheckNone {
 		s.w.ledger.enter(s, x.values, before)
+		if x.renamed {
+			s.w.ledger.carry(s, before)
+		}
 		s.w.ledger.add(s, x.writes, before)
 		s.noteCommit(s.w.ledger.txns, pending)
 		s.noteWritten(before)
@@ -188,6 +193,7 @@ func (x *transaction) statement() {
 		if x.rnd.IntN(6) == 0 {
 			x.write(memdb.Insert, table, r)
 		}
+	case x.renames(table, &r):
 	default:
 		x.write(memdb.Update, table, x.some(table, r))
 	}

@@ -77,6 +77,10 @@ var mutants = []mutant{
 		"for _, p := range c.parents {\n\t\tp.stay()\n\t}", "",
 	},
 	{
+		"rule 4: a reference that closes a circle is forgotten", "merge/place.go",
+		"if len(pl.patches) == 0 {", "if len(pl.patches) >= 0 {",
+	},
+	{
 		"rule 5: the row that came later keeps the value", "merge/clash.go",
 		"\treturn a.Less(b)\n", "\treturn b.Less(a)\n",
 	},

@@ -13,9 +13,8 @@
 // writer: while a merge.Tx is open, applications are refused. A DB is not safe
 // for concurrent use.
 //
-// What it leaves out: ON UPDATE actions (a key that other rows refer to cannot
-// be changed), accents in collations (only letter case and trailing blanks are
-// folded), foreign keys of several columns, and generated columns (they read
-// NULL). An application may write and delete a row that refers to itself in one
-// step.
+// What it leaves out: changes of a key that rows refer to by another column,
+// accents in collations (only letter case and trailing blanks are folded), foreign
+// keys of several columns, and generated columns (they read NULL). An application
+// may write and delete a row that refers to itself in one step.
 package memdb

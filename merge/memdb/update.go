@@ -23,35 +23,7 @@ func (db *DB) update(t *table, r *record, row merge.Row, log func(logEntry)) *re
 	if len(changed) == 0 {
 		return nil
 	}
-	if ix := t.taken(vals, r); ix != nil {
-		return duplicate(t, ix)
-	}
-	if bad := t.unreferred(r, vals); bad != nil {
-		return bad
-	}
-	key := t.keyOf(vals)
-	if key == r.key {
-		db.set(t, r, vals)
-		log(logEntry{table: t, key: key, columns: changed})
-		return nil
-	}
-	log(db.deletion(t, r))
-	db.remove(t, r)
-	db.add(t, &record{key: key, vals: vals})
-	log(logEntry{table: t, key: key, columns: t.shipped})
-	return nil
-}
-
-// unreferred refuses new values that would change what other rows refer to.
-func (t *table) unreferred(r *record, vals []crdt.Value) *refusal {
-	rekeyed := t.keyOf(vals) != r.key
-	for _, ref := range t.referrers {
-		old := t.canonical(r.vals[ref.target], ref.target)
-		if (rekeyed || old != t.canonical(vals[ref.target], ref.target)) && ref.count[old] > 0 {
-			return refuse(merge.RefusedReference, "the key of %s %s cannot change: rows of %s refer to it", t.def.Name, r.key, ref.from.def.Name)
-		}
-	}
-	return nil
+	return db.move(t, r, vals, changed, log)
 }
 
 // delete removes a row and does what the foreign keys that point to it say.

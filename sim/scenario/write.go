@@ -99,6 +99,9 @@ func mixed(m *sim.Mix) (more string) {
 	if m.Counters {
 		more += ", counters: yes"
 	}
+	if m.Cascades {
+		more += ", cascades: yes"
+	}
 	if m.Numbers != sim.NoNumbers {
 		more += fmt.Sprintf(", numbers: %s", m.Numbers)
 	}
