@@ -32,12 +32,14 @@ func (s *Site) startEngine() {
 		Settled: s.grown,
 		Captured: func(n int) {
 			s.w.note("%s captures %d", s, n)
+			s.noteLogged()
 			s.grown()
 		},
 		Applied: func(res replica.Result) {
 			s.w.note("%s applies %d changes of %d batches, %d local", s, res.Changes, res.Batches, res.Local)
 			s.w.fail(s.check())
 			if res.Local > 0 {
+				s.noteLogged()
 				s.advanced()
 			}
 		},

@@ -16,7 +16,7 @@ import (
 // twice, to a later backup after an earlier one, has of the time between (9016436). In
 // 9003840, 9006033 and 9006308 a site needs the administrator.
 func TestFound(t *testing.T) {
-	for _, seed := range []uint64{9003840, 9004961, 9005329, 9006033, 9006308, 9006814, 9007138, 9007253, 9008306, 9010809, 9012198, 9012476, 9012548, 9016436, 9100549} {
+	for _, seed := range []uint64{9003840, 9004961, 9005329, 9006033, 9006308, 9006814, 9007138, 9007253, 9008306, 9010809, 9012198, 9012476, 9012548, 9016436, 9100549, 9306698} {
 		p := checkPlan(seed, 2, 6)
 		if res := p.Run(); res.Err != nil {
 			t.Errorf("%v\n  %s\nreplay: baraza sim check --runs 1 --sites 2-6 --seed %d", res.Err, strings.Join(res.Tail, "\n  "), seed)

@@ -152,6 +152,13 @@ func (l *ledger) shown(c cell) bool {
 	return false
 }
 
+// noteLogged notes that a capture, or a step that takes local changes on its way, has
+// logged what it had read: also transactions of which the log has no value, as they
+// delete rows only.
+func (s *Site) noteLogged() {
+	s.commits = slices.DeleteFunc(s.commits, func(txn int) bool { return txn <= s.viewed })
+}
+
 // noteCommit notes that a site's application committed, when so many log rows
 // had not been released before.
 func (s *Site) noteCommit(txn, pending int) {

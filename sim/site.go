@@ -82,6 +82,9 @@ type Site struct {
 	backAgain func() // tells the observer that a database is brought up again
 	// commits are the transactions of applications that may not be captured yet.
 	commits []int
+	// viewed is how many transactions there were when it last read what is to be
+	// captured.
+	viewed int
 	// outside: it has not joined yet; left: it never comes back. lives counts its
 	// identities, and base is how many entries it logged under earlier ones.
 	outside, left bool
@@ -131,6 +134,9 @@ func newSite(w *World, n int) *Site {
 			if step == memdb.StepBegin && !s.breaker.down {
 				s.takeBack()
 				s.slipIn()
+			}
+			if step == memdb.StepRead {
+				s.viewed = s.w.ledger.txns
 			}
 			return s.breaker.database(step)
 		},
