@@ -349,17 +349,11 @@ func (a *adoption) unseen(id merge.RowID, k *takeover, captured *capture.Row) er
 		if ch.Whole {
 			merge.Answer(row, a.saidSettled())
 		}
-		for i, c := range ch.Columns { // its writer knew of no counter
-			ch.Values[i] = asBase(row, c, ch.Values[i])
-		}
 	}
-	floor := clock.Timestamp(0)
-	if a.bringUp.again {
-		floor = a.bringUp.header.Clock // at or below it is what the backup may not have
-	}
-	ch.Prior = k.otherSeen(ownStamps(&row.Stamps, a.r.cfg.Self, floor), &ch)
-	if number != "" && s != nil && !slices.Contains(ch.Columns, number) { // the number named one row for both sites
-		ch.Prior = ch.Prior.WithLife(number, shownLife(number, s))
+	ch.Prior = a.unseenPrior(row, s, k, &ch)
+	row.BeginAnew(&ch, a.saidSettled()) // as every site sees it
+	for i, c := range ch.Columns {      // its writer knew of no counter
+		ch.Values[i] = asBase(row, c, ch.Values[i])
 	}
 	kept := a.keptAfter(s, &ch)
 	stays := k.Gone && s != nil && s.Place == merge.Kept
@@ -377,6 +371,20 @@ func (a *adoption) unseen(id merge.RowID, k *takeover, captured *capture.Row) er
 		return err
 	}
 	return a.staysAfter(id)
+}
+
+// unseenPrior returns the stamps of what a change overwrites that a site made before it
+// had seen the row that was taken over.
+func (a *adoption) unseenPrior(row *crdt.Row, s *merge.State, k *takeover, ch *crdt.Change) crdt.Stamps {
+	floor := clock.Timestamp(0)
+	if a.bringUp.again {
+		floor = a.bringUp.header.Clock // at or below it is what the backup may not have
+	}
+	prior := k.otherSeen(ownStamps(&row.Stamps, a.r.cfg.Self, floor), ch)
+	if row.Number != "" && s != nil && !slices.Contains(ch.Columns, row.Number) { // the number named one row for both sites
+		prior = prior.WithLife(row.Number, shownLife(row.Number, s))
+	}
+	return prior
 }
 
 // staysAfter notes that a row is in its table since rows refer to it (R4), though an
