@@ -45,8 +45,8 @@ func (p *Piece) Pin(id RowID) {
 
 // Adopt makes the rows what they are given as, whatever their states were, and
 // places them as Merge does. A row that is not to exist is taken from its
-// table, unless rows refer to it, which other sites may not know yet; its stamps
-// say whether that is for good.
+// table, unless rows refer to it that are not to go with it, which other sites may
+// not know yet; its stamps say whether that is for good.
 func (p *Piece) Adopt(ctx context.Context, tx Tx, states States, rows map[RowID]*crdt.Row) error {
 	for _, tp := range p.strangers {
 		for _, w := range tp.order {

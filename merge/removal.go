@@ -225,6 +225,8 @@ func (rm *removal) link(parent *candidate, by *schema.Referrer, child RowID) {
 	}
 	w := rm.pl.workOn(child)
 	switch {
+	case rm.pl.adopting && w != nil && w.inTable != nil && !w.row.Exists && !w.revive && !w.pinned:
+		rm.add(w).refersTo(parent) // it is to go, too
 	case rm.pl.adopting || by.OnDelete != schema.Restrict && w == nil:
 		// It was not locked, or other sites may not know it yet.
 		parent.stay()

@@ -446,49 +446,6 @@ func TestNoCaptureFromBackup(t *testing.T) {
 	}
 }
 
-// Rows that were deleted since the backup go, also where every other site has
-// forgotten that they were; what applications wrote to them since brings them
-// back.
-func TestSetBackForgottenDeletes(t *testing.T) {
-	p, s, q := three(t, 12)
-	backup := s.db.Backup()
-	for n := 1; n <= 6; n++ {
-		p.app(remove("obs", keyOf(n)), remove("patient", patientKey(n)), remove("person", keyOf(n)))
-	}
-	exchange(p, s, q)
-	for _, at := range []*site{p, q} {
-		for _, table := range []string{"obs", "patient", "person"} {
-			prefix := append([]byte{'s', byte(len(table))}, table...)
-			b := &kv.Batch{}
-			s.ok(at.store.Scan(prefix, kv.After(prefix), func(k, _ []byte) bool {
-				b.Delete(slices.Clone(k))
-				return true
-			}))
-			s.ok(at.store.Write(b, true))
-		}
-		at.restart()
-	}
-	s.db.Restore(backup)
-	s.app(update("obs", keyOf(3), "value_text", "news"))
-	s.restart()
-	s.noticed()
-	s.recover(p)
-	exchange(p, s, q)
-	for _, at := range []*site{p, s, q} {
-		if n := at.db.Len("obs"); n != 7 {
-			t.Errorf("site %d has %d obs, want those of 6 patients and the one that was written to", at.id[0], n)
-		}
-		if got := at.show("obs", keyOf(3), "value_text"); got != "news" {
-			t.Errorf("site %d: %q", at.id[0], got)
-		}
-		for n := 1; n <= 6; n++ {
-			if got := at.show("person", keyOf(n), "name"); (n == 3) != (got != "no row") {
-				t.Errorf("site %d: person %d: %s", at.id[0], n, got)
-			}
-		}
-	}
-}
-
 // A database that is restored once more while it is brought up again is noticed
 // before that counts as complete, and nothing old comes back.
 //

@@ -174,25 +174,34 @@ func (b *BringUp) notAsked(table string) bool {
 // Rows that applications wrote since stay, and those that such rows refer to.
 func (b *BringUp) Prune(ctx context.Context, scanner merge.Scanner, alive func(table string, rows int64) error) error {
 	// Rows of one table may refer to each other, so that some go only after
-	// others; what no pass removes is referred to by what stays.
+	// others, and those that refer to each other in a circle only together; what
+	// goes neither way is referred to by what stays.
+	together := false
 	for before := -1; b.again; {
-		tried, err := b.prunePass(ctx, scanner, alive)
+		tried, first, err := b.prunePass(ctx, scanner, alive)
 		if err != nil {
 			return err
 		}
-		if tried == 0 || tried == before {
+		stuck := tried == before
+		if tried == 0 || stuck && together {
 			return nil
 		}
-		before = tried
+		if stuck {
+			if err := b.prune(ctx, first); err != nil {
+				return err
+			}
+		}
+		before, together = tried, stuck
 	}
 	return nil
 }
 
-// prunePass tries to remove every row once, and returns how many there were.
-func (b *BringUp) prunePass(ctx context.Context, scanner merge.Scanner, alive func(table string, rows int64) error) (tried int, err error) {
+// prunePass tries to remove every row once, and returns how many there were, and the
+// first of them, as many as go into one transaction.
+func (b *BringUp) prunePass(ctx context.Context, scanner merge.Scanner, alive func(table string, rows int64) error) (tried int, first []merge.RowID, err error) {
 	scan, err := scanner.Scan(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("open a view of the database: %w", err)
+		return 0, nil, fmt.Errorf("open a view of the database: %w", err)
 	}
 	defer scan.Close()
 	for _, table := range slices.Backward(b.Tables()) { // children before parents
@@ -215,6 +224,7 @@ func (b *BringUp) prunePass(ctx context.Context, scanner merge.Scanner, alive fu
 			}
 			rows += int64(len(part))
 			tried += len(ids)
+			first = append(first, ids[:min(len(ids), b.r.limits.groupRows-len(first))]...)
 			for some := range slices.Chunk(ids, b.r.limits.groupRows) {
 				if err := b.prune(ctx, some); err != nil {
 					return err
@@ -223,13 +233,13 @@ func (b *BringUp) prunePass(ctx context.Context, scanner merge.Scanner, alive fu
 			return alive(table, rows)
 		})
 		if err != nil {
-			return tried, fmt.Errorf("remove rows of table %s that were deleted since the backup: %w", table, err)
+			return tried, nil, fmt.Errorf("remove rows of table %s that were deleted since the backup: %w", table, err)
 		}
 	}
-	return tried, nil
+	return tried, first, nil
 }
 
-// prune removes some rows of one table, in one transaction, in smaller ones
+// prune removes some rows, in one transaction, in smaller ones
 // where the database asks to try again.
 func (b *BringUp) prune(ctx context.Context, ids []merge.RowID) error {
 	for try := 1; ; try++ {
