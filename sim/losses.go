@@ -117,6 +117,8 @@ func (l *ledger) known(w *World, c cell) answer {
 		switch {
 		case by == openTxn || l.back(by):
 			known = perhaps
+		case len(l.carried[c]) > 1:
+			known = perhaps // two sites gave the row this key: it may have been the other's that was seen
 		case l.gone(w, by) == no:
 			return yes
 		case l.gone(w, by) == perhaps:
