@@ -203,9 +203,16 @@ func TestHistoryIsExact(t *testing.T) {
 		at   int64
 		want bool
 	}{
-		{3, 30, true}, {3, 10, false}, {3, 31, false}, {3, last, false},
-		{historyTimes + more, last, true}, {historyTimes + more, last - 10, true}, {historyTimes + more, last + 10, false},
-		{historyTimes + 50, last, false}, {historyTimes + 100, 5, true}, {historyTimes + 100, last, false},
+		{3, 30, true},
+		{3, 10, false},
+		{3, 31, false},
+		{3, last, false},
+		{historyTimes + more, last, true},
+		{historyTimes + more, last - 10, true},
+		{historyTimes + more, last + 10, false},
+		{historyTimes + 50, last, false},
+		{historyTimes + 100, 5, true},
+		{historyTimes + 100, last, false},
 	} {
 		is := make([]bool, 1)
 		back.mark([]capture.Noted{{ID: c.id, At: c.at}}, is)
