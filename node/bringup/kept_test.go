@@ -40,15 +40,17 @@ func TestKeptRowGoesAtOnce(t *testing.T) {
 	agree(t, p, q)
 }
 
+// user is a row that refers to itself.
+func user(n int) merge.Row {
+	return row(keyOf(n), "uuid", uuid(n), "username", "name"+uuid(n)[34:], "person_id", refTo(1), "creator", refTo(n))
+}
+
 // A deleted row comes back for one that refers to it (R4) and has the unique value that
 // it had first (R5): that one gives the value up, and refers to it when it is in.
 //
 // Seen to fail when the row that gives way is to refer to the other in the same write,
 // before that is in: the deleted row is nowhere, for good, at the site where it was gone.
 func TestComesBackForRowThatGivesWay(t *testing.T) {
-	user := func(n int) merge.Row {
-		return row(keyOf(n), "uuid", uuid(n), "username", "name"+uuid(n)[34:], "person_id", refTo(1), "creator", refTo(n))
-	}
 	p, s, q := three(t, 3)
 	p.app(insert("users", user(1)), insert("users", user(2)))
 	exchange(p, s, q)
@@ -68,9 +70,6 @@ func TestComesBackForRowThatGivesWay(t *testing.T) {
 //
 // Seen to fail when only that it stays is listed.
 func TestKeptRowWithoutItsValue(t *testing.T) {
-	user := func(n int) merge.Row {
-		return row(keyOf(n), "uuid", uuid(n), "username", "name"+uuid(n)[34:], "person_id", refTo(1), "creator", refTo(n))
-	}
 	p, s, q := three(t, 3)
 	p.app(insert("users", user(1)), insert("users", user(2)))
 	exchange(p, s, q)

@@ -18,13 +18,7 @@ import (
 // site lacks what it had.
 func TestJoinFromAnotherMember(t *testing.T) {
 	for _, deleted := range []bool{false, true} {
-		p, q, n := newSite(t, 2), newSite(t, 3), newSite(t, 1)
-		p.app(insert("person", person(1, "first")))
-		n.app(insert("person", person(1, "first")))
-		p.open(false)
-		q.open(true)
-		mustJoin(t, q, p)
-		exchange(p, q)
+		p, q, n := twoMembers(t)
 		p.app(insert("person", person(41, "p's")), insert("patient", patient(41, "p's")))
 		p.app(insert("remark", remark(1, "p's")))
 		p.capture()
@@ -35,22 +29,14 @@ func TestJoinFromAnotherMember(t *testing.T) {
 		n.app(insert("person", person(41, "n's")), insert("patient", patient(41, "n's")))
 		n.app(insert("remark", remark(1, "n's")))
 		n.open(true)
-		cut, first := errors.New("cut"), "p's"
+		first := "p's"
 		if deleted {
 			first = "no row"
 		}
 		taken := func() bool {
 			return n.show("person", keyOf(41), "name") == "p's" && n.show("patient", patientKey(41), "allergy") == first
 		}
-		_, err := joinWith(n, p, func(bringup.Progress) {
-			if taken() {
-				n.fault = func(memdb.Step) error { return cut }
-			}
-		})
-		n.fault = nil
-		if err == nil || !taken() {
-			t.Fatalf("the join was not cut after a row was taken over: %v", err)
-		}
+		cutJoin(t, n, p, taken)
 		n.restart()
 		mustJoin(t, n, q)
 		exchange(n, q)
@@ -70,28 +56,13 @@ func TestJoinFromAnotherMember(t *testing.T) {
 // Seen to fail when it counts as seen: n's name is in no conflict.
 func TestWrittenBetweenMembers(t *testing.T) {
 	for _, deleted := range []bool{false, true} {
-		p, q, n := newSite(t, 2), newSite(t, 3), newSite(t, 1)
-		p.app(insert("person", person(1, "first")))
-		n.app(insert("person", person(1, "first")))
-		p.open(false)
-		q.open(true)
-		mustJoin(t, q, p)
-		exchange(p, q)
+		p, q, n := twoMembers(t)
 		p.app(insert("person", person(41, "p's", "note", "same")))
 		p.capture()
 		n.app(insert("person", person(41, "n's", "note", "same")))
 		n.open(true)
-		cut := errors.New("cut")
 		taken := func() bool { return n.show("person", keyOf(41), "name") == "p's" }
-		_, err := joinWith(n, p, func(bringup.Progress) {
-			if taken() {
-				n.fault = func(memdb.Step) error { return cut }
-			}
-		})
-		n.fault = nil
-		if err == nil || !taken() {
-			t.Fatalf("the join was not cut after a row was taken over: %v", err)
-		}
+		cutJoin(t, n, p, taken)
 		want := "news"
 		if deleted {
 			want = "no row"
@@ -112,5 +83,33 @@ func TestWrittenBetweenMembers(t *testing.T) {
 		if list := p.conflicts(); !strings.Contains(list, `name="n's"`) || strings.Contains(list, "older news") {
 			t.Errorf("deleted %v: the conflicts are\n%s", deleted, list)
 		}
+	}
+}
+
+// twoMembers returns two members and a site that is to join, which all have a person.
+func twoMembers(t *testing.T) (p, q, n *site) {
+	t.Helper()
+	p, q, n = newSite(t, 2), newSite(t, 3), newSite(t, 1)
+	p.app(insert("person", person(1, "first")))
+	n.app(insert("person", person(1, "first")))
+	p.open(false)
+	q.open(true)
+	mustJoin(t, q, p)
+	exchange(p, q)
+	return p, q, n
+}
+
+// cutJoin lets n begin to join by p, and cuts that off once something is taken over.
+func cutJoin(t *testing.T, n, p *site, taken func() bool) {
+	t.Helper()
+	cut := errors.New("cut")
+	_, err := joinWith(n, p, func(bringup.Progress) {
+		if taken() {
+			n.fault = func(memdb.Step) error { return cut }
+		}
+	})
+	n.fault = nil
+	if err == nil || !taken() {
+		t.Fatalf("the join was not cut after a row was taken over: %v", err)
 	}
 }
