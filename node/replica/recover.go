@@ -183,23 +183,6 @@ func (r *Replica) noteSetBack(db merge.Mark) (next merge.Mark, err error) {
 	return next, nil
 }
 
-// noteUndone notes a new mark in place of one that the database was to get and has
-// not: it never got it, or a backup of before that was put in its place. In between
-// there may have been backups with that mark. Without a new one, what goes on from
-// here would be of an earlier start than they are, and look like a store that is behind
-// when one of them is put back.
-func (r *Replica) noteUndone(db merge.Mark) (next merge.Mark, err error) {
-	b := &kv.Batch{}
-	next, err = r.noteRenewed(b, db)
-	if err != nil {
-		return next, err
-	}
-	if err := r.cfg.Store.Write(b, true); err != nil {
-		return next, fmt.Errorf("renew the mark: %w", err)
-	}
-	return next, nil
-}
-
 func (r *Replica) loadRecover() error {
 	b, err := r.cfg.Store.Get(metaRecover)
 	if err != nil {
@@ -223,14 +206,9 @@ func (r *Replica) renew(ctx context.Context) error {
 	if err := r.releaseTaken(ctx); err != nil {
 		return err
 	}
-	b := &kv.Batch{}
-	next, err := r.noteRenewed(b, r.mark)
+	next, err := r.writeRenewed(r.mark)
 	if err != nil {
 		return err
-	}
-	if err := r.cfg.Store.Write(b, true); err != nil {
-		r.unsettled = true
-		return fmt.Errorf("renew the mark: %w", err)
 	}
 	return r.giveMark(ctx, next)
 }
@@ -256,6 +234,20 @@ func (r *Replica) noteRenewed(b *kv.Batch, has merge.Mark) (next merge.Mark, err
 	r.renewed++
 	b.Set(metaRenewed, encodeMark(next))
 	b.Set(metaBoots, boots.with(next).encode())
+	return next, nil
+}
+
+// writeRenewed is noteRenewed, written by itself.
+func (r *Replica) writeRenewed(has merge.Mark) (next merge.Mark, err error) {
+	b := &kv.Batch{}
+	next, err = r.noteRenewed(b, has)
+	if err != nil {
+		return next, err
+	}
+	if err := r.cfg.Store.Write(b, true); err != nil {
+		r.unsettled = true
+		return next, fmt.Errorf("renew the mark: %w", err)
+	}
 	return next, nil
 }
 

@@ -99,13 +99,9 @@ func (r *Replica) dropOld(ctx context.Context) error {
 // dropSome releases log rows that are no news, and with that gives the database another
 // mark: a backup of just before has them still, and must not be taken for the same.
 func (r *Replica) dropSome(ctx context.Context, ids capture.IDs) error {
-	b := &kv.Batch{}
-	next, err := r.noteRenewed(b, r.mark)
+	next, err := r.writeRenewed(r.mark)
 	if err != nil {
 		return err
-	}
-	if err := r.cfg.Store.Write(b, true); err != nil {
-		return fmt.Errorf("renew the mark: %w", err)
 	}
 	return r.releaseTries(ctx, ids, next)
 }

@@ -179,7 +179,12 @@ func (r *Replica) Settle(ctx context.Context) error {
 	case found == setBack:
 		next, err = r.noteSetBack(mark)
 	case found == asLeft && left.hasRenewed && mark != left.renewed:
-		next, err = r.noteUndone(mark)
+		// The database was to get a mark and has not: it never got it, or a backup of
+		// before that was put in its place. In between there may have been backups with
+		// that mark. Without a new one, what goes on from here would be of an earlier
+		// start than they are, and look like a store that is behind when one of them is
+		// put back.
+		next, err = r.writeRenewed(mark)
 	}
 	if err != nil {
 		return err
