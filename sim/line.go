@@ -19,12 +19,16 @@ type Line struct {
 	BytesPerSecond int64
 	// BreakEvery is the mean life of a connection; 0 is for ever.
 	BreakEvery time.Duration
-	// Loss is the part of the packets that is lost. A connection is a stream,
-	// which sends them again: to what it carries, loss is delay and bytes.
-	Loss float64
+	Mishaps
 	// Open are the times of day in which the line is there; none for always.
 	Open []Window
 }
+
+// Mishaps are the parts of the packets that are lost, that come twice, and that
+// later ones overtake. A connection is a stream (RFC 9293): it sends again what was
+// lost, drops what came before, and holds back what overtook. To what it carries
+// all three are delay and bytes.
+type Mishaps struct{ Loss, Duplicate, Reorder float64 }
 
 // Window is a part of every day, counted from its midnight. A run begins at
 // midnight. One that ends before it begins reaches into the next day.
@@ -73,22 +77,35 @@ const (
 	resendDoubles = 6
 )
 
-// losses draws what loss does to a message: how much later it comes, and how
-// many bytes are sent again. Packets are sent again side by side, so the
-// unluckiest counts.
-func (l *Line) losses(rnd *rand.Rand, bytes int) (late time.Duration, again int) {
-	if l.Loss <= 0 {
+// mishaps draws what becomes of the packets of a message: how much later it comes,
+// and how many bytes went over the line besides its own. Packets are sent again
+// side by side, so the unluckiest counts.
+func (l *Line) mishaps(rnd *rand.Rand, bytes int) (late time.Duration, again int) {
+	if l.Loss <= 0 && l.Duplicate <= 0 && l.Reorder <= 0 {
 		return 0, 0
 	}
 	for left := bytes; left > 0; left -= packetBytes {
+		packet := min(left, packetBytes)
 		var wait time.Duration
 		for n := 0; rnd.Float64() < l.Loss; n++ {
 			wait += min(max(3*l.Latency.Base, resendMin)<<min(n, resendDoubles), resendMax)
-			again += min(left, packetBytes)
+			again += packet
+		}
+		if l.Duplicate > 0 && rnd.Float64() < l.Duplicate {
+			again += packet
+		}
+		if l.Reorder > 0 && rnd.Float64() < l.Reorder {
+			wait += l.overtaken(rnd)
 		}
 		late = max(late, wait)
 	}
 	return late, again
+}
+
+// overtaken draws how much later a packet comes than those sent after it: by up to
+// a latency more, as on a way half as fast.
+func (l *Line) overtaken(rnd *rand.Rand) time.Duration {
+	return time.Duration(rnd.Int64N(int64(max(l.Latency.Base, time.Millisecond))))
 }
 
 // slow reports whether large log entries would not come through, since the
@@ -106,7 +123,7 @@ func (w *World) wire() {
 	o := &w.opts
 	for i, a := range w.Sites {
 		for j := i + 1; j < len(w.Sites); j++ {
-			line := Line{Latency: o.Latency, BytesPerSecond: o.BytesPerSecond, BreakEvery: o.BreakEvery}
+			line := Line{Latency: o.Latency, BytesPerSecond: o.BytesPerSecond, BreakEvery: o.BreakEvery, Mishaps: o.Mishaps}
 			joined := o.Topology.joins(i, j, o.Sites)
 			if o.Wire != nil {
 				line, joined = o.Wire(i, j)

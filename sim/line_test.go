@@ -73,15 +73,16 @@ func TestTimetable(t *testing.T) {
 	}
 }
 
-// TestLosses: the part of the packets that is lost is sent again, each loss
-// costs at least resendMin, and no loss costs nothing.
-func TestLosses(t *testing.T) {
+// TestMishaps: the part of the packets that is lost is sent again, and each loss
+// costs at least resendMin; what comes twice costs bytes alone, what is overtaken
+// time alone, and a line without any of it nothing.
+func TestMishaps(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 1))
-	l := Line{Latency: Latency{Base: 10 * time.Millisecond}, Loss: 0.05}
+	l := Line{Latency: Latency{Base: 10 * time.Millisecond}, Mishaps: Mishaps{Loss: 0.05}}
 	const messages, packets = 4000, 5
 	again, late := 0, 0
 	for range messages {
-		d, n := l.losses(rnd, packets*packetBytes)
+		d, n := l.mishaps(rnd, packets*packetBytes)
 		again += n
 		if (d > 0) != (n > 0) || d > 0 && d < resendMin {
 			t.Fatalf("%d bytes again, %v late", n, d)
@@ -96,10 +97,30 @@ func TestLosses(t *testing.T) {
 	if part := float64(late) / messages; math.Abs(part-(1-math.Pow(0.95, packets))) > 0.02 {
 		t.Errorf("%.3f of the messages are late", part)
 	}
+	again, late = 0, 0
+	for range messages {
+		d, n := (&Line{Latency: l.Latency, Mishaps: Mishaps{Duplicate: 0.05}}).mishaps(rnd, packets*packetBytes)
+		if again += n; d > 0 {
+			t.Fatalf("a packet that comes twice costs %v", d)
+		}
+		d, n = (&Line{Latency: l.Latency, Mishaps: Mishaps{Reorder: 0.05}}).mishaps(rnd, packets*packetBytes)
+		if n > 0 || d > l.Latency.Base {
+			t.Fatalf("a packet that is overtaken costs %v and %d bytes", d, n)
+		}
+		if d > 0 {
+			late++
+		}
+	}
+	if part := float64(again) / (messages * packets * packetBytes); math.Abs(part-0.05) > 0.005 {
+		t.Errorf("%.4f of the bytes come twice, not 0.05", part)
+	}
+	if part := float64(late) / messages; math.Abs(part-(1-math.Pow(0.95, packets))) > 0.02 {
+		t.Errorf("%.3f of the messages are overtaken", part)
+	}
 	twin := rand.New(rand.NewPCG(1, 2))
 	rnd = rand.New(rand.NewPCG(1, 2))
-	if d, n := (&Line{}).losses(rnd, 1000); d != 0 || n != 0 || rnd.Uint64() != twin.Uint64() {
-		t.Error("a line without loss loses, or draws")
+	if d, n := (&Line{}).mishaps(rnd, 1000); d != 0 || n != 0 || rnd.Uint64() != twin.Uint64() {
+		t.Error("a line without mishaps has some, or draws")
 	}
 }
 

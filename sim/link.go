@@ -69,7 +69,7 @@ type flightNotes struct {
 	n       uint64
 	kind    string
 	entries int
-	again   int // bytes sent again
+	again   int // bytes that went over the line besides its own
 	sent    time.Duration
 }
 
@@ -319,7 +319,7 @@ func (l *Link) ship(at int) {
 	c, w := l.conn, l.w
 	from := &c.side[at]
 	start := max(w.now, l.busy[at])
-	late, again := l.line.losses(l.rnd, f.size)
+	late, again := l.line.mishaps(l.rnd, f.size)
 	if bw := l.line.BytesPerSecond; bw > 0 {
 		start += time.Duration(int64(f.size+again) * int64(time.Second) / bw)
 		l.busy[at] = start

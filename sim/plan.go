@@ -89,6 +89,7 @@ func NewPlan(seed uint64, least, most int) Plan {
 	if rnd.IntN(4) == 0 {
 		p.BytesPerSecond = int64(1200 << rnd.IntN(6))
 	}
+	p.mishap()
 	length := time.Duration(20+rnd.IntN(200)) * time.Second
 	for range 10 + rnd.IntN(int(min(20+seed, 150))) {
 		p.Ops = append(p.Ops, Op{within(rnd, length), rnd.IntN(p.Sites), rnd.Uint64(), rnd.IntN(4) == 0})
@@ -129,6 +130,18 @@ func (p *Plan) carry() {
 		p.Couriers = append(p.Couriers, Courier{
 			A: i, B: j, Every: every, Trip: time.Duration(rnd.Int64N(int64(every))).Round(time.Millisecond), Loss: float64(rnd.IntN(6)) / 10,
 		})
+	}
+}
+
+// mishapsStream is the random stream of mishap.
+const mishapsStream = 119
+
+// mishap gives the lines of one plan in four packets that do not come as they were
+// sent.
+func (p *Plan) mishap() {
+	rnd := rand.New(rand.NewPCG(p.Seed, mishapsStream))
+	if rnd.IntN(4) == 0 {
+		p.Mishaps = Mishaps{Loss: float64(rnd.IntN(6)) / 100, Duplicate: float64(rnd.IntN(6)) / 100, Reorder: float64(rnd.IntN(21)) / 100}
 	}
 }
 

@@ -153,6 +153,7 @@ func (s *shrinker) plainer() (any bool) {
 	for _, plain := range []func(*Plan){
 		func(p *Plan) { p.BreakEvery = 0 },
 		func(p *Plan) { p.BytesPerSecond = 0 },
+		func(p *Plan) { p.Mishaps = Mishaps{} },
 		func(p *Plan) { p.Publish = 0 },
 		func(p *Plan) { p.Topology = Mesh },
 		func(p *Plan) { p.Latency = Latency{Base: p.Latency.Base} },
@@ -175,7 +176,7 @@ func (s *shrinker) plainer() (any bool) {
 // like reports whether two plans differ in nothing that plainer changes.
 func (p *Plan) like(q *Plan) bool {
 	return p.BreakEvery == q.BreakEvery && p.BytesPerSecond == q.BytesPerSecond && p.Publish == q.Publish &&
-		p.Topology == q.Topology && p.Latency == q.Latency && slices.Equal(p.Ops, q.Ops)
+		p.Topology == q.Topology && p.Latency == q.Latency && p.Mishaps == q.Mishaps && slices.Equal(p.Ops, q.Ops)
 }
 
 // shorter halves how long faults last, and the times in which nothing happens.

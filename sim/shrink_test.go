@@ -30,7 +30,7 @@ func TestShrink(t *testing.T) {
 		s.all()
 		q := &s.best
 		if len(q.Ops) != 1 || len(q.Faults) != 1 || q.Sites != 2 || len(q.Couriers) > 0 ||
-			q.Length() > 3*shrinkShortest || q.BreakEvery+q.Publish > 0 || q.Topology != Mesh {
+			q.Length() > 3*shrinkShortest || q.BreakEvery+q.Publish > 0 || q.Topology != Mesh || q.Mishaps != (Mishaps{}) {
 			t.Fatalf("seed %d, %d runs: %d sites, %s, %v, %v, in %v", seed, runs, q.Sites, q.Topology, q.Ops, q.Faults, q.Length())
 		}
 	}

@@ -21,12 +21,15 @@ type Options struct {
 	BytesPerSecond int64
 	// BreakEvery is the mean life of a connection; 0 is for ever.
 	BreakEvery time.Duration
+	// Mishaps befall the packets on all lines.
+	Mishaps Mishaps
 	// Rows is how many rows each table may have; few make many conflicts.
 	Rows int
 	// Mix is what applications write.
 	Mix Mix
 	// Wire, when set, says which sites have a line, counted from 0, and what it
-	// is like, in place of Topology, Latency, BytesPerSecond and BreakEvery.
+	// is like, in place of Topology, Latency, BytesPerSecond, BreakEvery
+	// and Mishaps.
 	Wire func(a, b int) (Line, bool)
 	// Couriers carry bundles between sites, which then have no line.
 	Couriers []Courier

@@ -19,6 +19,8 @@ func (l *loader) line(n ast.Node, what string, into *sim.Line, more ...field) {
 		field{"latency", func(n ast.Node) { l.latency(n, into) }},
 		field{"bandwidth", scalar(r, "bandwidth", "64 kbit/s or 8 kB/s", parseBandwidth, &into.BytesPerSecond)},
 		field{"loss", scalar(r, "loss", "1%", parsePart, &into.Loss)},
+		field{"duplicate", scalar(r, "duplicate", "1%", parsePart, &into.Duplicate)},
+		field{"reorder", scalar(r, "reorder", "1%", parsePart, &into.Reorder)},
 		field{"breaks_every", scalar(r, "breaks_every", "10m", parseLength, &into.BreakEvery)},
 		field{"open", func(n ast.Node) {
 			into.Open = nil

@@ -61,7 +61,7 @@ func TestMistakes(t *testing.T) {
 		head + "seed: x\n":               `test.yaml:3: seed: "x" is not a number: write it as in 42`,
 		head + "line: {latency: fast}\n": `test.yaml:3: latency: "fast" is not a length of time: write it as in 100ms`,
 
-		head + "line:\n  latency: 1s\n  duplicate: 1%\n":              `test.yaml:5: line: there is no key "duplicate": lines carry connections`,
+		head + "line:\n  latency: 1s\n  reordering: 1%\n":             `test.yaml:5: line: there is no key "reordering": the part of the packets`,
 		head + "line: {loss: 120%}\n":                                 `test.yaml:3: loss: "120%" is not a part of the whole`,
 		head + "line: {open: [08:00-25:00]}\n":                        `test.yaml:3: open: "08:00-25:00" is not a part of a day: write it as in [08:00-09:30]`,
 		head + "line: {bandwidth: 64}\n":                              `test.yaml:3: bandwidth: "64" is not a bandwidth: write it as in 64 kbit/s or 8 kB/s`,
@@ -113,7 +113,7 @@ func TestMistakesTogether(t *testing.T) {
 // to scenario files too, or a failure that hangs on it cannot be kept.
 func TestWriteKnowsOptions(t *testing.T) {
 	known := []string{ // what Write writes, and what a plan does not have
-		"Seed", "Sites", "Topology", "Latency", "BytesPerSecond", "BreakEvery", "Rows", "Publish", "Couriers", "Joins", "Administrator",
+		"Seed", "Sites", "Topology", "Latency", "BytesPerSecond", "BreakEvery", "Mishaps", "Rows", "Publish", "Couriers", "Joins", "Administrator",
 		"Mix", "Wire", "Clock", "MaxDrift", "Observer", "Checks", "Trace",
 	}
 	for field := range reflect.TypeFor[sim.Options]().Fields() {

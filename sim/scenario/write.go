@@ -60,6 +60,11 @@ func Write(name, about string, p *sim.Plan) string {
 	if p.BreakEvery > 0 {
 		line("  breaks_every: %v", p.BreakEvery)
 	}
+	if m := p.Mishaps; m != (sim.Mishaps{}) {
+		line("  loss: %v", m.Loss)
+		line("  duplicate: %v", m.Duplicate)
+		line("  reorder: %v", m.Reorder)
+	}
 	writeCouriers(p, line)
 	line("workload: {rows: %d%s}", p.Rows, mixed(&p.Mix))
 	writeSettings(p, line)

@@ -132,10 +132,8 @@ func (r *reader) mapping(n ast.Node, what string, fields ...field) {
 
 // elsewhere are words that people look for, and what there is for them.
 var elsewhere = map[string]string{
-	"duplicate":   "lines carry connections, which deliver once and in order; packet loss, sent again, is loss: 1%",
-	"duplication": "lines carry connections, which deliver once and in order; packet loss, sent again, is loss: 1%",
-	"reorder":     "lines carry connections, which deliver once and in order; packets out of order are a longer latency",
-	"reordering":  "lines carry connections, which deliver once and in order; packets out of order are a longer latency",
+	"duplication": "the part of the packets that come twice is duplicate: 1%",
+	"reordering":  "the part of the packets that later ones overtake is reorder: 1%",
 	"partition":   "write it among faults, as in {at: 1m, for: 30s, fault: halves}",
 }
 
