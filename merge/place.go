@@ -67,6 +67,9 @@ type placing struct {
 	// departed are rows that are removed from now on, revive those that are to
 	// come back, released those that a row no longer refers to.
 	departed, revive, released []RowID
+	// waiting are rows that could not go in and may be of a ring, rings those that
+	// are (ring.go).
+	waiting, rings []RowID
 }
 
 type patch struct {
@@ -81,7 +84,10 @@ func (pl *placing) run(ctx context.Context) error {
 	if err := pl.writePatches(ctx); err != nil {
 		return err
 	}
-	return pl.removeRows(ctx)
+	if err := pl.removeRows(ctx); err != nil {
+		return err
+	}
+	return pl.closeRings()
 }
 
 // writeTable inserts and updates the rows of one table.
@@ -207,6 +213,7 @@ func (pl *placing) planInsert(tp *tablePiece, w *work, found *resolved, out *bat
 		pl.revive = append(pl.revive, in.revive...)
 	}
 	if len(in.missing) > 0 {
+		pl.waits(tp, w, &in)
 		return pl.keepWhole(w, Waiting, waitsFor(in.missing), in.missing)
 	}
 	instead, why, ok := pl.displacedOf(tp.t, w)

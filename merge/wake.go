@@ -51,7 +51,7 @@ func (pl *placing) wake() (ids []RowID, err error) {
 			}
 		}
 	}
-	again = append(append(again, pl.released...), revive...)
+	again = append(append(append(again, pl.released...), pl.rings...), revive...)
 	return append(ids, pl.tried(again)...), nil
 }
 

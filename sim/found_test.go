@@ -32,7 +32,7 @@ func TestFound(t *testing.T) {
 // other in a circle. In 9130 the checkers were wrong about a value that two sites took
 // along to one new key.
 func TestFoundOfMany(t *testing.T) {
-	for _, seed := range []uint64{689, 9130, 9300814, 9301370, 9302984, 9303158, 9304773, 9401900, 9600113, 9602230} {
+	for _, seed := range []uint64{689, 3436, 8981, 9130, 9300814, 9301370, 9302984, 9303158, 9304773, 9401900, 9600113, 9602230} {
 		p := checkPlan(seed, 2, 8)
 		if res := p.Run(); res.Err != nil {
 			t.Errorf("%v\n  %s\nreplay: baraza sim check --runs 1 --sites 2-8 --seed %d", res.Err, strings.Join(res.Tail, "\n  "), seed)

@@ -48,14 +48,23 @@ func TestSetBackForgottenDeletes(t *testing.T) {
 func (s *site) forget(tables ...string) {
 	s.t.Helper()
 	for _, table := range tables {
-		prefix := append([]byte{'s', byte(len(table))}, table...)
-		b := &kv.Batch{}
-		s.ok(s.store.Scan(prefix, kv.After(prefix), func(k, _ []byte) bool {
-			b.Delete(slices.Clone(k))
-			return true
-		}))
-		s.ok(s.store.Write(b, true))
+		s.forgetAllBut(table)
 	}
+}
+
+// forgetAllBut is forget for the rows of one table but some, below 10: the store packs
+// uuids.
+func (s *site) forgetAllBut(table string, but ...byte) {
+	s.t.Helper()
+	prefix := append([]byte{'s', byte(len(table))}, table...)
+	b := &kv.Batch{}
+	s.ok(s.store.Scan(prefix, kv.After(prefix), func(k, _ []byte) bool {
+		if !slices.Contains(but, k[len(k)-1]) {
+			b.Delete(slices.Clone(k))
+		}
+		return true
+	}))
+	s.ok(s.store.Write(b, true))
 	s.restart()
 }
 
@@ -93,6 +102,41 @@ func TestSetBackCircle(t *testing.T) {
 	agree(t, p, s, q)
 	for n := 3; n <= 7; n++ {
 		if got := q.show("node", keyOf(n), "uuid"); (n < 5) != (got == "no row") {
+			t.Errorf("node %d is %q", n, got)
+		}
+	}
+}
+
+// Rows that were deleted since the backup go, also where one that a member remembers as
+// deleted stands between two that it has forgotten: what refers to it keeps it when it
+// is taken over (R4), and it keeps what it refers to.
+//
+// Seen to fail when only rows that the member does not have are tried to be removed:
+// the first node is back at every site, as news.
+func TestSetBackPastARememberedDelete(t *testing.T) {
+	p, s, q := three(t, 1)
+	node := func(n, parent int) memdb.Write {
+		return insert("node", row(keyOf(n), "uuid", uuid(n), "parent_id", refTo(parent)))
+	}
+	p.app(node(3, 3), node(4, 3), node(5, 4), node(6, 6), node(7, 6), node(8, 7))
+	exchange(p, s, q)
+	backup := s.db.Backup()
+	for n := 8; n > 2; n-- {
+		p.app(remove("node", keyOf(n)))
+	}
+	exchange(p, s, q)
+	for _, at := range []*site{p, q} {
+		at.forgetAllBut("node", 4, 7)
+	}
+	s.db.Restore(backup)
+	s.app(insert("node", row(keyOf(9), "uuid", uuid(9), "parent_id", refTo(8))))
+	s.restart()
+	s.noticed()
+	s.recover(p)
+	exchange(p, s, q)
+	agree(t, p, s, q)
+	for n := 3; n <= 9; n++ {
+		if got := q.show("node", keyOf(n), "uuid"); (n < 6) != (got == "no row") {
 			t.Errorf("node %d is %q", n, got)
 		}
 	}

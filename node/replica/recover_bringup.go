@@ -168,36 +168,46 @@ func (b *BringUp) notAsked(table string) bool {
 // Prune removes, after a restore, the rows that the member does not have: they
 // were deleted since the backup. It comes after the last Put and before Finish.
 // Rows that applications wrote since stay, and those that such rows refer to.
+//
+// A row that the member has as deleted was taken over, and it stayed if rows that
+// are to go now referred to it (R4). It is tried with them: what it refers to itself
+// can go only after it, and would else be taken for news.
 func (b *BringUp) Prune(ctx context.Context, scanner merge.Scanner, alive func(table string, rows int64) error) error {
 	// Rows of one table may refer to each other, so that some go only after
 	// others, and those that refer to each other in a circle only together; what
 	// goes neither way is referred to by what stays.
 	together := false
 	for before := -1; b.again; {
-		tried, first, err := b.prunePass(ctx, scanner, alive)
+		p, err := b.prunePass(ctx, scanner, alive)
 		if err != nil {
 			return err
 		}
-		stuck := tried == before
-		if tried == 0 || stuck && together {
+		stuck := p.tried == before
+		if !p.old || stuck && together {
 			return nil
 		}
 		if stuck {
-			if err := b.prune(ctx, first); err != nil {
+			if err := b.prune(ctx, p.first); err != nil {
 				return err
 			}
 		}
-		before, together = tried, stuck
+		before, together = p.tried, stuck
 	}
 	return nil
 }
 
-// prunePass tries to remove every row once, and returns how many there were, and the
-// first of them, as many as go into one transaction.
-func (b *BringUp) prunePass(ctx context.Context, scanner merge.Scanner, alive func(table string, rows int64) error) (tried int, first []merge.RowID, err error) {
+// prunePass is what one round of Prune tried to remove.
+type prunePass struct {
+	tried int
+	old   bool          // the member does not have all of them
+	first []merge.RowID // of them, as many as go into one transaction
+}
+
+// prunePass tries to remove every row once.
+func (b *BringUp) prunePass(ctx context.Context, scanner merge.Scanner, alive func(table string, rows int64) error) (p prunePass, err error) {
 	scan, err := scanner.Scan(ctx)
 	if err != nil {
-		return 0, nil, fmt.Errorf("open a view of the database: %w", err)
+		return p, fmt.Errorf("open a view of the database: %w", err)
 	}
 	defer scan.Close()
 	for _, table := range slices.Backward(b.Tables()) { // children before parents
@@ -205,22 +215,29 @@ func (b *BringUp) prunePass(ctx context.Context, scanner merge.Scanner, alive fu
 		if !ok || !d.Any() || b.notAsked(table) {
 			continue
 		}
+		anyKept, err := b.r.newTxn().NotPlaced(table, 1)
+		if err != nil {
+			return p, err
+		}
 		rows := int64(0)
-		err := scan.Rows(ctx, b.r.cfg.Model.Tables[table], func(part []merge.Row) error {
+		err = scan.Rows(ctx, b.r.cfg.Model.Tables[table], func(part []merge.Row) error {
 			var ids []merge.RowID
 			for i := range part {
 				id := merge.RowID{Table: table, Key: part[i].Key}
-				taken, err := b.r.cfg.Store.Get(rowKey(keyTaken, id))
+				if !d.has(id.Key) {
+					continue
+				}
+				old, kept, err := b.toPrune(id, len(anyKept) > 0)
 				if err != nil {
 					return err
 				}
-				if d.has(id.Key) && taken == nil {
+				if p.old = p.old || old; old || kept {
 					ids = append(ids, id)
 				}
 			}
 			rows += int64(len(part))
-			tried += len(ids)
-			first = append(first, ids[:min(len(ids), b.r.limits.groupRows-len(first))]...)
+			p.tried += len(ids)
+			p.first = append(p.first, ids[:min(len(ids), b.r.limits.groupRows-len(p.first))]...)
 			for some := range slices.Chunk(ids, b.r.limits.groupRows) {
 				if err := b.prune(ctx, some); err != nil {
 					return err
@@ -229,10 +246,21 @@ func (b *BringUp) prunePass(ctx context.Context, scanner merge.Scanner, alive fu
 			return alive(table, rows)
 		})
 		if err != nil {
-			return tried, nil, fmt.Errorf("remove rows of table %s that were deleted since the backup: %w", table, err)
+			return p, fmt.Errorf("remove rows of table %s that were deleted since the backup: %w", table, err)
 		}
 	}
-	return tried, first, nil
+	return p, nil
+}
+
+// toPrune reports whether a row is old, one that the member does not have, or one that
+// was taken over as deleted and stayed; anyKept: there may be such rows.
+func (b *BringUp) toPrune(id merge.RowID, anyKept bool) (old, kept bool, err error) {
+	taken, err := b.r.cfg.Store.Get(rowKey(keyTaken, id))
+	if err != nil || taken == nil || !anyKept {
+		return taken == nil, false, err
+	}
+	s, err := b.r.stateOf(id)
+	return false, err == nil && s != nil && s.Dead() && s.Place == merge.Kept, err
 }
 
 // prune removes some rows, in one transaction, in smaller ones
@@ -287,9 +315,12 @@ func (b *BringUp) fillPrune(ctx context.Context, tx merge.Tx, t *txn, ids []merg
 	rows := make(map[merge.RowID]*crdt.Row, len(ids))
 	var old []merge.RowID
 	for _, id := range ids {
-		if pending[id] == nil {
-			old = append(old, id)
-			rows[id] = &crdt.Row{}
+		if pending[id] != nil {
+			continue
+		}
+		old = append(old, id)
+		if rows[id], err = b.asDeleted(t, id); err != nil {
+			return err
 		}
 	}
 	if len(old) == 0 {
@@ -300,4 +331,20 @@ func (b *BringUp) fillPrune(ctx context.Context, tx merge.Tx, t *txn, ids []merg
 		return err
 	}
 	return p.Adopt(ctx, tx, t, rows)
+}
+
+// asDeleted returns a row that is to go: one of which nothing is known, or one that was
+// taken over as deleted.
+func (b *BringUp) asDeleted(t *txn, id merge.RowID) (*crdt.Row, error) {
+	s, err := t.State(id)
+	if err != nil || s == nil || !s.Dead() {
+		return &crdt.Row{}, err
+	}
+	losses, err := t.Losses(id)
+	if err != nil {
+		return nil, err
+	}
+	row := merge.Logical(nil, s, losses)
+	row.Number = b.r.number(id.Table)
+	return row, nil
 }
