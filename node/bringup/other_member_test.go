@@ -86,6 +86,47 @@ func TestWrittenBetweenMembers(t *testing.T) {
 	}
 }
 
+// So too where the first attempt took the row out of its table, since the network had
+// deleted it, and an application inserts it anew: what it sees of the row is nothing.
+//
+// Seen to fail when it counts as seen: n's name is in no conflict.
+func TestInsertedBetweenAttempts(t *testing.T) {
+	for _, then := range []string{"left", "updated", "inserted again", "deleted"} {
+		p, n := newSite(t, 2), newSite(t, 1)
+		p.app(insert("person", person(41, "p's")))
+		p.open(false)
+		p.app(remove("person", keyOf(41)))
+		p.capture()
+		n.app(insert("person", person(41, "n's")))
+		n.open(true)
+		cutJoin(t, n, p, func() bool { return n.show("person", keyOf(41), "name") == "no row" })
+		n.app(insert("person", person(41, "older news")))
+		want := "news"
+		switch then {
+		case "updated":
+			n.app(update("person", keyOf(41), "name", "news"))
+		case "inserted again":
+			n.app(remove("person", keyOf(41)))
+			n.app(insert("person", person(41, "news")))
+		case "deleted":
+			n.app(remove("person", keyOf(41)))
+			want = "no row"
+		default:
+			want = "older news"
+		}
+		n.restart()
+		mustJoin(t, n, p)
+		exchange(p, n)
+		agree(t, p, n)
+		if got := p.show("person", keyOf(41), "name"); got != want {
+			t.Errorf("%s: the name is %q, want %q", then, got, want)
+		}
+		if list := p.conflicts(); !strings.Contains(list, `name="n's"`) || strings.Contains(list, `name="older news"`) {
+			t.Errorf("%s: the conflicts are\n%s", then, list)
+		}
+	}
+}
+
 // twoMembers returns two members and a site that is to join, which all have a person.
 func twoMembers(t *testing.T) (p, q, n *site) {
 	t.Helper()

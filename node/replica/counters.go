@@ -105,7 +105,7 @@ func (l *local) inserts(row *capture.Row, whole bool) bool {
 	if whole {
 		return true
 	}
-	if t != nil && !l.identifies(row) {
+	if t != nil && !l.r.identifies(row) {
 		return l.pieces[id]
 	}
 	if l.pieces == nil {
@@ -116,8 +116,8 @@ func (l *local) inserts(row *capture.Row, whole bool) bool {
 }
 
 // identifies reports whether a write has the row's identity, as inserts do.
-func (l *local) identifies(row *capture.Row) bool {
-	t := l.r.cfg.Model.Tables[row.Table]
+func (r *Replica) identifies(row *capture.Row) bool {
+	t := r.cfg.Model.Tables[row.Table]
 	return t != nil && slices.Contains(row.Columns, t.Identity.Columns[0])
 }
 
@@ -154,7 +154,7 @@ func (l *local) keepCounters(id merge.RowID, s *merge.State, row *crdt.Row, capt
 			continue
 		}
 		at := slices.Index(captured.Columns, name)
-		if at < 0 && s != nil && l.outside(id.Table, s) && l.identifies(captured) {
+		if at < 0 && s != nil && l.outside(id.Table, s) && l.r.identifies(captured) {
 			continue // what the row had in its life before; a further piece has it
 		}
 		keep(name, row.Values[i])

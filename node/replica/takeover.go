@@ -165,9 +165,8 @@ type takeover struct {
 	// Here: the adoption batch has the row as one that only this site has; what
 	// was written to it is added to that batch.
 	Here bool `msgpack:"h,omitempty"`
-	// Other are columns in which the table had what another member gave, from whom
-	// this site does not get its rows any more: who wrote to the row had not seen
-	// what the batch says of them (othermember.go).
+	// Other are columns in which the table had what an earlier attempt gave it: who
+	// wrote to the row had not seen what the batch says of them (othermember.go).
 	Other []string `msgpack:"t,omitempty"`
 	// Columns and Values are the row as taken over, where there are such
 	// writes; with Here what the batch says of it, as far as that is known.
@@ -312,6 +311,8 @@ func (b *BringUp) put(ctx context.Context, tx merge.Tx, t *txn, c *Chunk) error 
 type localWrites struct {
 	columns []string
 	deleted bool
+	// inserted: the first of them is an insert, so the row was not in its table.
+	inserted bool
 }
 
 // pendingOf reads which rows have local changes that are not captured yet.
@@ -333,19 +334,19 @@ func (r *Replica) pendingOf(ctx context.Context, items func() map[merge.RowID]*I
 			return found, nil
 		}
 		for i := range part.Rows {
-			notePending(found, items(), &part.Rows[i])
+			r.notePending(found, items(), &part.Rows[i])
 		}
 	}
 }
 
-func notePending(found map[merge.RowID]*localWrites, items map[merge.RowID]*Item, row *capture.Row) {
+func (r *Replica) notePending(found map[merge.RowID]*localWrites, items map[merge.RowID]*Item, row *capture.Row) {
 	id := merge.RowID{Table: row.Table, Key: row.Key}
 	if items[id] == nil {
 		return
 	}
 	w := found[id]
 	if w == nil {
-		w = &localWrites{}
+		w = &localWrites{inserted: !row.Delete && r.identifies(row)}
 		found[id] = w
 	}
 	if row.Delete {
@@ -402,6 +403,9 @@ func (b *BringUp) row(t *txn, id merge.RowID, it *Item, mine *merge.Row, pending
 			row.Apply(&changes[i], b.r.cfg.Self, nil)
 		}
 		k.Own = (&crdt.Entry{Changes: changes}).Encode()
+		if before != nil && pending != nil && pending.inserted {
+			k.Other = notSeen(changes) // an earlier attempt had taken the row out of its table
+		}
 	}
 	if pending != nil {
 		if row, err = keepLocal(row, mine, pending, k); err != nil {
