@@ -199,6 +199,9 @@ func (l *ledger) total(w *World, c cell, n *sum) (total crdt.Value, ok bool) {
 	}
 	total = crdt.Int(0)
 	for _, i := range n.added {
+		if l.back(i.txn) {
+			return crdt.Null, false // it counts as a value (docs/limits.md)
+		}
 		switch l.gone(w, i.txn) {
 		case no:
 			total = crdt.Add(total, i.more)

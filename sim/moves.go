@@ -234,6 +234,29 @@ func (l *Link) forget(s *Site) {
 	l.conn = nil
 }
 
+// sawCopy reports whether who overwrote a value knowingly had seen it as one that a site
+// had when it joined again without its data directory: such a copy goes by a stamp of
+// that site, and the value itself had not come (docs/limits.md).
+func (s *Site) sawCopy(c *replica.Conflict) bool {
+	facts := s.oracle.rows[c.ID].facts
+	for i := range facts {
+		copied := &facts[i]
+		v, wrote := copied.value(c.Column)
+		if !wrote || v != c.Value || copied.at.Time > adoptedTime || !rejoined(copied.at.Site) {
+			continue
+		}
+		for j := range facts {
+			if by := &facts[j]; by.Prior.Of(c.Column) == copied.at && !by.seen.Covers(c.Stamp) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// rejoined reports whether a site writes under a name since it lost its data directory.
+func rejoined(id clock.SiteID) bool { return id[2] > 0 }
+
 // strand notes what is lost with a site that leaves, or with its log: what no
 // other member has of it. What the database shows is not. It may have had the
 // last copy of what sites wrote whose logs were lost before, too.
