@@ -51,6 +51,11 @@ func (db *DB) commit() {
 			db.config.Committed(db.undo[i].t.def.Name, db.undo[i].r.key)
 		}
 	}
+	for i := range db.undo {
+		if c := &db.undo[i]; c.kind == updated {
+			c.t.giveUp(c.vals)
+		}
+	}
 	clear(db.undo)
 	db.undo = db.undo[:0]
 }
@@ -87,10 +92,13 @@ func (db *DB) write(w *Write) error {
 }
 
 // insertAlone adds one row, which may refer to itself.
-func (db *DB) insertAlone(t *table, row merge.Row, log func(logEntry)) *refusal {
-	own := make(selfReferences)
-	for column := range t.selfReferences() {
+func (db *DB) insertAlone(t *table, row merge.Row, log noter) *refusal {
+	var own selfReferences
+	for column := range t.self {
 		if at := slices.Index(row.Columns, t.def.Columns[column].Name); at >= 0 && row.Key != "" && row.Values[at] == crdt.Ref(row.Key) {
+			if own == nil {
+				own = make(selfReferences)
+			}
 			own[column] = true
 		}
 	}

@@ -38,6 +38,9 @@ func (db *DB) set(t *table, r *record, vals []crdt.Value) {
 func (db *DB) undoTo(n int) {
 	for i := len(db.undo) - 1; i >= n; i-- {
 		db.undo[i].reverse()
+		if c := &db.undo[i]; c.kind == updated {
+			c.t.giveUp(c.vals)
+		}
 	}
 	clear(db.undo[n:])
 	db.undo = db.undo[:n]

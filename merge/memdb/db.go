@@ -92,6 +92,9 @@ func New(config Config) *DB {
 	for _, name := range db.names {
 		db.link(db.tables[name])
 	}
+	for _, t := range db.tables {
+		t.setKeyed()
+	}
 	return db
 }
 

@@ -16,7 +16,10 @@ func (x *tx) Insert(ctx context.Context, def *schema.Table, rows []merge.Row) ([
 	if err != nil {
 		return nil, err
 	}
-	waiting := make(map[crdt.Key]bool, len(rows))
+	var waiting map[crdt.Key]bool // where it matters
+	if len(rows) > 1 || len(t.self) > 0 {
+		waiting = make(map[crdt.Key]bool, len(rows))
+	}
 	for _, row := range rows {
 		if t.rows[row.Key] != nil {
 			return nil, fmt.Errorf("memdb: insert into %s: row %s is there: %w", def.Name, row.Key, merge.ErrRetry)
@@ -24,9 +27,11 @@ func (x *tx) Insert(ctx context.Context, def *schema.Table, rows []merge.Row) ([
 		if waiting[row.Key] {
 			return nil, fmt.Errorf("memdb: insert into %s: row %s twice in one call", def.Name, row.Key)
 		}
-		waiting[row.Key] = true
+		if waiting != nil {
+			waiting[row.Key] = true
+		}
 	}
-	self := t.selfReferences()
+	self := t.self
 	var refused []merge.RowError
 	for {
 		var later []merge.Row
@@ -35,7 +40,7 @@ func (x *tx) Insert(ctx context.Context, def *schema.Table, rows []merge.Row) ([
 				later = append(later, row)
 				continue
 			}
-			if _, bad := x.db.insert(t, row, nil, nobody); bad != nil {
+			if _, bad := x.db.insert(t, row, nil, nil); bad != nil {
 				refused = append(refused, bad.of(row.Key))
 			}
 			delete(waiting, row.Key)
@@ -56,7 +61,7 @@ func (x *tx) insertRing(t *table, rows []merge.Row, self selfReferences) []merge
 		before := len(x.db.undo)
 		good := rows[:0:0]
 		for _, row := range rows {
-			if _, bad := x.db.insert(t, row, self, nobody); bad != nil {
+			if _, bad := x.db.insert(t, row, self, nil); bad != nil {
 				refused = append(refused, bad.of(row.Key))
 				continue
 			}
@@ -65,7 +70,7 @@ func (x *tx) insertRing(t *table, rows []merge.Row, self selfReferences) []merge
 		in := good
 		good = rows[:0:0]
 		for _, row := range in {
-			if bad := x.db.update(t, t.rows[row.Key], row, nobody); bad != nil {
+			if bad := x.db.update(t, t.rows[row.Key], row, nil); bad != nil {
 				refused = append(refused, bad.of(row.Key))
 				continue
 			}
@@ -83,10 +88,12 @@ func (x *tx) insertRing(t *table, rows []merge.Row, self selfReferences) []merge
 // selfReferences are a table's columns that refer to the table itself.
 type selfReferences map[int]bool
 
-func (t *table) selfReferences() selfReferences {
-	self := make(selfReferences)
+func (t *table) selfReferences() (self selfReferences) {
 	for column, ref := range t.refs {
 		if ref != nil && ref.to == t {
+			if self == nil {
+				self = make(selfReferences)
+			}
 			self[column] = true
 		}
 	}

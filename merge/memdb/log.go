@@ -18,9 +18,8 @@ type logEntry struct {
 	at      int64
 	table   *table
 	key     crdt.Key
-	columns []int // positions
-	deleted bool
-	image   merge.Row
+	columns []int      // positions
+	deleted *merge.Row // what there was of a row that was deleted
 }
 
 // changeLog is the entries of committed transactions, in order of their ids.
@@ -39,11 +38,7 @@ func (l *changeLog) release(ids capture.IDs) {
 	for _, r := range ids {
 		from := sort.Search(len(l.entries), func(i int) bool { return l.entries[i].id >= r.First })
 		to := sort.Search(len(l.entries), func(i int) bool { return l.entries[i].id > r.Last })
-		if from == 0 {
-			l.entries = l.entries[to:]
-		} else if from < to {
-			l.entries = slices.Delete(l.entries, from, to)
-		}
+		l.entries = slices.Delete(l.entries, from, to)
 	}
 }
 
@@ -138,17 +133,58 @@ func (r *reading) Next(ctx context.Context, maxRows int) (*capture.Part, error) 
 
 func (r *reading) Close() error { return nil }
 
+// seen is what later entries of the log say of a row.
+type seen struct {
+	table   *table
+	key     crdt.Key
+	columns []bool
+	latest  int       // the last entry taken for this row
+	deleted *logEntry // the next delete of the row, which has its values
+	before  *seen     // of the rows that were seen before, where few are kept in a list
+}
+
+// rows that are seen, found by name: a few are looked through one by one.
+type seenRows struct {
+	last  *seen
+	count int
+	index map[rowName]*seen // nil while there are few
+}
+
 // rowName is a row across tables.
 type rowName struct {
 	table *table
 	key   crdt.Key
 }
 
-// seen is what later entries of the log say of a row.
-type seen struct {
-	columns []bool
-	latest  int       // the last entry taken for this row
-	deleted *logEntry // the next delete of the row, which has its values
+// fewSeen is how many rows are looked through one by one.
+const fewSeen = 8
+
+func (rows *seenRows) find(e *logEntry) *seen {
+	if rows.index != nil {
+		return rows.index[rowName{e.table, e.key}]
+	}
+	for s := rows.last; s != nil; s = s.before {
+		if s.table == e.table && s.key == e.key {
+			return s
+		}
+	}
+	return nil
+}
+
+// add takes a row in, from entry i of the log on.
+func (rows *seenRows) add(e *logEntry, i int) *seen {
+	s := &seen{table: e.table, key: e.key, columns: make([]bool, len(e.table.def.Columns)), latest: i, before: rows.last}
+	rows.last = s
+	rows.count++
+	if rows.index != nil {
+		rows.index[rowName{e.table, e.key}] = s
+	} else if rows.count > fewSeen {
+		rows.index = map[rowName]*seen{}
+		for s := rows.last; s != nil; s = s.before {
+			rows.index[rowName{s.table, s.key}] = s
+		}
+	}
+	return s
 }
 
 // view gives each entry of the log its row: the columns that no later entry
@@ -156,60 +192,72 @@ type seen struct {
 // deleted. Columns written at one time go to one entry.
 func view(entries []logEntry) []capture.Row {
 	rows := make([]capture.Row, len(entries))
-	taken := make([][]int, len(entries))
-	deleted := make([]*logEntry, len(entries))
-	known := make(map[rowName]*seen)
+	taken := make([]takenColumns, len(entries))
+	var known seenRows
 	for i := len(entries) - 1; i >= 0; i-- {
 		e := &entries[i]
-		s := known[rowName{e.table, e.key}]
+		s := known.find(e)
 		if s == nil {
-			s = &seen{columns: make([]bool, len(e.table.def.Columns)), latest: i}
-			known[rowName{e.table, e.key}] = s
+			s = known.add(e, i)
 		}
-		if e.deleted {
-			known[rowName{e.table, e.key}] = &seen{columns: make([]bool, len(e.table.def.Columns)), latest: i, deleted: e}
-			rows[i] = capture.Row{Table: e.table.def.Name, Key: e.key, Delete: true, At: e.at, Columns: e.image.Columns, Values: e.image.Values}
+		if e.deleted != nil {
+			clear(s.columns)
+			s.latest, s.deleted = i, e
+			rows[i] = capture.Row{Table: e.table.def.Name, Key: e.key, Delete: true, At: e.at, Columns: e.deleted.Columns, Values: e.deleted.Values}
 			continue
 		}
-		if entries[s.latest].at != e.at || entries[s.latest].deleted {
+		if entries[s.latest].at != e.at || entries[s.latest].deleted != nil {
 			s.latest = i
 		}
 		for _, column := range e.columns {
 			if !s.columns[column] {
 				s.columns[column] = true
-				taken[s.latest] = append(taken[s.latest], column)
-				deleted[s.latest] = s.deleted
+				taken[s.latest].columns = append(taken[s.latest].columns, column)
+				taken[s.latest].deleted = s.deleted
 			}
 		}
 	}
 	for i := range entries {
-		if len(taken[i]) > 0 {
-			rows[i] = written(&entries[i], taken[i], deleted[i])
+		if t := &taken[i]; len(t.columns) > 0 {
+			rows[i] = written(&entries[i], t.columns, t.deleted)
 		}
 	}
 	return rows
 }
 
+// takenColumns are the columns that an entry of the log has to tell of, and the
+// delete of the row that follows.
+type takenColumns struct {
+	columns []int
+	deleted *logEntry
+}
+
 // written returns the change of some columns of a row, which was deleted later
 // or is there; none if it is gone without the application's doing.
 func written(e *logEntry, columns []int, deleted *logEntry) capture.Row {
-	var all merge.Row
-	switch r := e.table.rows[e.key]; {
-	case deleted != nil:
-		all = deleted.image
-	case r == nil:
+	t := e.table
+	row := capture.Row{Table: t.def.Name, Key: e.key, At: e.at}
+	r := t.rows[e.key]
+	if deleted == nil && r == nil {
 		return capture.Row{}
-	default:
-		all = e.table.portable(r)
 	}
-	row := capture.Row{Table: e.table.def.Name, Key: e.key, At: e.at}
-	if len(columns) == len(e.table.shipped) {
-		row.Columns, row.Values = all.Columns, all.Values
-		return row
+	if len(columns) == len(t.shipped) {
+		row.Columns = t.names
+	} else {
+		row.Columns = make([]string, 0, len(columns))
 	}
-	for i, column := range e.table.shipped {
-		if slices.Contains(columns, column) {
-			row.Columns, row.Values = append(row.Columns, all.Columns[i]), append(row.Values, all.Values[i])
+	row.Values = make([]crdt.Value, 0, len(columns))
+	for i, column := range t.shipped {
+		switch {
+		case !slices.Contains(columns, column):
+			continue
+		case deleted != nil:
+			row.Values = append(row.Values, deleted.deleted.Values[i])
+		default:
+			row.Values = append(row.Values, t.out(r.vals[column], column))
+		}
+		if len(columns) < len(t.shipped) {
+			row.Columns = append(row.Columns, t.names[i])
 		}
 	}
 	return row

@@ -20,11 +20,15 @@ func (x *tx) Referrers(ctx context.Context, parent *schema.Table, by *schema.Ref
 	if err != nil {
 		return nil, err
 	}
-	columns, targets := from.positions(by.Columns), to.positions(by.Targets)
-	parents := map[crdt.Key]crdt.Key{}
+	var fewColumns, fewTargets [2]int
+	columns, targets := from.positionsIn(fewColumns[:0], by.Columns), to.positionsIn(fewTargets[:0], by.Targets)
+	var parents map[crdt.Key]crdt.Key
 	for _, key := range keys {
 		if r := to.rows[key]; r != nil && from.mayRefer(columns, to, r.vals, targets) {
 			if values := to.tuple(r.vals, targets, targets); values != "" {
+				if parents == nil {
+					parents = map[crdt.Key]crdt.Key{}
+				}
 				parents[values] = key
 			}
 		}

@@ -20,7 +20,7 @@ type moving struct {
 // move gives a row new values that others refer to, and those others what their
 // foreign keys say, through all levels. Of a row whose key changes the log says, as
 // capture does, that it was deleted and another inserted.
-func (db *DB) move(t *table, r *record, vals []crdt.Value, changed []int, log func(logEntry)) *refusal {
+func (db *DB) move(t *table, r *record, vals []crdt.Value, changed []int, log noter) *refusal {
 	list := []*moving{{t: t, r: r, vals: vals, changed: changed}}
 	for i := 0; i < len(list); i++ {
 		m := list[i]
@@ -43,13 +43,13 @@ func (db *DB) move(t *table, r *record, vals []crdt.Value, changed []int, log fu
 		key := m.t.keyOf(m.vals)
 		if key == m.r.key {
 			db.set(m.t, m.r, m.vals)
-			log(logEntry{table: m.t, key: key, columns: m.changed})
+			log.note(logEntry{table: m.t, key: key, columns: m.changed})
 			continue
 		}
-		log(m.entry)
+		log.note(m.entry)
 		db.remove(m.t, m.r)
 		db.add(m.t, &record{key: key, vals: m.vals})
-		log(logEntry{table: m.t, key: key, columns: m.t.shipped})
+		log.note(logEntry{table: m.t, key: key, columns: m.t.shipped})
 	}
 	return nil
 }

@@ -21,11 +21,40 @@ type table struct {
 	refs      []*reference // by column, nil for plain ones
 	referrers []*reference // those that point here, in order of their tables
 	unique    []*index     // the primary key is the first
-	auto      int          // the auto-increment column, -1 for none
-	next      int64
-	stride    int64
-	rows      map[crdt.Key]*record
-	changes   uint64 // of rows, those of open transactions and taken back ones too
+	// keyed are the columns of the identity, of unique indexes and of references,
+	// and those that references lead to: who writes none of them changes the row
+	// alone. self are the columns that refer to the table itself.
+	keyed   []bool
+	self    selfReferences
+	auto    int // the auto-increment column, -1 for none
+	next    int64
+	stride  int64
+	rows    map[crdt.Key]*record
+	changes uint64 // of rows, those of open transactions and taken back ones too
+	// spare are values that no row has any more, to be written to again.
+	spare [][]crdt.Value
+}
+
+// spareMax bounds table.spare.
+const spareMax = 64
+
+// copyOf returns a copy of a row's values.
+func (t *table) copyOf(vals []crdt.Value) []crdt.Value {
+	last := len(t.spare) - 1
+	if last < 0 {
+		return slices.Clone(vals)
+	}
+	c := t.spare[last]
+	t.spare = t.spare[:last]
+	copy(c, vals)
+	return c
+}
+
+// giveUp takes values that nothing leads to any more.
+func (t *table) giveUp(vals []crdt.Value) {
+	if len(t.spare) < spareMax {
+		t.spare = append(t.spare, vals)
+	}
 }
 
 // record is one row. Its values are the local ones, one for each column.
@@ -86,13 +115,17 @@ func newTable(def *schema.Table, config Config) *table {
 }
 
 func (t *table) positions(columns []string) []int {
-	list := make([]int, len(columns))
-	for i, name := range columns {
-		p, ok := t.position[name]
+	return t.positionsIn(make([]int, 0, len(columns)), columns)
+}
+
+// positionsIn is positions with room for the list.
+func (t *table) positionsIn(list []int, columns []string) []int {
+	for _, name := range columns {
+		p, ok := t.column(name)
 		if !ok {
 			panic(fmt.Sprintf("memdb: table %s has no column %s", t.def.Name, name))
 		}
-		list[i] = p
+		list = append(list, p)
 	}
 	return list
 }
@@ -126,6 +159,27 @@ func (db *DB) link(t *table) {
 		}
 		t.refs[ref.column] = ref
 		to.referrers = append(to.referrers, ref)
+	}
+	t.self = t.selfReferences()
+}
+
+// setKeyed finds the columns that are more than a row's own, when all tables are
+// linked.
+func (t *table) setKeyed() {
+	t.keyed = make([]bool, len(t.def.Columns))
+	for _, column := range t.identity {
+		t.keyed[column] = true
+	}
+	for _, ix := range t.unique {
+		for _, column := range ix.columns {
+			t.keyed[column] = true
+		}
+	}
+	for column, ref := range t.refs {
+		t.keyed[column] = t.keyed[column] || ref != nil
+	}
+	for _, ref := range t.referrers {
+		t.keyed[ref.target] = true
 	}
 }
 

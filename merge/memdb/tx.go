@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"baraza/capture"
 	"baraza/crdt"
@@ -42,13 +41,18 @@ func (x *tx) Lock(ctx context.Context, def *schema.Table, keys []crdt.Key) ([]me
 		return nil, err
 	}
 	var rows []merge.Row
-	for _, key := range keys {
-		if r := t.rows[key]; r != nil {
-			if rows == nil {
-				rows = make([]merge.Row, 0, len(keys))
-			}
-			rows = append(rows, t.portable(r))
+	var values []crdt.Value // of all rows
+	for i, key := range keys {
+		r := t.rows[key]
+		if r == nil {
+			continue
 		}
+		n := len(t.shipped)
+		if rows == nil {
+			rows, values = make([]merge.Row, 0, len(keys)-i), make([]crdt.Value, (len(keys)-i)*n)
+		}
+		rows = append(rows, t.portableIn(values[:n:n], r))
+		values = values[n:]
 	}
 	return rows, nil
 }
@@ -81,7 +85,7 @@ func (x *tx) Update(ctx context.Context, def *schema.Table, rows []merge.Row) ([
 			if r == nil {
 				return nil, fmt.Errorf("memdb: update %s: no row %s; lock it first", def.Name, row.Key)
 			}
-			bad := x.db.update(t, r, row, nobody)
+			bad := x.db.update(t, r, row, nil)
 			switch {
 			case bad == nil:
 			case bad.why == merge.RefusedDuplicate:
@@ -106,7 +110,7 @@ func (x *tx) Delete(ctx context.Context, def *schema.Table, keys []crdt.Key) ([]
 	if err != nil {
 		return nil, err
 	}
-	self := t.selfReferences()
+	self := t.self
 	var refused []merge.RowError
 	for len(keys) > 0 {
 		before := len(x.db.undo)
@@ -120,7 +124,7 @@ func (x *tx) Delete(ctx context.Context, def *schema.Table, keys []crdt.Key) ([]
 				continue
 			}
 			mark := len(x.db.undo)
-			if bad := x.db.delete(t, r, nobody); bad != nil {
+			if bad := x.db.delete(t, r, nil); bad != nil {
 				x.db.undoTo(mark)
 				refused = append(refused, bad.of(key))
 				continue
@@ -141,7 +145,7 @@ func (x *tx) unlink(t *table, r *record, self selfReferences) {
 	if r == nil || len(self) == 0 {
 		return
 	}
-	vals := slices.Clone(r.vals)
+	vals := t.copyOf(r.vals)
 	for column := range self {
 		vals[column] = crdt.Null
 	}

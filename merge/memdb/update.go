@@ -9,26 +9,38 @@ import (
 
 // update writes the columns that row lists. A changed key is a delete and an
 // insert.
-func (db *DB) update(t *table, r *record, row merge.Row, log func(logEntry)) *refusal {
-	vals := slices.Clone(r.vals)
+func (db *DB) update(t *table, r *record, row merge.Row, log noter) *refusal {
+	vals := t.copyOf(r.vals)
 	if bad := t.fill(row, vals, nil, nil); bad != nil {
 		return bad
 	}
-	changed := make([]int, 0, len(row.Columns))
+	var few [fewColumns]int
+	changed, keyed := few[:0], false
 	for _, column := range t.shipped {
 		if vals[column] != r.vals[column] {
 			changed = append(changed, column)
+			keyed = keyed || t.keyed[column]
 		}
 	}
-	if len(changed) == 0 {
+	switch {
+	case len(changed) == 0:
+		t.giveUp(vals)
 		return nil
+	case keyed:
+		return db.move(t, r, vals, slices.Clone(changed), log)
 	}
-	return db.move(t, r, vals, changed, log)
+	t.changes++
+	db.undo = append(db.undo, change{kind: updated, t: t, r: r, vals: r.vals})
+	r.vals = vals
+	if log != nil {
+		log(logEntry{table: t, key: r.key, columns: slices.Clone(changed)})
+	}
+	return nil
 }
 
 // delete removes a row and does what the foreign keys that point to it say.
 // On a refusal the caller takes back what was done.
-func (db *DB) delete(t *table, r *record, log func(logEntry)) *refusal {
+func (db *DB) delete(t *table, r *record, log noter) *refusal {
 	r.deleting = true
 	defer func() { r.deleting = false }()
 	entry := db.deletion(t, r)
@@ -40,13 +52,13 @@ func (db *DB) delete(t *table, r *record, log func(logEntry)) *refusal {
 			return bad
 		}
 	}
-	log(entry)
+	log.note(entry)
 	db.remove(t, r)
 	return nil
 }
 
 // dereference takes away the rows, or the values, that refer to r.
-func (db *DB) dereference(ref *reference, r *record, log func(logEntry)) *refusal {
+func (db *DB) dereference(ref *reference, r *record, log noter) *refusal {
 	v := ref.to.canonical(r.vals[ref.target], ref.target)
 	if v.IsNull() || ref.count[v] == 0 {
 		return nil
@@ -64,10 +76,10 @@ func (db *DB) dereference(ref *reference, r *record, log func(logEntry)) *refusa
 				return bad
 			}
 		case "SET NULL":
-			vals := slices.Clone(child.vals)
+			vals := ref.from.copyOf(child.vals)
 			vals[ref.column] = crdt.Null
 			db.set(ref.from, child, vals)
-			log(logEntry{table: ref.from, key: child.key, columns: []int{ref.column}})
+			log.note(logEntry{table: ref.from, key: child.key, columns: []int{ref.column}})
 		default:
 			if child == r { // as if the reference had been taken away first
 				continue
@@ -80,5 +92,6 @@ func (db *DB) dereference(ref *reference, r *record, log func(logEntry)) *refusa
 
 // deletion returns the log entry of a row that is about to go.
 func (db *DB) deletion(t *table, r *record) logEntry {
-	return logEntry{table: t, key: r.key, deleted: true, image: t.portable(r)}
+	image := t.portable(r)
+	return logEntry{table: t, key: r.key, deleted: &image}
 }

@@ -7,14 +7,21 @@ import (
 	"baraza/merge"
 )
 
-// nobody is the log of writes that are not captured.
-func nobody(logEntry) {}
+// noter takes note of a write; nil where it is not captured.
+type noter func(logEntry)
+
+func (log noter) note(e logEntry) {
+	if log != nil {
+		log(e)
+	}
+}
 
 // insert adds a row with the portable values of row. References are checked,
 // but for the columns in later, which stay NULL whatever the column says.
-func (db *DB) insert(t *table, row merge.Row, later map[int]bool, log func(logEntry)) (*record, *refusal) {
+func (db *DB) insert(t *table, row merge.Row, later map[int]bool, log noter) (*record, *refusal) {
 	vals := make([]crdt.Value, len(t.def.Columns))
-	given := make([]bool, len(vals))
+	var few [fewColumns]bool
+	given := append(few[:0], make([]bool, len(vals))...)
 	if bad := t.fillKey(row.Key, vals, given); bad != nil {
 		return nil, bad
 	}
@@ -34,7 +41,7 @@ func (db *DB) insert(t *table, row merge.Row, later map[int]bool, log func(logEn
 	t.numbered(vals)
 	r := &record{key: key, vals: vals}
 	db.add(t, r)
-	log(logEntry{table: t, key: key, columns: t.shipped})
+	log.note(logEntry{table: t, key: key, columns: t.shipped})
 	return r, nil
 }
 
