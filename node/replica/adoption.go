@@ -346,7 +346,7 @@ func (a *adoption) unseen(id merge.RowID, k *takeover, captured *capture.Row) er
 			a.complete(&ch, row)
 			s, row = nil, &crdt.Row{Lost: row.Lost, Number: number}
 		}
-		if ch.Whole {
+		if merge.Inserts(a.r.cfg.Model.Tables[ch.Table], &ch) {
 			merge.Answer(row, a.saidSettled())
 		}
 	}
