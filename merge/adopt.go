@@ -43,6 +43,11 @@ func (p *Piece) Pin(id RowID) {
 	}
 }
 
+// Away tells of which rows an application may have deleted them, so that capture reads
+// it only when all is adopted: until then they do not come into their tables, for
+// whatever row they would (R4). What is read then would not fit the table.
+func (p *Piece) Away(is func(RowID) bool) { p.away = is }
+
 // Adopt makes the rows what they are given as, whatever their states were, and
 // places them as Merge does. A row that is not to exist is taken from its
 // table, unless rows refer to it that are not to go with it, which other sites may
@@ -69,15 +74,15 @@ func (p *Piece) Adopt(ctx context.Context, tx Tx, states States, rows map[RowID]
 	return p.place(ctx, tx, states)
 }
 
-// Fill is NewAdoption and Adopt for rows of one replicated table that neither it
+// Fill is NewAdoption, Away and Adopt for rows of one replicated table that neither it
 // nor states have.
-func (m *Merger) Fill(ctx context.Context, tx Tx, states States, table string, keys []crdt.Key, rows []crdt.Row) error {
+func (m *Merger) Fill(ctx context.Context, tx Tx, states States, table string, keys []crdt.Key, rows []crdt.Row, away func(RowID) bool) error {
 	at, ok := m.rank[table]
 	if !ok {
 		return fmt.Errorf("table %s is not replicated here", table)
 	}
 	p := m.newPiece()
-	p.adopting = true
+	p.adopting, p.away = true, away
 	tp := &tablePiece{name: table, t: m.Model.Tables[table], shipped: m.shipped[at], keys: keys}
 	p.tables[at], p.last = tp, tp
 	tp.order = make([]*work, len(keys))

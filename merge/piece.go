@@ -27,6 +27,7 @@ type Piece struct {
 	Deferred []RowID
 	// adopting: rows are taken over by state.
 	adopting bool
+	away     func(RowID) bool // see Away; nil for none
 }
 
 // tablePiece is the part of a piece that concerns one table.

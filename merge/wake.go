@@ -97,7 +97,7 @@ func (pl *placing) next(ctx context.Context) (*Piece, error) {
 	next.room(len(ids))
 	next.adopting = root.adopting
 	for _, id := range ids {
-		if w := root.find(id); !pl.m.replicated(id.Table) || w != nil && w.pinned {
+		if w := root.find(id); !pl.m.replicated(id.Table) || w != nil && w.pinned || root.away != nil && root.away(id) {
 			continue
 		}
 		later, err := pl.inTableUnlocked(id)

@@ -168,6 +168,46 @@ func TestRowInsertedAndDeletedStaysAfterRestore(t *testing.T) {
 	staysAfterRestore(t, p, s, q, "news")
 }
 
+// The same for a row that applications of a site which joins have inserted and deleted
+// more than once.
+//
+// Seen to fail when the row comes back before what was written is read: the site has
+// joined and shows what the member had.
+func TestRowDeletedAgainStaysAfterJoin(t *testing.T) {
+	for _, empty := range []bool{true, false} {
+		p, s, q := three(t, 3)
+		p.app(insert("person", person(41, "old")))
+		exchange(p, s, q)
+		p.app(remove("person", keyOf(41)))
+		q.app(insert("patient", patient(41, "refers")))
+		exchange(p, s, q)
+		n := newSite(t, 4)
+		if !empty {
+			n.fill(1, 4, "first")
+		}
+		n.open(true)
+		for _, name := range []string{"first", "news"} {
+			n.app(insert("person", person(41, name)))
+			n.app(remove("person", keyOf(41)))
+		}
+		mustJoin(t, n, p)
+		if got := n.show("person", keyOf(41), "name"); got != "news" {
+			t.Errorf("empty %v: the site has joined, and the person is %q", empty, got)
+		}
+		exchange(p, s, q, n)
+		agree(t, p, s, q, n)
+		if got := n.show("person", keyOf(41), "name"); got != "news" {
+			t.Errorf("empty %v: the person is %q", empty, got)
+		}
+		n.app(remove("patient", patientKey(41)))
+		exchange(p, s, q, n)
+		agree(t, p, s, q, n)
+		if got := n.show("person", keyOf(41), "name"); got != "no row" {
+			t.Errorf("empty %v: the person is %q when nothing refers to it", empty, got)
+		}
+	}
+}
+
 // staysAfterRestore recovers a site and checks that a deleted person is there with a
 // name, as at the other sites, for as long as a patient refers to it.
 func staysAfterRestore(t *testing.T, p, s, q *site, name string) {

@@ -284,10 +284,21 @@ func (a *adoption) capture(row *capture.Row) error {
 			err = a.allSeen(id) // whatever comes after it must not come before it
 		}
 	}
+	if err == nil && row.Delete {
+		err = a.wakeFor(id)
+	}
 	if err != nil {
 		return err
 	}
 	return a.bound()
+}
+
+// wakeFor wakes the rows that wait for one that an application has deleted: it stayed
+// away until now, and may come back for them (R4).
+func (a *adoption) wakeFor(id merge.RowID) error {
+	waiting, err := a.t.WaitingFor(id)
+	a.wake = append(a.wake, waiting...)
+	return err
 }
 
 // allSeen notes that the writers of the row's further changes had seen it as it
@@ -356,7 +367,6 @@ func (a *adoption) unseen(id merge.RowID, k *takeover, captured *capture.Row) er
 		ch.Values[i] = asBase(row, c, ch.Values[i])
 	}
 	kept := a.keptAfter(s, &ch)
-	stays := k.Gone && s != nil && s.Place == merge.Kept
 	row.Apply(&ch, a.r.cfg.Self, a.context)
 	a.append(ch)
 	if stands, ok := a.otherLife(row, &ch, s); ok {
@@ -367,10 +377,7 @@ func (a *adoption) unseen(id merge.RowID, k *takeover, captured *capture.Row) er
 	} else {
 		k.Columns, k.Values = row.Columns, row.Values
 	}
-	if err := a.putUnseen(id, s, row, kept, k, captured); err != nil || !stays {
-		return err
-	}
-	return a.staysAfter(id)
+	return a.putUnseen(id, s, row, kept, k, captured)
 }
 
 // unseenPrior returns the stamps of what a change overwrites that a site made before it
@@ -385,24 +392,6 @@ func (a *adoption) unseenPrior(row *crdt.Row, s *merge.State, k *takeover, ch *c
 		prior = prior.WithLife(row.Number, shownLife(row.Number, s))
 	}
 	return prior
-}
-
-// staysAfter notes that a row is in its table since rows refer to it (R4), though an
-// application here had deleted it before it was taken over: the table has what it was
-// then, which is to be written anew.
-func (a *adoption) staysAfter(id merge.RowID) error {
-	s, err := a.t.State(id)
-	if err != nil || s == nil {
-		return err
-	}
-	losses, err := a.t.Losses(id)
-	if err != nil {
-		return err
-	}
-	next := *s
-	next.Place = merge.Kept
-	a.wake = append(a.wake, id)
-	return a.t.Put(id, &next, losses)
 }
 
 // complete makes an insert of a write to a row whose delete is settled, which a
@@ -455,7 +444,7 @@ func (a *adoption) putUnseen(id merge.RowID, s *merge.State, row *crdt.Row, kept
 	next := &merge.State{Stamps: row.Stamps, KnownRow: row.KnownRow, KnownCells: row.KnownCells, HasLoss: len(row.Lost) > 0}
 	if !row.Exists {
 		next.Columns, next.Values = row.Columns, row.Values
-		if s != nil && s.Dead() { // it was brought back since, or is to be (R4)
+		if s != nil && s.Dead() { // it is in its table, or waits to come back (R4)
 			next.Place, next.Reason, next.Missing = s.Place, s.Reason, s.Missing
 		}
 		return a.t.Put(id, next, row.Lost)

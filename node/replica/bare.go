@@ -103,7 +103,8 @@ func (b *BringUp) putBare(ctx context.Context, c *Chunk) (done bool, err error) 
 	if err := b.writeBare(c.Table); err != nil {
 		return false, err
 	}
-	if any, err := b.anyPending(ctx, c); err != nil || any {
+	pending, err := b.r.pendingIn(ctx, c)
+	if err != nil || len(pending.rows) > 0 {
 		return false, err
 	}
 	tx, err := b.r.cfg.Database.Begin(ctx)
@@ -111,7 +112,7 @@ func (b *BringUp) putBare(ctx context.Context, c *Chunk) (done bool, err error) 
 		return false, fmt.Errorf("begin a transaction: %w", err)
 	}
 	t := b.r.newTxn()
-	if err = b.fillBare(ctx, tx, t, c); err != nil || t.spilled {
+	if err = b.fillBare(ctx, tx, t, c, pending); err != nil || t.spilled {
 		_ = tx.Rollback() // the first error is the one to report
 		if err == nil || errors.Is(err, merge.ErrRetry) {
 			b.r.unsettled = b.r.unsettled || t.tried
@@ -126,23 +127,7 @@ func (b *BringUp) putBare(ctx context.Context, c *Chunk) (done bool, err error) 
 	return true, b.r.keep(t)
 }
 
-// anyPending reports whether rows of a chunk have local changes that are not
-// captured yet.
-func (b *BringUp) anyPending(ctx context.Context, c *Chunk) (bool, error) {
-	var items map[merge.RowID]*Item
-	pending, err := b.r.pendingOf(ctx, func() map[merge.RowID]*Item {
-		if items == nil { // mostly nobody asks
-			items = make(map[merge.RowID]*Item, len(c.Items))
-			for i := range c.Items {
-				items[merge.RowID{Table: c.Table, Key: c.Items[i].Key}] = &c.Items[i]
-			}
-		}
-		return items
-	})
-	return len(pending) > 0, err
-}
-
-func (b *BringUp) fillBare(ctx context.Context, tx merge.Tx, t *txn, c *Chunk) error {
+func (b *BringUp) fillBare(ctx context.Context, tx merge.Tx, t *txn, c *Chunk, p *uncaptured) error {
 	keys, rows := make([]crdt.Key, len(c.Items)), make([]crdt.Row, len(c.Items))
 	for i := range c.Items {
 		it := &c.Items[i]
@@ -152,7 +137,7 @@ func (b *BringUp) fillBare(ctx context.Context, tx merge.Tx, t *txn, c *Chunk) e
 		keys[i] = it.Key
 		it.rowInto(&rows[i])
 	}
-	return b.r.merger.Fill(ctx, tx, fresh{t}, c.Table, keys, rows)
+	return b.r.merger.Fill(ctx, tx, fresh{t}, c.Table, keys, rows, p.away)
 }
 
 // fresh is a step in which the rows that are put have no state before. That they

@@ -40,7 +40,8 @@ func (b *BringUp) Fill(ctx context.Context, c *Chunk) (*Filling, error) {
 	if err := b.writeBare(c.Table); err != nil {
 		return nil, err
 	}
-	if any, err := b.anyPending(ctx, c); err != nil || any {
+	pending, err := b.r.pendingIn(ctx, c)
+	if err != nil || len(pending.rows) > 0 {
 		return nil, err
 	}
 	tx, err := b.r.cfg.Database.Begin(ctx)
@@ -51,7 +52,7 @@ func (b *BringUp) Fill(ctx context.Context, c *Chunk) (*Filling, error) {
 	only := &onlyInsert{Tx: tx, table: c.Table}
 	behind, can := tx.(merge.Behind)
 	if can {
-		err = b.fillBare(ctx, only, t, c)
+		err = b.fillBare(ctx, only, t, c, pending)
 	}
 	if can && err == nil && !t.spilled && only.def != nil {
 		return &Filling{b, t, c, behind.InsertBehind(ctx, only.def, only.rows)}, nil

@@ -315,7 +315,7 @@ func (b *BringUp) fillPrune(ctx context.Context, tx merge.Tx, t *txn, ids []merg
 	rows := make(map[merge.RowID]*crdt.Row, len(ids))
 	var old []merge.RowID
 	for _, id := range ids {
-		if pending[id] != nil {
+		if pending.rows[id] != nil {
 			continue
 		}
 		old = append(old, id)
@@ -327,6 +327,7 @@ func (b *BringUp) fillPrune(ctx context.Context, tx merge.Tx, t *txn, ids []merg
 		return nil
 	}
 	p := b.r.merger.NewAdoption(old)
+	p.Away(pending.away)
 	if err := p.Lock(ctx, tx, t); err != nil {
 		return err
 	}

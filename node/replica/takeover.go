@@ -8,7 +8,6 @@ import (
 
 	"github.com/vmihailenco/msgpack/v5"
 
-	"baraza/capture"
 	"baraza/clock"
 	"baraza/crdt"
 	"baraza/internal/kv"
@@ -286,10 +285,11 @@ func (b *BringUp) put(ctx context.Context, tx merge.Tx, t *txn, c *Chunk) error 
 	if err != nil {
 		return err
 	}
+	p.Away(pending.away)
 	rows := make(map[merge.RowID]*crdt.Row, len(ids))
 	taken := false
 	for _, id := range ids {
-		rows[id], err = b.row(t, id, items[id], p.InTable(id), pending[id])
+		rows[id], err = b.row(t, id, items[id], p.InTable(id), pending.rows[id])
 		if errors.Is(err, errNumberTaken) {
 			b.taken[id], taken = true, true
 			continue
@@ -297,7 +297,7 @@ func (b *BringUp) put(ctx context.Context, tx merge.Tx, t *txn, c *Chunk) error 
 		if err != nil {
 			return fmt.Errorf("table %s, key %s: %w", id.Table, id.Key, err)
 		}
-		if pending[id] != nil {
+		if pending.rows[id] != nil {
 			p.Pin(id)
 		}
 	}
@@ -305,59 +305,6 @@ func (b *BringUp) put(ctx context.Context, tx merge.Tx, t *txn, c *Chunk) error 
 		return errNumberTaken
 	}
 	return p.Adopt(ctx, tx, t, rows)
-}
-
-// localWrites are the uncaptured local changes of one row.
-type localWrites struct {
-	columns []string
-	deleted bool
-	// inserted: the first of them is an insert, so the row was not in its table.
-	inserted bool
-}
-
-// pendingOf reads which rows have local changes that are not captured yet.
-// They stay where they are: they are captured when the bring-up is complete. items
-// is asked for the rows if there are any changes.
-func (r *Replica) pendingOf(ctx context.Context, items func() map[merge.RowID]*Item) (map[merge.RowID]*localWrites, error) {
-	reading, err := r.cfg.Source.Read(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read local changes: %w", err)
-	}
-	defer reading.Close()
-	found := map[merge.RowID]*localWrites{}
-	for {
-		part, err := reading.Next(ctx, r.limits.captureRows)
-		if err != nil {
-			return nil, fmt.Errorf("read local changes: %w", err)
-		}
-		if part == nil {
-			return found, nil
-		}
-		for i := range part.Rows {
-			r.notePending(found, items(), &part.Rows[i])
-		}
-	}
-}
-
-func (r *Replica) notePending(found map[merge.RowID]*localWrites, items map[merge.RowID]*Item, row *capture.Row) {
-	id := merge.RowID{Table: row.Table, Key: row.Key}
-	if items[id] == nil {
-		return
-	}
-	w := found[id]
-	if w == nil {
-		w = &localWrites{inserted: !row.Delete && r.identifies(row)}
-		found[id] = w
-	}
-	if row.Delete {
-		w.deleted, w.columns = true, nil
-		return
-	}
-	for _, c := range row.Columns {
-		if !slices.Contains(w.columns, c) {
-			w.columns = append(w.columns, c)
-		}
-	}
 }
 
 // row works out what becomes of one row, and remembers what the adoption batch
