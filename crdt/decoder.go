@@ -2,6 +2,8 @@ package crdt
 
 import (
 	"encoding/binary"
+	"slices"
+	"strings"
 
 	"baraza/clock"
 )
@@ -9,11 +11,82 @@ import (
 // decoder reads from a string; strings cut from it need no copy. After the
 // first mistake bad is set and every read gives zero.
 type decoder struct {
-	s     string
-	bad   bool
-	sites []clock.SiteID
-	slab  []Value
-	left  int // changes to decode, with the one at hand
+	s      string
+	bad    bool
+	sites  []clock.SiteID
+	slab   []Value
+	left   int // changes to decode, with the one at hand
+	memory *Memory
+}
+
+// Decoder reads entries one after the other. What it reads is in a step's memory,
+// and changes of one shape share their names, from entry to entry.
+type Decoder struct {
+	memory  *Memory
+	entry   Entry
+	context clock.VersionVector
+	sites   []clock.SiteID
+	shapes  []shape
+	names   []string
+	known   map[string]shape // by what an entry has of them
+}
+
+// NewDecoder returns a decoder that reads into a memory.
+func NewDecoder(m *Memory) *Decoder { return &Decoder{memory: m, known: map[string]shape{}} }
+
+// knownMax bounds the shapes that a decoder knows.
+const knownMax = 1024
+
+// Decode is DecodeEntry. What it returns is valid until the memory is reset, but
+// for the entry itself and its context: those are until the next call.
+func (dec *Decoder) Decode(b []byte) (*Entry, error) {
+	e := &dec.entry
+	*e = Entry{Context: dec.context[:0]}
+	d := decoder{memory: dec.memory, sites: dec.sites[:0]}
+	err := d.entry(b, e, dec)
+	dec.sites = d.sites
+	if e.Context != nil {
+		dec.context = e.Context
+	}
+	if err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// readShapes reads the shapes of an entry; of those that it knows nothing is kept of the
+// entry.
+func (dec *Decoder) readShapes(d *decoder, n int) []shape {
+	dec.shapes = dec.shapes[:0]
+	for range n {
+		from := d.s
+		s := shape{table: d.string()}
+		dec.names = dec.names[:0]
+		for range d.count(entryColumnsMax, 1) {
+			dec.names = append(dec.names, d.string())
+		}
+		written := from[:len(from)-len(d.s)]
+		if known, ok := dec.known[written]; ok && !d.bad {
+			dec.shapes = append(dec.shapes, known)
+			continue
+		}
+		if d.bad {
+			return nil
+		}
+		s.table = strings.Clone(s.table)
+		if len(dec.names) > 0 {
+			s.columns = make([]string, len(dec.names))
+		}
+		for i, name := range dec.names {
+			s.columns[i] = strings.Clone(name)
+		}
+		if len(dec.known) >= knownMax {
+			clear(dec.known)
+		}
+		dec.known[strings.Clone(written)] = s
+		dec.shapes = append(dec.shapes, s)
+	}
+	return dec.shapes
 }
 
 func (d *decoder) uvarint() uint64 {
@@ -66,6 +139,14 @@ func (d *decoder) site() (id clock.SiteID) {
 	return id
 }
 
+// readSites reads the sites that stamps refer to.
+func (d *decoder) readSites(n int) {
+	d.sites = slices.Grow(d.sites, n)
+	for range n {
+		d.sites = append(d.sites, d.site())
+	}
+}
+
 // count reads the length of a list whose items take at least size bytes each,
 // so that a damaged length cannot ask for more memory than the input is worth.
 func (d *decoder) count(limit, size int) int {
@@ -80,7 +161,7 @@ func (d *decoder) count(limit, size int) int {
 // decodeVector reads a vector and returns what is behind it. It is not read by a
 // decoder, since no string is cut from it: with many sites a context is most of an
 // entry, and strings would keep it in memory with them.
-func decodeVector(b []byte) (v clock.VersionVector, rest []byte, ok bool) {
+func decodeVector(b []byte, to clock.VersionVector) (v clock.VersionVector, rest []byte, ok bool) {
 	const siteBytes = len(clock.SiteID{})
 	count, n := uvarint(b)
 	b = b[n:]
@@ -90,7 +171,9 @@ func decodeVector(b []byte) (v clock.VersionVector, rest []byte, ok bool) {
 	if count == 0 {
 		return nil, b, true
 	}
-	v = make(clock.VersionVector, 0, count)
+	if v = to; v == nil {
+		v = make(clock.VersionVector, 0, count)
+	}
 	for range count {
 		if len(b) < siteBytes {
 			return nil, nil, false

@@ -226,41 +226,62 @@ var errShort = errors.New("log entry is cut short or damaged")
 
 // DecodeEntry reads what Encode wrote. The result shares no memory with b.
 func DecodeEntry(b []byte) (*Entry, error) {
+	e := &Entry{}
+	d := decoder{}
+	if err := d.entry(b, e, nil); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// entry reads an entry, whose context has the room that there is; for a Decoder,
+// if it is not nil.
+func (d *decoder) entry(b []byte, e *Entry, dec *Decoder) error {
 	if len(b) < 2 {
-		return nil, errShort
+		return errShort
 	}
 	if b[0] != entryVersion {
-		return nil, fmt.Errorf("log entry has format version %d, this program knows %d: update baraza at this site", b[0], entryVersion)
+		return fmt.Errorf("log entry has format version %d, this program knows %d: update baraza at this site", b[0], entryVersion)
 	}
-	e := &Entry{First: b[1]&flagFirst != 0, Last: b[1]&flagLast != 0, Unseen: b[1]&flagUnseen != 0}
+	e.First, e.Last, e.Unseen = b[1]&flagFirst != 0, b[1]&flagLast != 0, b[1]&flagUnseen != 0
 	b = b[2:]
+	room := e.Context
+	e.Context = nil
 	if e.First {
 		var ok bool
-		if e.Context, b, ok = decodeVector(b); !ok {
-			return nil, errShort
+		if e.Context, b, ok = decodeVector(b, room); !ok {
+			return errShort
 		}
 	}
-	d := decoder{s: string(b)}
+	d.s = string(b)
 	if e.Last {
 		e.Through = clock.Timestamp(d.uvarint())
 	}
 	last := clock.Timestamp(d.uvarint())
-	var fewSites [8]clock.SiteID
-	if n := d.count(entryChangesMax, len(clock.SiteID{})); n <= len(fewSites) {
-		d.sites = fewSites[:n]
-	} else {
-		d.sites = make([]clock.SiteID, n)
+	d.readSites(d.count(entryChangesMax, len(clock.SiteID{})))
+	shapes := d.shapes(dec)
+	e.Changes = d.memory.room(d.count(entryChangesMax, 3))
+	for i := range e.Changes {
+		d.left = len(e.Changes) - i
+		d.change(&e.Changes[i], shapes, last)
+		last = e.Changes[i].Time
+		if d.bad {
+			return errShort
+		}
 	}
-	for i := range d.sites {
-		d.sites[i] = d.site()
+	if d.bad || d.s != "" {
+		return errShort
 	}
-	var fewShapes [4]shape
-	shapes := fewShapes[:]
-	if n := d.count(entryChangesMax, 2); n <= len(fewShapes) {
-		shapes = shapes[:n]
-	} else {
-		shapes = make([]shape, n)
+	return nil
+}
+
+// shapes reads the shapes of an entry.
+func (d *decoder) shapes(dec *Decoder) []shape {
+	n := d.count(entryChangesMax, 2)
+	if dec != nil {
+		return dec.readShapes(d, n)
 	}
+	shapes := make([]shape, n)
 	for i := range shapes {
 		shapes[i].table = d.string()
 		if n := d.count(entryColumnsMax, 1); n > 0 {
@@ -270,19 +291,7 @@ func DecodeEntry(b []byte) (*Entry, error) {
 			shapes[i].columns[j] = d.string()
 		}
 	}
-	e.Changes = make([]Change, d.count(entryChangesMax, 3))
-	for i := range e.Changes {
-		d.left = len(e.Changes) - i
-		d.change(&e.Changes[i], shapes, last)
-		last = e.Changes[i].Time
-		if d.bad {
-			return nil, errShort
-		}
-	}
-	if d.bad || d.s != "" {
-		return nil, errShort
-	}
-	return e, nil
+	return shapes
 }
 
 func (d *decoder) change(ch *Change, shapes []shape, last clock.Timestamp) {
@@ -326,6 +335,9 @@ const slabValues = 512
 // values returns room for n values, cut from slabs so that a decoded entry
 // costs few allocations. A slab is no larger than the changes left may need.
 func (d *decoder) values(n int) []Value {
+	if d.memory != nil {
+		return d.memory.Values(n)[:n]
+	}
 	if len(d.slab) < n {
 		d.slab = make([]Value, max(n, min(slabValues, n*d.left)))
 	}
@@ -337,7 +349,7 @@ func (d *decoder) values(n int) []Value {
 func (d *decoder) stamps(s *Stamps) {
 	s.Row, s.Deleted = d.stamp(), d.stamp()
 	if n := d.count(entryColumnsMax, 3); n > 0 {
-		s.Cells = make([]CellStamp, n)
+		s.Cells = d.memory.Cells(n)[:n]
 	}
 	for i := range s.Cells {
 		s.Cells[i] = CellStamp{d.string(), d.stamp()}

@@ -31,8 +31,12 @@ type Row struct {
 	Lost []Loss
 
 	// own: Cells and KnownCells are this Row's, to be written in place.
-	own bool
+	own    bool
+	memory *Memory
 }
+
+// Use makes the row take room for what it becomes from a step's memory.
+func (r *Row) Use(m *Memory) { r.memory = m }
 
 // Loss is a conflict: a value that a site wrote and that was overwritten by
 // one that had not seen it (R7).
@@ -128,7 +132,10 @@ func (r *Row) first(ch *Change, at clock.Stamp) {
 func (r *Row) applyWrite(ch *Change, at clock.Stamp, seen clock.VersionVector) {
 	wasDead := r.Dead()
 	overTombstone := !ch.Prior.Deleted.IsZero()
-	values := slices.Clone(r.Values)
+	values := append(r.memory.Values(len(r.Values)), r.Values...)
+	if !ch.Whole {
+		r.ownCells(len(ch.Columns))
+	}
 	columns, shared := r.Columns, true
 	won := 0
 	for i, column := range ch.Columns {
@@ -375,7 +382,7 @@ func (r *Row) ownCells(n int) {
 	}
 	r.own = true
 	if len(r.Cells)+n > 0 {
-		r.Cells = append(make([]CellStamp, 0, len(r.Cells)+n), r.Cells...)
+		r.Cells = append(r.memory.Cells(len(r.Cells)+n), r.Cells...)
 	}
 	r.KnownCells = slices.Clone(r.KnownCells)
 }

@@ -56,7 +56,7 @@ func (p *Piece) Adopt(ctx context.Context, tx Tx, states States, rows map[RowID]
 	for _, tp := range p.strangers {
 		for _, w := range tp.order {
 			w.row = rows[w.id]
-			if err := putStranger(states, w); err != nil {
+			if err := p.putStranger(states, w); err != nil {
 				return err
 			}
 		}

@@ -34,20 +34,30 @@ type Merger struct {
 	shipped [][]string
 	// referrers are what refers to each table.
 	referrers map[string][]schema.Referrer
+	// takes are the tables whose rows, when they go, take others with them, or
+	// references to them.
+	takes map[string]bool
 	// above are, by table, those that CascadesAbove lists.
 	above map[string][]string
 	// spare is a piece that is done.
 	spare *Piece
+	// Memory, when set, has what becomes of the rows of a step (crdt.Memory). The
+	// caller resets it between two steps; rows that are taken over by state are
+	// not in it.
+	Memory *crdt.Memory
 }
 
 // NewMerger returns a merger for the replicated tables of a model.
 func NewMerger(m *schema.Model) *Merger {
-	mg := &Merger{Model: m, rank: map[string]int{}, referrers: schema.Referrers(m)}
+	mg := &Merger{Model: m, rank: map[string]int{}, referrers: schema.Referrers(m), takes: map[string]bool{}}
 	for _, t := range schema.Order(m) {
 		if t.Replicated {
 			mg.rank[t.Name] = len(mg.Order)
 			mg.Order, mg.shipped = append(mg.Order, t.Name), append(mg.shipped, t.Shipped())
 		}
+	}
+	for name, list := range mg.referrers {
+		mg.takes[name] = slices.ContainsFunc(list, func(by schema.Referrer) bool { return by.OnDelete != schema.Restrict })
 	}
 	mg.above = cascadesAbove(m, mg.Order)
 	return mg
@@ -129,6 +139,7 @@ func (p *Piece) applyRules(tp *tablePiece, w *work, states States) error {
 	w.state = s
 	w.row = load(&w.loaded, w.inTable, s, losses)
 	w.row.Number = tp.number
+	w.row.Use(p.memory())
 	stays := s != nil && s.Stays()
 	for _, c := range w.changes {
 		g := &p.groups[c.group]
@@ -180,19 +191,19 @@ func (p *Piece) mergeStrangers(tp *tablePiece, states States) error {
 		if err := p.applyRules(tp, w, states); err != nil {
 			return err
 		}
-		if err := putStranger(states, w); err != nil {
+		if err := p.putStranger(states, w); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func putStranger(states States, w *work) error {
+func (p *Piece) putStranger(states States, w *work) error {
 	place, reason := Aside, fmt.Sprintf("table %s is not replicated here", w.id.Table)
 	if IsSystem(w.id.Table) {
 		place, reason = InDatabase, ""
 	}
-	return put(states, w, newState(w, place, reason, w.row.Columns, w.row.Values))
+	return put(states, w, p.newState(w, place, reason, w.row.Columns, w.row.Values))
 }
 
 // SystemPrefix begins the names of baraza's own tables that travel as data,
@@ -203,14 +214,18 @@ const SystemPrefix = "baraza."
 func IsSystem(table string) bool { return strings.HasPrefix(table, SystemPrefix) }
 
 // newState is the state to keep of a row with its present stamps.
-func newState(w *work, place Place, reason string, columns []string, values []crdt.Value) *State {
+func (p *Piece) newState(w *work, place Place, reason string, columns []string, values []crdt.Value) *State {
 	r := w.row
 	inTable := place != Gone && (r.Exists || place == Kept || place == Aside)
 	columns, values = w.counters.join(w, inTable, columns, values)
-	return &State{
+	if len(p.states) == cap(p.states) {
+		p.states = make([]State, 0, max(few, min(2*cap(p.states), slabMax)))
+	}
+	p.states = append(p.states, State{
 		Stamps: r.Stamps, KnownRow: r.KnownRow, KnownCells: r.KnownCells, HasLoss: len(r.Lost) > 0,
 		Place: place, Reason: reason, Columns: columns, Values: values,
-	}
+	})
+	return &p.states[len(p.states)-1]
 }
 
 // put stores a row's state; a row that is in its table as it was at the

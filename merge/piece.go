@@ -16,9 +16,12 @@ type Piece struct {
 	tables    []*tablePiece
 	strangers []*tablePiece
 	last      *tablePiece // that was looked for last
-	// slab is memory for the work to come, and rooms for the parts of tables.
-	slab  []work
-	rooms []*tablePiece
+	// slab is memory for the work to come, states for what becomes of the rows,
+	// ids for Rows, and rooms for the parts of tables.
+	slab   []work
+	states []State
+	ids    []RowID
+	rooms  []*tablePiece
 	// first and placing are behind those of place, mostly.
 	first   rounds
 	placing placing
@@ -132,8 +135,19 @@ func (m *Merger) Done(p *Piece) {
 		}
 	}
 	clear(p.slab)
-	*p = Piece{m: m, tables: p.tables, slab: p.slab[:0], rooms: p.rooms}
+	clear(p.states)
+	clear(p.ids)
+	p.placing.clear()
+	*p = Piece{m: m, tables: p.tables, slab: p.slab[:0], states: p.states[:0], ids: p.ids[:0], rooms: p.rooms, placing: p.placing}
 	m.spare = p
+}
+
+// memory is where the piece keeps what becomes of its rows.
+func (p *Piece) memory() *crdt.Memory {
+	if p.adopting {
+		return nil // the database may go on with them (Behind)
+	}
+	return p.m.Memory
 }
 
 // spareRows bounds the pieces, and parts of them, whose memory is kept for the
@@ -252,9 +266,9 @@ func (tp *tablePiece) leaveOut(drop func(*work) bool) {
 	tp.rows = nil
 }
 
-// Rows names the rows of the piece.
+// Rows names the rows of the piece. The list is valid until the piece is done.
 func (p *Piece) Rows() []RowID {
-	ids := make([]RowID, 0, len(p.slab))
+	ids := slices.Grow(p.ids[:0], len(p.slab))
 	for _, tables := range [][]*tablePiece{p.strangers, p.tables} {
 		for _, tp := range tables {
 			if tp == nil {
@@ -265,6 +279,7 @@ func (p *Piece) Rows() []RowID {
 			}
 		}
 	}
+	p.ids = ids
 	return ids
 }
 

@@ -20,7 +20,7 @@ func (p *Piece) place(ctx context.Context, tx Tx, states States) error {
 	for round := p; round != nil; {
 		all.rounds = append(all.rounds, round)
 		pl := &round.placing
-		*pl = placing{Piece: round, rounds: all, tx: tx, states: states}
+		pl.begin(round, all, tx, states)
 		if err := pl.run(ctx); err != nil {
 			return err
 		}
@@ -31,45 +31,6 @@ func (p *Piece) place(ctx context.Context, tx Tx, states States) error {
 		round = next
 	}
 	return p.deferKept(all, states)
-}
-
-// rounds is what the rounds of one place know together.
-type rounds struct {
-	rounds []*Piece // up to the one at hand
-	first  [1]*Piece
-	// seen counts how often a row was tried again in this transaction, but for
-	// what arrived: a row that waits for several is woken by each of them.
-	seen map[RowID]int
-	// revived are the rows that were to come back in some round.
-	revived  map[RowID]bool
-	settling settling
-	// kept are the dead rows that stayed, or came back, in some round; unsure tells
-	// that some row stayed since one that refers to it is not locked.
-	kept   []RowID
-	unsure bool
-}
-
-// placing is one round of place.
-type placing struct {
-	*Piece
-	*rounds
-	tx     Tx
-	states States
-	// patches are references written as NULL until their row is in.
-	patches []patch
-	// clashes are rows that were refused since another has a unique value of
-	// theirs (R5).
-	clashes []*work
-	// arrived are rows that were inserted; freed tables, by their place in the
-	// order, are those in which a unique value may have become free.
-	arrived []RowID
-	freed   []int
-	// departed are rows that are removed from now on, revive those that are to
-	// come back, released those that a row no longer refers to.
-	departed, revive, released []RowID
-	// waiting are rows that could not go in and may be of a ring, rings those that
-	// are (ring.go).
-	waiting, rings []RowID
 }
 
 type patch struct {
@@ -347,7 +308,8 @@ func (pl *placing) planColumns(tp *tablePiece, w *work, found *resolved, out *ba
 			}
 		}
 		if columns == nil {
-			columns, values = make([]string, 0, len(r.Columns)-i), make([]crdt.Value, 0, len(r.Columns)-i)
+			memory := pl.memory()
+			columns, values = memory.Names(len(r.Columns)-i), memory.Values(len(r.Columns)-i)
 		}
 		columns, values = append(columns, name), append(values, v)
 	}
@@ -514,7 +476,7 @@ func (pl *placing) writePatches(ctx context.Context) error {
 
 // keepWhole keeps a row that is not in the table with its state.
 func (pl *placing) keepWhole(w *work, place Place, reason string, missing []RowID) error {
-	s := newState(w, place, reason, w.row.Columns, w.row.Values)
+	s := pl.newState(w, place, reason, w.row.Columns, w.row.Values)
 	s.Missing = missing
 	if place == Kept {
 		pl.kept = append(pl.kept, w.id)
@@ -528,7 +490,7 @@ func (pl *placing) keepColumns(w *work, k keptColumns) error {
 	if !w.row.Exists {
 		return pl.keepDead(w, k)
 	}
-	s := newState(w, k.place, k.reason, k.columns, k.values)
+	s := pl.newState(w, k.place, k.reason, k.columns, k.values)
 	s.Missing = k.missing
 	return put(pl.states, w, s)
 }
@@ -536,7 +498,7 @@ func (pl *placing) keepColumns(w *work, k keptColumns) error {
 // keepDead keeps the state of a dead row that is in its table, and notes of which of
 // its values R4 or R5 do not let it show.
 func (pl *placing) keepDead(w *work, k keptColumns) error {
-	s := newState(w, Kept, keptReason, w.row.Columns, w.row.Values)
+	s := pl.newState(w, Kept, keptReason, w.row.Columns, w.row.Values)
 	s.Missing = k.missing
 	t := pl.m.Model.Tables[w.id.Table]
 	for _, c := range k.columns {

@@ -30,8 +30,9 @@ const releaseMax = 10_000
 // lives, it takes the kept rows above it, along CASCADE: they stayed since it
 // would have gone with them while it was needed.
 func (pl *placing) keptOnly(ctx context.Context) error {
-	if len(pl.released) == 0 {
-		return nil
+	if any, err := pl.anyKept(); err != nil || !any {
+		pl.released = pl.released[:0]
+		return err
 	}
 	up := &release{pl: pl, any: map[string]bool{}, seen: map[RowID]bool{}}
 	if err := up.add(pl.released); err != nil {
@@ -47,6 +48,22 @@ func (pl *placing) keptOnly(ctx context.Context) error {
 	}
 	pl.released = up.kept
 	return nil
+}
+
+// anyKept reports whether there may be kept rows among the released ones, or above
+// them: mostly there are none at all.
+func (pl *placing) anyKept() (bool, error) {
+	for _, id := range pl.released {
+		if rows, err := pl.states.NotPlaced(id.Table, 1); len(rows) > 0 || err != nil {
+			return true, err
+		}
+		for _, table := range pl.m.above[id.Table] {
+			if rows, err := pl.states.NotPlaced(table, 1); len(rows) > 0 || err != nil {
+				return true, err
+			}
+		}
+	}
+	return false, nil
 }
 
 // release is a walk from released rows up the references with CASCADE.

@@ -21,8 +21,8 @@ const referrersMax = 100_000
 // whom.
 type removal struct {
 	pl         *placing
-	candidates map[RowID]*candidate
 	order      []*candidate
+	candidates map[RowID]*candidate // nil while there are few
 	checks     []check
 }
 
@@ -98,16 +98,35 @@ func (rm *removal) removeAll(ctx context.Context) error {
 }
 
 func (rm *removal) add(w *work) *candidate {
-	c := rm.candidates[w.id]
+	c := rm.find(w.id)
 	if c == nil {
 		c = &candidate{w: w}
-		if rm.candidates == nil {
-			rm.candidates = map[RowID]*candidate{}
-		}
-		rm.candidates[w.id] = c
 		rm.order = append(rm.order, c)
+		if rm.candidates != nil {
+			rm.candidates[w.id] = c
+		}
 	}
 	return c
+}
+
+// find returns the candidate of a row; nil when it is none. A few are looked
+// through one by one.
+func (rm *removal) find(id RowID) *candidate {
+	if len(rm.order) <= fewRows {
+		for _, c := range rm.order {
+			if c.w.id == id {
+				return c
+			}
+		}
+		return nil
+	}
+	if rm.candidates == nil {
+		rm.candidates = make(map[RowID]*candidate, 2*len(rm.order))
+		for _, c := range rm.order {
+			rm.candidates[c.w.id] = c
+		}
+	}
+	return rm.candidates[id]
 }
 
 // plan finds what goes with the candidates, and what stays.
@@ -122,7 +141,7 @@ func (rm *removal) plan(ctx context.Context) error {
 		}
 	}
 	for _, k := range rm.checks {
-		child := rm.candidates[k.child]
+		child := rm.find(k.child)
 		if child == nil {
 			k.parent.stay()
 			continue
@@ -210,10 +229,10 @@ func (rm *removal) follow(ctx context.Context, table string, front []*candidate)
 			return err
 		}
 		for _, key := range many {
-			rm.candidates[RowID{table, key}].stay()
+			rm.find(RowID{table, key}).stay()
 		}
 		for _, l := range links {
-			rm.link(rm.candidates[RowID{table, l.Parent}], by, RowID{by.Child.Name, l.Child})
+			rm.link(rm.find(RowID{table, l.Parent}), by, RowID{by.Child.Name, l.Child})
 		}
 	}
 	return nil
@@ -294,7 +313,7 @@ func (rm *removal) backward(tp *tablePiece, c *candidate) (columns []string) {
 			continue
 		}
 		key, _ := c.w.inTable.Values[at].Key()
-		if to := rm.candidates[RowID{ref.Table, key}]; to != nil && !to.stays {
+		if to := rm.find(RowID{ref.Table, key}); to != nil && !to.stays {
 			columns = append(columns, ref.Column)
 		}
 	}
@@ -398,7 +417,7 @@ func (rm *removal) removed(t *schema.Table, c *candidate) error {
 	pl.departed = append(pl.departed, c.id())
 	pl.releases(t, c.w, c.w.inTable.Columns)
 	for _, n := range c.nulled {
-		if child := rm.candidates[n.child]; child != nil && !child.stays {
+		if child := rm.find(n.child); child != nil && !child.stays {
 			continue
 		}
 		if err := pl.nullify(n, c.id()); err != nil {
@@ -427,7 +446,7 @@ func (pl *placing) nullify(n nulled, to RowID) error {
 	if err != nil {
 		return err
 	}
-	s := newState(w, InDatabase, "", nil, nil)
+	s := pl.newState(w, InDatabase, "", nil, nil)
 	if was != nil {
 		*s = *was
 	}
@@ -448,6 +467,9 @@ func (p *Piece) lockReferrers(ctx context.Context, tx Tx, states States) error {
 	var front map[string][]crdt.Key
 	var seen map[RowID]bool
 	err := p.inOrder(func(tp *tablePiece) error {
+		if !p.m.takes[tp.name] {
+			return nil
+		}
 		for _, w := range tp.order {
 			may, err := w.mayGo(states)
 			if err != nil {

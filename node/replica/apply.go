@@ -77,6 +77,7 @@ func (r *Replica) applyGroup(ctx context.Context, g *group) (Result, error) {
 		r.merger.Done(p)
 	}
 	r.done(t)
+	r.doneGroup(g)
 	if res.System {
 		return res, r.loadRules()
 	}
@@ -247,12 +248,36 @@ type group struct {
 	// of Replica.wake.
 	retry []merge.RowID
 	woken int
-	// done are the pieces that were merged, but for those of a large batch.
+	// done are the pieces that were merged, but for those of a large batch; in is
+	// the memory of what they are made of.
 	done []*merge.Piece
+	in   []merge.Incoming
 }
 
+// newGroup begins a step that applies: what the one before had in memory is given
+// up.
 func (r *Replica) newGroup() *group {
-	return &group{applied: r.applied.Clone(), observed: r.clock.Last()}
+	r.memory.Reset()
+	g := r.spareGroup
+	r.spareGroup = nil
+	if g == nil {
+		g = &group{}
+	}
+	g.applied, g.observed = r.applied.Clone(), r.clock.Last()
+	return g
+}
+
+// doneGroup keeps the memory of a group that is applied for the next one.
+func (r *Replica) doneGroup(g *group) {
+	if cap(g.batches) > spareRows {
+		return
+	}
+	clear(g.batches)
+	clear(g.in)
+	clear(g.gains)
+	clear(g.done)
+	*g = group{batches: g.batches[:0], in: g.in[:0], gains: g.gains[:0], done: g.done[:0]}
+	r.spareGroup = g
 }
 
 // settledOf returns what an origin had said is settled when it wrote a batch
@@ -282,11 +307,12 @@ func (g *group) piece(r *Replica, i int) ([]merge.Incoming, error) {
 		if i > 0 || len(g.batches) == 0 {
 			return nil, nil
 		}
-		in := make([]merge.Incoming, len(g.batches))
-		for j, b := range g.batches {
-			in[j] = merge.Incoming{Origin: b.origin, Context: b.context, Settled: b.settled, Changes: b.changes}
+		g.in = g.in[:0]
+		for j := range g.batches {
+			b := &g.batches[j]
+			g.in = append(g.in, merge.Incoming{Origin: b.origin, Context: b.context, Settled: b.settled, Changes: b.changes})
 		}
-		return in, nil
+		return g.in, nil
 	}
 	b := g.batches[0]
 	seq := b.first + uint64(i)

@@ -22,10 +22,10 @@ func (r *Replica) nextGroup(limit int) (*group, error) {
 				if err != nil {
 					return nil, err
 				}
-				if b == nil {
+				if !b.is {
 					break
 				}
-				g.add(b)
+				g.add(&b)
 				progress = true
 			}
 		}
@@ -108,6 +108,7 @@ func (g *group) fits(b *due, limit int) bool {
 
 type due struct {
 	pending
+	is      bool // there is one
 	through clock.Timestamp
 	bytes   int
 	// large: the batch must be applied alone, piece by piece.
@@ -122,43 +123,43 @@ type due struct {
 }
 
 // due returns the origin's next batch if it is whole, not quarantined, all
-// that its writer had seen is applied, and it fits into the group; nil if not.
+// that its writer had seen is applied, and it fits into the group; none if not.
 // A batch beyond the limits fits into an empty group only.
-func (r *Replica) due(g *group, have clock.Entry, limit int) (*due, error) {
+func (r *Replica) due(g *group, have clock.Entry, limit int) (b due, err error) {
 	seq := g.applied.Seq(have.Site) + 1
 	if seq > have.Seq {
-		return nil, nil
+		return due{}, nil
 	}
 	raw, err := r.rawEntry(have.Site, seq)
 	if err != nil {
-		return nil, err
+		return due{}, err
 	}
 	last, whole := seq, crdt.EndsBatch(raw)
 	if !whole {
 		if last, whole, err = r.batchEnd(have.Site, seq, have.Seq); err != nil || !whole {
-			return nil, err
+			return due{}, err
 		}
 	}
-	b := &due{pending: pending{origin: have.Site, first: seq, last: last}}
+	b = due{pending: pending{origin: have.Site, first: seq, last: last}}
 	for s := seq; s <= last; s++ {
 		if b.large && !onlySystem(b.changes) {
 			s = last // only its end is still of interest
 		}
 		if s > seq {
 			if raw, err = r.rawEntry(have.Site, s); err != nil {
-				return nil, err
+				return due{}, err
 			}
 		}
-		e, err := decode(raw, have.Site, s)
+		e, err := r.decode(raw, have.Site, s)
 		if err != nil {
-			return nil, err
+			return due{}, err
 		}
 		if s == seq {
 			if !e.First {
-				return nil, fmt.Errorf("entry %d of site %s should begin a batch and does not: the log is damaged", seq, have.Site.Short())
+				return due{}, fmt.Errorf("entry %d of site %s should begin a batch and does not: the log is damaged", seq, have.Site.Short())
 			}
 			if !g.applied.Includes(e.Context) {
-				return nil, nil
+				return due{}, nil
 			}
 			b.after = r.contextOf(g, have.Site, e.Context)
 			b.context = b.after
@@ -178,15 +179,16 @@ func (r *Replica) due(g *group, have clock.Entry, limit int) (*due, error) {
 		b.large = b.large || len(b.changes) > limit || b.bytes > r.limits.groupBytes
 	}
 	if b.through.Millis() > r.cfg.NowMillis()+r.cfg.MaxDriftMillis {
-		return nil, nil // quarantined
+		return due{}, nil // quarantined
 	}
-	if len(g.batches) > 0 && (b.large || !g.fits(b, limit) || g.bytes+b.bytes > r.limits.groupBytes) {
-		return nil, nil
+	if len(g.batches) > 0 && (b.large || !g.fits(&b, limit) || g.bytes+b.bytes > r.limits.groupBytes) {
+		return due{}, nil
 	}
 	b.content = !onlySystem(b.changes)
 	if b.large {
 		b.changes = nil
 	}
+	b.is = true
 	return b, nil
 }
 
@@ -241,6 +243,16 @@ func (r *Replica) entry(origin clock.SiteID, seq uint64) (*crdt.Entry, error) {
 
 func decode(raw []byte, origin clock.SiteID, seq uint64) (*crdt.Entry, error) {
 	e, err := crdt.DecodeEntry(raw)
+	if err != nil {
+		return nil, fmt.Errorf("entry %d of site %s: %w", seq, origin.Short(), err)
+	}
+	return e, nil
+}
+
+// decode reads an entry of a group into its memory; it is valid until the next one
+// is read, but for its changes.
+func (r *Replica) decode(raw []byte, origin clock.SiteID, seq uint64) (*crdt.Entry, error) {
+	e, err := r.decoder.Decode(raw)
 	if err != nil {
 		return nil, fmt.Errorf("entry %d of site %s: %w", seq, origin.Short(), err)
 	}

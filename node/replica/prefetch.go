@@ -87,7 +87,7 @@ func (t *txn) loadRow(id merge.RowID, key []byte, state string) (*txnRow, error)
 	if state != "" {
 		var err error
 		r.old = t.newState()
-		if err = t.names.decodeStateTo(r.old, state); err != nil {
+		if err = t.names.decodeStateTo(r.old, state, t.memory); err != nil {
 			return nil, fmt.Errorf("table %s, key %s: %w", id.Table, id.Key, err)
 		}
 		r.cur = r.old

@@ -8,6 +8,7 @@ import (
 
 	"baraza/capture"
 	"baraza/clock"
+	"baraza/crdt"
 	"baraza/internal/kv"
 	"baraza/merge"
 	"baraza/schema"
@@ -80,8 +81,13 @@ type Replica struct {
 	// bringingUp: the site waits for its first rows (bringup.go).
 	bringingUp bool
 	none       none
-	// spare is the memory of a step that is done.
-	spare *txn
+	// spare is the memory of a step that is done, and spareGroup of its group;
+	// memory is that of the changes and rows of the step at hand, reset when a group
+	// begins (newGroup), and decoder reads entries into it.
+	spare      *txn
+	spareGroup *group
+	memory     crdt.Memory
+	decoder    *crdt.Decoder
 	// recovering: the database was set back, and is brought up again
 	// (recover.go); since is when that was noticed.
 	recovering bool
@@ -97,6 +103,7 @@ func Open(ctx context.Context, cfg Config) (*Replica, error) {
 		cfg: cfg, contexts: map[clock.SiteID]clock.VersionVector{},
 		scans: map[clock.SiteID]scan{}, ahead: map[clock.SiteID]ahead{}, limits: defaultLimits,
 	}
+	r.decoder = crdt.NewDecoder(&r.memory)
 	r.SetModel(cfg.Model)
 	if err := r.claim(); err != nil {
 		return nil, err
@@ -117,6 +124,7 @@ func (r *Replica) SetModel(m *schema.Model) {
 	r.cfg.Model = m
 	before := r.merger
 	r.merger = merge.NewMerger(m)
+	r.merger.Memory = &r.memory
 	if before != nil {
 		r.merger.Rules = before.Rules
 	}

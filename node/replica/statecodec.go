@@ -102,14 +102,14 @@ func (n *names) appendState(b []byte, s *merge.State) []byte {
 
 func (n *names) decodeState(b []byte) (*merge.State, error) {
 	s := &merge.State{}
-	if err := n.decodeStateTo(s, string(b)); err != nil {
+	if err := n.decodeStateTo(s, string(b), nil); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
-// decodeStateTo reads a state into s, which is empty.
-func (n *names) decodeStateTo(s *merge.State, encoded string) error {
+// decodeStateTo reads a state into s, which is empty, and m.
+func (n *names) decodeStateTo(s *merge.State, encoded string, m *crdt.Memory) error {
 	r := reader{s: encoded}
 	flags := r.byte()
 	s.KnownRow, s.HasLoss = flags&stateKnownRow != 0, flags&stateHasLoss != 0
@@ -119,7 +119,7 @@ func (n *names) decodeStateTo(s *merge.State, encoded string) error {
 	}
 	if flags&stateCells != 0 {
 		cells := r.uvarint()
-		s.Cells = make([]crdt.CellStamp, 0, min(cells, uint64(len(r.s))))
+		s.Cells = m.Cells(int(min(cells, uint64(len(r.s)))))
 		for range cells {
 			c := n.column(&r)
 			s.Cells = append(s.Cells, crdt.CellStamp{Column: c, Stamp: n.stamp(&r)})

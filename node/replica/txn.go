@@ -29,6 +29,7 @@ type txn struct {
 	ask    []asked
 	values [][]byte
 	found  []byte
+	memory *crdt.Memory
 	// staging are the batches that stage writes, and head the first one's value.
 	staging [2]kv.Batch
 	head    []byte
@@ -92,6 +93,7 @@ func (r *Replica) newTxn() *txn {
 		t = &txn{rows: map[merge.RowID]*txnRow{}}
 	}
 	t.store, t.names, t.limits, t.model, t.deaths, t.none = r.cfg.Store, r.names, &r.limits, r.cfg.Model, &r.tombs.fresh, &r.none
+	t.memory = &r.memory
 	return t
 }
 
