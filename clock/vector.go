@@ -87,6 +87,11 @@ func (v *VersionVector) Set(e Entry) {
 
 // With returns a copy in which e is the entry of its site.
 func (v VersionVector) With(e Entry) VersionVector {
+	if i, ok := v.find(e.Site); ok {
+		next := v.Clone()
+		next[i] = e
+		return next
+	}
 	next := append(make(VersionVector, 0, len(v)+1), v...)
 	next.Set(e)
 	return next

@@ -60,16 +60,30 @@ type shape struct {
 	columns []string
 }
 
-// entryEncoder interns what repeats in an entry.
-type entryEncoder struct {
+// Encoder writes entries one after the other, with memory that it uses again. The
+// zero value is ready for use.
+type Encoder struct {
+	// What repeats in an entry is written once.
 	sites  []clock.SiteID
 	shapes []shape
 	body   []byte
 }
 
+// encoderBody bounds the memory that an Encoder keeps, in bytes.
+const encoderBody = 64 << 10
+
 // Encode returns the entry in its wire and log form.
 func (e *Entry) Encode() []byte {
-	var enc entryEncoder
+	var enc Encoder
+	return enc.Encode(e)
+}
+
+// Encode returns the entry in its wire and log form, in memory of its own.
+func (enc *Encoder) Encode(e *Entry) []byte {
+	clear(enc.shapes)
+	if enc.sites, enc.shapes, enc.body = enc.sites[:0], enc.shapes[:0], enc.body[:0]; cap(enc.body) > encoderBody {
+		enc.body = nil
+	}
 	var base clock.Timestamp
 	if len(e.Changes) > 0 {
 		base = e.Changes[0].Time
@@ -89,7 +103,7 @@ func (e *Entry) Encode() []byte {
 	if e.Unseen {
 		flags |= flagUnseen
 	}
-	b := make([]byte, 0, len(enc.body)+256)
+	b := make([]byte, 0, enc.size(e))
 	b = append(b, entryVersion, flags)
 	if e.First {
 		b = appendVector(b, e.Context)
@@ -114,7 +128,20 @@ func (e *Entry) Encode() []byte {
 	return append(b, enc.body...)
 }
 
-func (enc *entryEncoder) change(ch *Change, last clock.Timestamp) {
+// size is about how long an entry is whose changes are written.
+func (enc *Encoder) size(e *Entry) int {
+	const fixed, vectorEntry = 32, len(clock.SiteID{}) + 12
+	n := fixed + vectorEntry*len(e.Context) + len(clock.SiteID{})*len(enc.sites) + len(enc.body)
+	for i := range enc.shapes {
+		n += 4 + len(enc.shapes[i].table)
+		for _, c := range enc.shapes[i].columns {
+			n += 2 + len(c)
+		}
+	}
+	return n
+}
+
+func (enc *Encoder) change(ch *Change, last clock.Timestamp) {
 	flags := uint64(0)
 	if ch.Delete {
 		flags |= flagDelete
@@ -152,7 +179,7 @@ func (enc *entryEncoder) change(ch *Change, last clock.Timestamp) {
 
 // shape returns the number of the change's shape. Changes of one shape mostly
 // share their Columns slice and follow each other.
-func (enc *entryEncoder) shape(ch *Change) int {
+func (enc *Encoder) shape(ch *Change) int {
 	for i := len(enc.shapes) - 1; i >= 0; i-- {
 		if s := &enc.shapes[i]; s.table == ch.Table && sameNames(s.columns, ch.Columns) {
 			return i
@@ -177,7 +204,7 @@ func sameNames(a, b []string) bool {
 	return true
 }
 
-func (enc *entryEncoder) site(id clock.SiteID) uint64 {
+func (enc *Encoder) site(id clock.SiteID) uint64 {
 	for i, s := range enc.sites {
 		if s == id {
 			return uint64(i)
@@ -187,12 +214,12 @@ func (enc *entryEncoder) site(id clock.SiteID) uint64 {
 	return uint64(len(enc.sites) - 1)
 }
 
-func (enc *entryEncoder) stamp(b []byte, s clock.Stamp) []byte {
+func (enc *Encoder) stamp(b []byte, s clock.Stamp) []byte {
 	b = binary.AppendUvarint(b, uint64(s.Time))
 	return binary.AppendUvarint(b, enc.site(s.Site))
 }
 
-func (enc *entryEncoder) stamps(b []byte, s *Stamps) []byte {
+func (enc *Encoder) stamps(b []byte, s *Stamps) []byte {
 	b = enc.stamp(b, s.Row)
 	b = enc.stamp(b, s.Deleted)
 	b = binary.AppendUvarint(b, uint64(len(s.Cells)))

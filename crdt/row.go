@@ -272,16 +272,16 @@ func (r *Row) markKnown(prior *Stamps) {
 	}
 	// The deleter's site may have kept the same stamps in another form: as
 	// cells what is the row stamp here.
-	var shared, known []string
+	shared, known := 0, r.memory.Names(len(r.Columns))
 	for _, column := range r.Columns {
 		if !r.hasCell(column) {
-			shared = append(shared, column)
+			shared++
 			if prior.Of(column) == r.Row {
 				known = append(known, column)
 			}
 		}
 	}
-	if len(known) == len(shared) {
+	if len(known) == shared {
 		r.KnownRow = true
 		return
 	}

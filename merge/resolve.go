@@ -107,7 +107,7 @@ func (pl *placing) resolve(ctx context.Context, tp *tablePiece, found *resolved)
 // no reference.
 func (pl *placing) ask(ctx context.Context, tp *tablePiece, column, table string, keyOf func(crdt.Value) (crdt.Key, bool), found *resolved) error {
 	before := len(found.list)
-	var keys []crdt.Key
+	keys := pl.asked[:0]
 	for _, w := range tp.order {
 		if !w.row.Exists && !w.revive {
 			continue
@@ -124,6 +124,7 @@ func (pl *placing) ask(ctx context.Context, tp *tablePiece, column, table string
 		}
 		keys = append(keys, key)
 	}
+	pl.asked = keys
 	if len(keys) == 0 {
 		return nil
 	}

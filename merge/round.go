@@ -1,5 +1,7 @@
 package merge
 
+import "baraza/crdt"
+
 // rounds is what the rounds of one place know together.
 type rounds struct {
 	rounds []*Piece // up to the one at hand
@@ -31,6 +33,8 @@ type placing struct {
 	// order, are those in which a unique value may have become free.
 	arrived []RowID
 	freed   []int
+	// asked is memory for ask.
+	asked []crdt.Key
 	// departed are rows that are removed from now on, revive those that are to
 	// come back, released those that a row no longer refers to.
 	departed, revive, released []RowID
@@ -44,6 +48,7 @@ func (pl *placing) begin(round *Piece, all *rounds, tx Tx, states States) {
 	*pl = placing{
 		Piece: round, rounds: all, tx: tx, states: states,
 		arrived: pl.arrived[:0], freed: pl.freed[:0], departed: pl.departed[:0], released: pl.released[:0],
+		asked: pl.asked[:0],
 	}
 }
 

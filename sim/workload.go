@@ -261,10 +261,11 @@ func (x *transaction) parent(table string, key crdt.Key, row func() merge.Row) {
 
 // some keeps at least one of the columns that are not in the key.
 func (x *transaction) some(table string, r merge.Row) merge.Row {
-	out := merge.Row{Key: r.Key}
+	out := merge.Row{Key: r.Key, Columns: make([]string, 0, len(r.Columns)), Values: make([]crdt.Value, 0, len(r.Columns))}
+	identity := clinic.Tables[table].Identity.Columns
 	for i, c := range r.Columns {
 		last := i == len(r.Columns)-1
-		if c != firstValue && !slices.Contains(clinic.Tables[table].Identity.Columns, c) && (x.rnd.IntN(2) == 0 || last) {
+		if c != firstValue && !slices.Contains(identity, c) && (x.rnd.IntN(2) == 0 || last) {
 			out.Columns, out.Values = append(out.Columns, c), append(out.Values, r.Values[i])
 		}
 	}

@@ -41,8 +41,8 @@ type Batch struct {
 // Op is one write. A nil Value deletes the key; an empty one does not.
 type Op struct {
 	Key, Value []byte
-	// Given: nobody writes to the slices any more, so a store in memory may keep
-	// them.
+	// Given: nobody writes to the value any more, so a store in memory may keep
+	// it.
 	Given bool
 }
 
@@ -54,7 +54,7 @@ func (b *Batch) Set(key, value []byte) {
 	b.add(Op{Key: key, Value: value})
 }
 
-// Give is Set with slices that nobody will write to.
+// Give is Set with a value that nobody will write to.
 func (b *Batch) Give(key, value []byte) {
 	b.Set(key, value)
 	b.Ops[len(b.Ops)-1].Given = true

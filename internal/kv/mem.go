@@ -189,10 +189,7 @@ func (m *Mem) put(op *Op) (was Op) {
 		was = Op{it.key, it.value, true}
 		it.value = m.keep(op)
 	default:
-		it := item{op.Key, m.keep(op)}
-		if !op.Given {
-			it.key = clone(op.Key)
-		}
+		it := item{m.clone(op.Key), m.keep(op)}
 		was = Op{Key: it.key, Given: true}
 		m.insert(at, i, it)
 	}

@@ -65,6 +65,9 @@ type DB struct {
 	open   *tx
 	mark   merge.Mark
 	log    changeLog
+	// rows and values are room for what Lock returns, cut off piece by piece.
+	rows   []merge.Row
+	values []crdt.Value
 }
 
 var errBusy = errors.New("memdb: a transaction is open; commit it or roll it back first")

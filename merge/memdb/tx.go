@@ -40,21 +40,26 @@ func (x *tx) Lock(ctx context.Context, def *schema.Table, keys []crdt.Key) ([]me
 	if err != nil {
 		return nil, err
 	}
-	var rows []merge.Row
-	var values []crdt.Value // of all rows
-	for i, key := range keys {
-		r := t.rows[key]
-		if r == nil {
-			continue
+	rows := cut(&x.db.rows, len(keys))[:0]
+	for _, key := range keys {
+		if r := t.rows[key]; r != nil {
+			rows = append(rows, t.portableIn(cut(&x.db.values, len(t.shipped)), r))
 		}
-		n := len(t.shipped)
-		if rows == nil {
-			rows, values = make([]merge.Row, 0, len(keys)-i), make([]crdt.Value, (len(keys)-i)*n)
-		}
-		rows = append(rows, t.portableIn(values[:n:n], r))
-		values = values[n:]
 	}
 	return rows, nil
+}
+
+// cutItems is how many items cut takes memory for at a time.
+const cutItems = 128
+
+// cut returns room for n items, cut from what there is.
+func cut[T any](room *[]T, n int) []T {
+	if len(*room) < n {
+		*room = make([]T, max(n, cutItems))
+	}
+	some := (*room)[:n:n]
+	*room = (*room)[n:]
+	return some
 }
 
 func (x *tx) Resolve(ctx context.Context, def *schema.Table, keys []crdt.Key) ([]bool, error) {

@@ -89,15 +89,14 @@ func (r *Replica) applyGroup(ctx context.Context, g *group) (Result, error) {
 func (r *Replica) commitBoth(tx merge.Tx, t *txn) error {
 	next := r.mark.Next()
 	t.setMark(next)
-	finish, err := t.stage(next.Number)
-	if err != nil {
+	if err := t.stage(next.Number); err != nil {
 		_ = tx.Rollback()
 		return r.abandon(t, fmt.Errorf("stage group %d: %w", next.Number, err))
 	}
 	if err := tx.Commit(); err != nil {
 		return r.abandon(t, fmt.Errorf("commit group %d: %w", next.Number, err))
 	}
-	if err := finish(); err != nil {
+	if err := t.finish(); err != nil {
 		return r.abandon(t, fmt.Errorf("finish group %d: %w", next.Number, err))
 	}
 	r.mark = next

@@ -62,6 +62,9 @@ func (r *Replica) EndDoubt(table string) error {
 
 // doubtLost puts the tables in doubt of which capture lost changes.
 func (l *local) doubtLost(tables []string) error {
+	if len(tables) == 0 {
+		return nil
+	}
 	for _, table := range slices.Sorted(slices.Values(tables)) {
 		known, err := l.t.get(doubtKey(table))
 		if err != nil {

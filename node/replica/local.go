@@ -137,7 +137,7 @@ func (r *Replica) newLocal(t *txn) *local {
 	if l.r != nil { // the second one of this step
 		l = &local{}
 	}
-	*l = local{r: r, t: t, ownClock: *r.clock, applied: r.applied, context: r.applied, first: seq + 1, seq: seq}
+	*l = local{r: r, t: t, pending: l.pending, ownClock: *r.clock, applied: r.applied, context: r.applied, first: seq + 1, seq: seq}
 	l.clock = &l.ownClock
 	return l
 }
@@ -283,6 +283,9 @@ func (l *local) priorOf(id merge.RowID, s *merge.State, ch *crdt.Change) crdt.St
 	}
 	for _, c := range s.Cells {
 		if slices.Contains(ch.Columns, c.Column) && !slices.Contains(unseen, c.Column) {
+			if p.Cells == nil {
+				p.Cells = l.t.memory.Cells(len(ch.Columns))
+			}
 			p.Cells = append(p.Cells, c)
 		}
 	}
@@ -313,6 +316,7 @@ func (l *local) merge(id merge.RowID, s *merge.State, ch *crdt.Change, captured 
 		}
 	}
 	row.Lost = losses
+	row.Use(l.t.memory)
 	kept := l.keptAfter(s, ch)
 	kept = slices.DeleteFunc(kept, func(c string) bool { // what it showed until now
 		return crdt.IsShown(c) && (ch.Delete || ch.Whole || slices.ContainsFunc(captured.Columns, func(w string) bool { return c == crdt.Shown(w) }))
@@ -330,7 +334,8 @@ func (l *local) merge(id merge.RowID, s *merge.State, ch *crdt.Change, captured 
 	if stands, ok := l.otherLife(row, ch, s); ok {
 		return l.putOtherLife(id, s, row, ch, stands)
 	}
-	next := &merge.State{Stamps: row.Stamps, KnownRow: row.KnownRow, KnownCells: row.KnownCells, HasLoss: len(row.Lost) > 0}
+	next := l.t.newState()
+	*next = merge.State{Stamps: row.Stamps, KnownRow: row.KnownRow, KnownCells: row.KnownCells, HasLoss: len(row.Lost) > 0}
 	switch {
 	case ch.Delete:
 		next.Columns, next.Values = row.Columns, row.Values
@@ -404,9 +409,10 @@ func (l *local) write(last bool) {
 		e.Through = l.clock.Last()
 	}
 	l.seq++
-	l.last = e.Encode()
+	l.last = l.r.encoder.Encode(&e)
 	l.t.set(appendLogKey(l.t.mem.room(logKeyBytes), l.r.cfg.Self, l.seq), l.last)
-	l.pending, l.size = nil, 0
+	clear(l.pending)
+	l.pending, l.size = l.pending[:0], 0
 }
 
 // delivered is what the batch is to be applied after.

@@ -108,10 +108,11 @@ func (l *Log) Append(origin clock.SiteID, first uint64, entries [][]byte) error 
 		if len(e) < 2 {
 			return fmt.Errorf("entry %d of site %s is empty", have+1+uint64(i), origin.Short())
 		}
-		if seq := have + 1 + uint64(i); given {
-			b.Give(logKey(origin, seq), e)
+		key := appendLogKey(l.mem.room(logKeyBytes), origin, have+1+uint64(i))
+		if given {
+			b.Give(key, e)
 		} else {
-			b.Set(appendLogKey(l.mem.room(logKeyBytes), origin, seq), e)
+			b.Set(key, e)
 		}
 	}
 	last := have + uint64(len(entries))
@@ -154,6 +155,15 @@ func (l *Log) Read(origin clock.SiteID, after uint64, maxBytes int) (first uint6
 	if after+1 < held {
 		return held, nil, nil
 	}
+	entries, err = l.scan(origin, after, have, maxBytes)
+	if err == nil && len(entries) == 0 { // dropped meanwhile, it must be
+		return max(after+1, l.First(origin)), nil, nil
+	}
+	return after + 1, entries, err
+}
+
+// scan reads entries of an origin after a number, up to have, from the store.
+func (l *Log) scan(origin clock.SiteID, after, have uint64, maxBytes int) (entries [][]byte, err error) {
 	size, next := 0, after+1
 	err = l.store.Scan(logKey(origin, after+1), logKey(origin, have+1), func(k, v []byte) bool {
 		if binary.BigEndian.Uint64(k[len(k)-8:]) != next { // the rest of the keys is one
@@ -164,10 +174,7 @@ func (l *Log) Read(origin clock.SiteID, after uint64, maxBytes int) (first uint6
 		size += len(v)
 		return size < maxBytes
 	})
-	if err == nil && len(entries) == 0 { // dropped meanwhile, it must be
-		return max(after+1, l.First(origin)), nil, nil
-	}
-	return after + 1, entries, err
+	return entries, err
 }
 
 // First returns the first entry of an origin from which on the log has all; one

@@ -88,6 +88,7 @@ type Replica struct {
 	spareGroup *group
 	memory     crdt.Memory
 	decoder    *crdt.Decoder
+	encoder    crdt.Encoder
 	// recovering: the database was set back, and is brought up again
 	// (recover.go); since is when that was noticed.
 	recovering bool

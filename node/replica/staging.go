@@ -22,7 +22,7 @@ var errStaged = errors.New("the staging area of the store is damaged")
 // appendOps appends the writes of a batch. The length of a value is written
 // plus one; 0 is a delete.
 func appendOps(b []byte, ops *kv.Batch) []byte {
-	b = slices.Grow(b, ops.Size()+6*len(ops.Ops))
+	b = slices.Grow(b, opsMax(ops))
 	for _, op := range ops.Ops {
 		b = binary.AppendUvarint(b, uint64(len(op.Key)))
 		b = append(b, op.Key...)
@@ -35,6 +35,9 @@ func appendOps(b []byte, ops *kv.Batch) []byte {
 	}
 	return b
 }
+
+// opsMax bounds what appendOps writes, but for extraordinary lengths.
+func opsMax(ops *kv.Batch) int { return ops.Size() + 6*len(ops.Ops) }
 
 // readOps adds the writes that appendOps wrote to a batch.
 func readOps(b []byte, to *kv.Batch) error {

@@ -146,7 +146,10 @@ func (n *names) decodeStateTo(s *merge.State, encoded string, m *crdt.Memory) er
 		}
 	}
 	if flags&stateValues != 0 {
-		for range r.uvarint() {
+		count := r.uvarint()
+		room := int(min(count, uint64(len(r.s))))
+		s.Columns, s.Values = m.Names(room), m.Values(room)
+		for range count {
 			s.Columns, s.Values = append(s.Columns, n.column(&r)), append(s.Values, crdt.Value(r.string()))
 			if r.bad {
 				return errState

@@ -30,9 +30,8 @@ type txn struct {
 	values [][]byte
 	found  []byte
 	memory *crdt.Memory
-	// staging are the batches that stage writes, and head the first one's value.
+	// staging are the batches that stage and finish write.
 	staging [2]kv.Batch
-	head    []byte
 	// local is the step's first batch of own changes.
 	local local
 	// bytes is about what rows and raw hold.
@@ -103,7 +102,7 @@ const spareRows = 256
 // done gives up a step that is done, or never began: its memory serves the
 // next one. Nothing of it may be used any more.
 func (r *Replica) done(t *txn) {
-	if t.spilled || len(t.order) > spareRows || cap(t.head) > spareRows*arenaChunk {
+	if t.spilled || len(t.order) > spareRows {
 		return
 	}
 	clear(t.rows)
@@ -117,10 +116,14 @@ func (r *Replica) done(t *txn) {
 		clear(t.staging[i].Ops)
 		t.staging[i].Reset()
 	}
+	pending := t.local.pending[:0]
+	if clear(pending[:cap(pending)]); cap(pending) > spareRows {
+		pending = nil
+	}
 	*t = txn{
 		rows: t.rows, order: t.order[:0], raw: t.raw, mem: t.mem, slab: t.slab[:0], states: t.states[:0],
 		ask: t.ask[:0], values: t.values[:0], found: t.found[:0],
-		staging: t.staging, head: t.head[:0],
+		staging: t.staging, local: local{pending: pending},
 	}
 	r.spare = t
 }
@@ -365,22 +368,28 @@ func (t *txn) stagedBatch() *kv.Batch {
 }
 
 // stage makes the step durable in the staging area under a number. Number 0
-// means that it holds whatever the database says. What it returns completes
-// the step.
-func (t *txn) stage(number uint64) (finish func() error, err error) {
+// means that it holds whatever the database says. Then finish completes the step.
+func (t *txn) stage(number uint64) error {
 	t.tried = true
-	head := binary.BigEndian.AppendUint64(t.head[:0], number)
 	if t.spilled {
 		b := t.stagedBatch()
-		b.Set(metaStaged, head)
-		return func() error { return finishStaged(t.store, t.logs) }, t.store.Write(b, true)
+		b.Set(metaStaged, binary.BigEndian.AppendUint64(nil, number))
+		return t.store.Write(b, true)
 	}
 	final, b := t.batch(), &t.staging[1]
-	t.head = appendOps(head, final)
-	b.Set(metaStaged, t.head)
+	head := make([]byte, 0, stagedNumber+opsMax(final))
+	b.Give(metaStaged, appendOps(binary.BigEndian.AppendUint64(head, number), final))
 	t.names.flush(b)
 	final.Delete(metaStaged)
-	return func() error { return t.store.Write(final, t.logs) }, t.store.Write(b, true)
+	return t.store.Write(b, true)
+}
+
+// finish completes a step that is staged.
+func (t *txn) finish() error {
+	if t.spilled {
+		return finishStaged(t.store, t.logs)
+	}
+	return t.store.Write(&t.staging[0], t.logs)
 }
 
 // batch is the writes of a step that fits into memory.
@@ -399,11 +408,10 @@ func (t *txn) batch() *kv.Batch {
 // commit writes a step that needs no database transaction.
 func (t *txn) commit() error {
 	if t.spilled {
-		finish, err := t.stage(0)
-		if err != nil {
+		if err := t.stage(0); err != nil {
 			return err
 		}
-		return finish()
+		return t.finish()
 	}
 	t.tried = true
 	b := t.batch()
