@@ -48,6 +48,19 @@ func (p *Piece) Pin(id RowID) {
 // whatever row they would (R4). What is read then would not fit the table.
 func (p *Piece) Away(is func(RowID) bool) { p.away = is }
 
+// Follow makes Lock lock what refers to those of the rows that are deleted, as for Merge,
+// so that it goes with them, or reads NULL, by the foreign key's action (R4). Adopt is
+// given these rows too, as they are. Without it what has referrers stays.
+func (p *Piece) Follow() { p.following = true }
+
+// LeaveOut takes a row out of the piece that Lock found to refer to others: it stays as
+// it is, and they for it.
+func (p *Piece) LeaveOut(id RowID) {
+	if tp := p.table(id.Table); tp != nil {
+		tp.leaveOut(func(w *work) bool { return w.id == id })
+	}
+}
+
 // Adopt makes the rows what they are given as, whatever their states were, and
 // places them as Merge does. A row that is not to exist is taken from its
 // table, unless rows refer to it that are not to go with it, which other sites may

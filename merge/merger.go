@@ -71,6 +71,9 @@ func (p *Piece) Lock(ctx context.Context, tx Tx, states States) error {
 	if err := p.lockAll(ctx, tx); err != nil {
 		return err
 	}
+	if p.adopting && p.following {
+		return p.lockReferrers(ctx, tx, states)
+	}
 	if p.adopting {
 		return nil // what has referrers stays
 	}

@@ -29,8 +29,9 @@ type Piece struct {
 	// of their own (PieceOf).
 	Deferred []RowID
 	// adopting: rows are taken over by state.
-	adopting bool
-	away     func(RowID) bool // see Away; nil for none
+	adopting  bool
+	following bool             // see Follow
+	away      func(RowID) bool // see Away; nil for none
 }
 
 // tablePiece is the part of a piece that concerns one table.

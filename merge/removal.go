@@ -246,7 +246,7 @@ func (rm *removal) link(parent *candidate, by *schema.Referrer, child RowID) {
 	switch {
 	case rm.pl.adopting && w != nil && w.inTable != nil && !w.row.Exists && !w.revive && !w.pinned:
 		rm.add(w).refersTo(parent) // it is to go, too
-	case rm.pl.adopting || by.OnDelete != schema.Restrict && w == nil:
+	case rm.pl.adopting && !rm.pl.following || by.OnDelete != schema.Restrict && w == nil:
 		// It was not locked, or other sites may not know it yet.
 		parent.stay()
 		if !rm.pl.adopting && child.Key != "" { // one without a name is never locked

@@ -95,7 +95,7 @@ func (pl *placing) next(ctx context.Context) (*Piece, error) {
 	}
 	next := pl.m.newPiece()
 	next.room(len(ids))
-	next.adopting = root.adopting
+	next.adopting, next.following = root.adopting, root.following
 	for _, id := range ids {
 		if w := root.find(id); !pl.m.replicated(id.Table) || w != nil && w.pinned || root.away != nil && root.away(id) {
 			continue

@@ -301,51 +301,61 @@ func (b *BringUp) pruneOnce(ctx context.Context, ids []merge.RowID) error {
 }
 
 func (b *BringUp) fillPrune(ctx context.Context, tx merge.Tx, t *txn, ids []merge.RowID) error {
-	if err := b.r.merger.NewAdoption(ids).Lock(ctx, tx, t); err != nil {
+	locked := b.r.merger.NewAdoption(ids)
+	locked.Follow()
+	if err := locked.Lock(ctx, tx, t); err != nil {
 		return err
 	}
-	items := make(map[merge.RowID]*Item, len(ids))
-	for _, id := range ids {
+	items := map[merge.RowID]*Item{}
+	for _, id := range locked.Rows() {
 		items[id] = &Item{}
 	}
 	pending, err := b.r.pendingOf(ctx, func() map[merge.RowID]*Item { return items })
 	if err != nil {
 		return err
 	}
-	rows := make(map[merge.RowID]*crdt.Row, len(ids))
-	var old []merge.RowID
-	for _, id := range ids {
-		if pending.rows[id] != nil {
-			continue
-		}
-		old = append(old, id)
-		if rows[id], err = b.asDeleted(t, id); err != nil {
-			return err
-		}
-	}
-	if len(old) == 0 {
+	ids = slices.DeleteFunc(slices.Clone(ids), func(id merge.RowID) bool { return pending.rows[id] != nil || locked.InTable(id) == nil })
+	if len(ids) == 0 {
 		return nil
 	}
-	p := b.r.merger.NewAdoption(old)
+	p := b.r.merger.NewAdoption(ids)
+	p.Follow()
 	p.Away(pending.away)
 	if err := p.Lock(ctx, tx, t); err != nil {
 		return err
 	}
+	rows := make(map[merge.RowID]*crdt.Row, len(items))
+	for _, id := range p.Rows() {
+		if items[id] == nil || pending.rows[id] != nil {
+			p.LeaveOut(id)
+			continue
+		}
+		if rows[id], err = b.toGo(t, id, p.InTable(id)); err != nil {
+			return err
+		}
+	}
 	return p.Adopt(ctx, tx, t, rows)
 }
 
-// asDeleted returns a row that is to go: one of which nothing is known, or one that was
-// taken over as deleted.
-func (b *BringUp) asDeleted(t *txn, id merge.RowID) (*crdt.Row, error) {
-	s, err := t.State(id)
-	if err != nil || s == nil || !s.Dead() {
+// toGo returns what becomes of a row when rows are removed: one that the member does not
+// have goes, and one that was taken over is what it is.
+func (b *BringUp) toGo(t *txn, id merge.RowID, inTable *merge.Row) (*crdt.Row, error) {
+	if inTable == nil {
+		return nil, fmt.Errorf("%w: row %s of table %s has just been deleted", merge.ErrRetry, id.Key, id.Table)
+	}
+	taken, err := t.get(rowKey(keyTaken, id))
+	if err != nil || taken == nil {
 		return &crdt.Row{}, err
+	}
+	s, err := t.State(id)
+	if err != nil {
+		return nil, err
 	}
 	losses, err := t.Losses(id)
 	if err != nil {
 		return nil, err
 	}
-	row := merge.Logical(nil, s, losses)
+	row := merge.Logical(inTable, s, losses)
 	row.Number = b.r.number(id.Table)
 	return row, nil
 }
