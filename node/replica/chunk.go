@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/vmihailenco/msgpack/v5"
 
@@ -50,10 +51,12 @@ func newItem(key crdt.Key, r *crdt.Row) Item {
 	}
 }
 
-// row is the item as the rules see it.
+// row is the item as the rules see it. What is done to the row is not done to the
+// item: the chunk may be tried again.
 func (it *Item) row() *crdt.Row {
 	r := &crdt.Row{}
 	it.rowInto(r)
+	r.Lost = slices.Clone(r.Lost) // a Row writes it in place
 	return r
 }
 
