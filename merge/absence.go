@@ -15,6 +15,10 @@ func goneWith(id RowID) string {
 	return fmt.Sprintf("row %s of table %s, to which it refers, was deleted", id.Key, id.Table)
 }
 
+func waitsFor(missing []RowID) string {
+	return fmt.Sprintf("waits for row %s of table %s, which has not arrived", missing[0].Key, missing[0].Table)
+}
+
 // absence is why a referenced row is not in its table, and what R4 makes of it.
 type absence uint8
 
@@ -59,42 +63,60 @@ func (pl *placing) removed(id RowID) (bool, error) {
 // row went, in rows.
 const takenMax = 1000
 
-// taken reports whether a row that is not in its table is dead, or went with a
-// dead row that is not there, rather than with rows that went with it, in a
+// taken reports whether a row that is not in its table is dead, or goes with a
+// dead row that is not there, rather than with rows that go with it, in a
 // circle.
 func (pl *placing) taken(id RowID) (bool, error) {
 	up := []RowID{id}
 	seen := map[RowID]bool{id: true}
 	for i := 0; i < len(up) && i < takenMax; i++ {
-		if w := pl.find(up[i]); w != nil && !w.row.Exists {
-			if w.row.Dead() && !w.revive && w.inTable == nil {
-				return true, nil
-			}
+		absent, dead, err := pl.absentRow(up[i])
+		if dead || err != nil {
+			return dead, err
+		}
+		if absent == nil {
 			continue
 		}
-		s, err := pl.states.State(up[i])
-		if err != nil {
-			return false, err
-		}
-		if s == nil || s.Place != Gone {
-			if s != nil && s.Dead() && !s.Stays() {
-				return true, nil
-			}
-			continue
-		}
-		for j, column := range s.Columns {
-			ref := pl.m.Model.Tables[up[i].Table].Reference(column)
-			if ref == nil || schema.ActionOf(ref.OnDelete) != schema.Cascade {
-				continue
-			}
-			key, is := s.Values[j].Key()
-			if to := (RowID{ref.Table, key}); is && !seen[to] {
+		for _, to := range cascadesOf(pl.m.Model.Tables[up[i].Table], absent) {
+			if !seen[to] {
 				seen[to] = true
 				up = append(up, to)
 			}
 		}
 	}
 	return len(up) > takenMax, nil
+}
+
+// absentRow returns a row that is not in its table and may go with others: of this
+// round, or one that went. nil for all others, of which it tells whether they are dead
+// and not there.
+func (pl *placing) absentRow(id RowID) (absent *Row, dead bool, err error) {
+	if w := pl.find(id); w != nil && (!w.row.Exists || w.inTable == nil) {
+		switch {
+		case !w.row.Exists:
+			return nil, w.row.Dead() && !w.revive && w.inTable == nil, nil
+		case w.revive:
+			return nil, false, nil
+		}
+		return &Row{Columns: w.row.Columns, Values: w.row.Values}, false, nil
+	}
+	s, err := pl.states.State(id)
+	switch {
+	case s == nil || err != nil:
+		return nil, false, err
+	case s.Place != Gone:
+		return nil, s.Dead() && !s.Stays(), nil
+	}
+	return &Row{Columns: s.Columns, Values: s.Values}, false, nil
+}
+
+// goesWith reports whether a row goes with one to which it refers, and which this round
+// would insert after it: that one goes itself.
+func (pl *placing) goesWith(w *work, ref *schema.Reference, to RowID) (bool, error) {
+	if w.revive || schema.ActionOf(ref.OnDelete) != schema.Cascade {
+		return false, nil
+	}
+	return pl.taken(to)
 }
 
 // updateAbsent decides about a reference that a row in its table gets, to a row
@@ -106,17 +128,24 @@ func (pl *placing) updateAbsent(tp *tablePiece, w *work, ref *schema.Reference, 
 	case why == goes && w.pinned:
 		kept.wait(ref.Column, v, to)
 	case why == goes:
-		w.doomed = append(w.doomed, target{ref.Column, to})
+		w.doomed = append(w.doomed, target{ref.Column, to, true})
 	case why == nulls:
 		kept.null(ref.Column, v, to)
 		return true, nil
 	default:
 		kept.wait(ref.Column, v, to)
-		if why == revives {
-			pl.revive = append(pl.revive, to)
-		}
+		w.lacks = append(w.lacks, target{ref.Column, to, why == revives})
 	}
 	return false, err
+}
+
+// revives notes which rows come back for references.
+func (pl *placing) revives(lacks []target) {
+	for _, to := range lacks {
+		if to.revives {
+			pl.revive = append(pl.revive, to.id)
+		}
+	}
 }
 
 func allIn(ids, all []RowID) bool {

@@ -77,6 +77,8 @@ type work struct {
 	// doomed are removed rows that the row, which is in its table, refers to from
 	// now on, with ON DELETE CASCADE.
 	doomed []target
+	// lacks are other rows to which it is to refer and that are not there.
+	lacks []target
 	// counters is what is put by of the row while it is placed; nil for nothing.
 	counters *counters
 }
@@ -85,6 +87,8 @@ type work struct {
 type target struct {
 	column string
 	id     RowID
+	// revives: it was deleted, and comes back for the reference.
+	revives bool
 }
 
 type change struct {

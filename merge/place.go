@@ -228,8 +228,15 @@ func (pl *placing) references(tp *tablePiece, w *work, found *resolved) (in inse
 			continue // it goes in with the row, when nothing else is missing
 		}
 		if col.Nullable && pl.comesLater(tp, to) {
-			in.values = replace(in.values, all, i, crdt.Null)
-			in.patched = true
+			switch gone, err := pl.goesWith(w, ref, to); {
+			case err != nil:
+				return in, err
+			case gone:
+				in.gone = append(in.gone, to)
+			default:
+				in.values = replace(in.values, all, i, crdt.Null)
+				in.patched = true
+			}
 			continue
 		}
 		why, err := pl.absence(w, col, ref, to)
@@ -271,6 +278,7 @@ func (pl *placing) planColumns(tp *tablePiece, w *work, found *resolved, out *ba
 	var columns []string
 	var values []crdt.Value
 	r, late := w.row, false
+	w.lacks = nil
 	for i, name := range r.Columns {
 		j := i
 		if j >= len(w.inTable.Columns) || w.inTable.Columns[j] != name {
@@ -314,8 +322,9 @@ func (pl *placing) planColumns(tp *tablePiece, w *work, found *resolved, out *ba
 		columns, values = append(columns, name), append(values, v)
 	}
 	if len(w.doomed) > 0 {
-		return nil // removeRows
+		return nil // removeRows; if it goes, it needs nothing
 	}
+	pl.revives(w.lacks)
 	if late {
 		pl.patches = append(pl.patches, patch{w, tp})
 	}
@@ -381,6 +390,9 @@ func (pl *placing) insert(ctx context.Context, tp *tablePiece, b *batch) error {
 		if !refused {
 			pl.arrived = append(pl.arrived, w.id)
 			w.inTable = &b.rows[i]
+			if w.revive && !w.row.Exists {
+				pl.back = append(pl.back, w.id)
+			}
 		}
 		switch {
 		case refused:
@@ -425,6 +437,7 @@ func (pl *placing) update(ctx context.Context, tp *tablePiece, b *batch) error {
 	for i, w := range b.work {
 		kept := b.kept[i]
 		pl.releases(tp.t, w, b.rows[i].Columns)
+		pl.lowers(tp.t, &b.rows[i])
 		e, refused := bad[w.id.Key]
 		if !refused {
 			w.wrote(&b.rows[i])
@@ -525,10 +538,6 @@ func byKey(errs []RowError) map[crdt.Key]RowError {
 		m[e.Key] = e
 	}
 	return m
-}
-
-func waitsFor(missing []RowID) string {
-	return fmt.Sprintf("waits for row %s of table %s, which has not arrived", missing[0].Key, missing[0].Table)
 }
 
 // replace returns values with one replaced, copying only the first time.

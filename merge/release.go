@@ -15,16 +15,50 @@ func (pl *placing) releases(t *schema.Table, w *work, columns []string) {
 	if w.inTable == nil {
 		return
 	}
-	for i, c := range w.inTable.Columns {
-		if ref, to := refersTo(pl.m.Model, t, c, w.inTable.Values[i]); ref != nil && slices.Contains(columns, c) {
+	pl.releasesOf(t, w.inTable.Columns, w.inTable.Values, columns)
+}
+
+func (pl *placing) releasesOf(t *schema.Table, all []string, values []crdt.Value, columns []string) {
+	for i, c := range all {
+		if ref, to := refersTo(pl.m.Model, t, c, values[i]); ref != nil && slices.Contains(columns, c) {
 			pl.released = append(pl.released, to)
 		}
 	}
 }
 
+// lowers notes below which rows a row in its table comes, along CASCADE: it may have
+// kept some that can go with it now.
+func (pl *placing) lowers(t *schema.Table, written *Row) {
+	pl.lowered = append(pl.lowered, cascadesOf(t, written)...)
+}
+
 // releaseMax bounds how many rows above those that are released are looked at in
 // one round, in rows.
 const releaseMax = 10_000
+
+// quiet returns the rows to decide about once more when nothing else is to be done in
+// the transaction: those that came back, as what they came back for may have gone
+// meanwhile, and kept ones below which a row came.
+func (pl *placing) quiet(ctx context.Context) (ids []RowID, err error) {
+	pl.released, pl.lowered = pl.lowered, nil
+	if err := pl.keptOnly(ctx); err != nil {
+		return nil, err
+	}
+	again := append(pl.released, pl.back...)
+	pl.released, pl.back = nil, nil
+	slices.SortFunc(again, RowID.Compare)
+	for _, id := range slices.Compact(again) {
+		if pl.looked == nil {
+			pl.looked = map[RowID]int{}
+		}
+		if pl.looked[id]++; pl.looked[id] <= tryMax {
+			ids = append(ids, id)
+		} else {
+			pl.rounds.rounds[0].Deferred = append(pl.rounds.rounds[0].Deferred, id)
+		}
+	}
+	return ids, nil
+}
 
 // keptOnly leaves of the released rows those that are kept; and for one that
 // lives, it takes the kept rows above it, along CASCADE: they stayed since it

@@ -308,16 +308,30 @@ func (rm *removal) backward(tp *tablePiece, c *candidate) (columns []string) {
 		if !tp.t.Column(ref.Column).Nullable || !rm.pl.backward(tp, ref) {
 			continue
 		}
-		at := find(c.w.inTable.Columns, ref.Column)
-		if at < 0 {
+		if find(c.w.inTable.Columns, ref.Column) < 0 {
 			continue
 		}
-		key, _ := c.w.inTable.Values[at].Key()
-		if to := rm.find(RowID{ref.Table, key}); to != nil && !to.stays {
-			columns = append(columns, ref.Column)
+		for _, v := range c.w.mayShow(ref.Column) {
+			key, _ := v.Key()
+			if to := rm.find(RowID{ref.Table, key}); to != nil && !to.stays {
+				columns = append(columns, ref.Column)
+				break
+			}
 		}
 	}
 	return columns
+}
+
+// mayShow lists what the table may have in a column: what it had when the row was
+// locked, or what this transaction may have written since.
+func (w *work) mayShow(column string) (values []crdt.Value) {
+	if at := find(w.inTable.Columns, column); at >= 0 {
+		values = append(values, w.inTable.Values[at])
+	}
+	if v, ok := w.row.Value(column); ok {
+		values = append(values, v)
+	}
+	return values
 }
 
 // remove removes the candidates of one table that go, and settles the states of
@@ -387,11 +401,12 @@ func (rm *removal) stayed(c *candidate) error {
 	}
 	// It is needed, and needs what it refers to.
 	var kept keptColumns
-	for _, d := range c.w.doomed {
+	lacks := slices.Concat(c.w.doomed, c.w.lacks)
+	for _, d := range lacks {
 		v, _ := c.w.row.Value(d.column)
 		kept.wait(d.column, v, d.id)
-		rm.pl.revive = append(rm.pl.revive, d.id)
 	}
+	rm.pl.revives(lacks)
 	for i, name := range c.w.row.Columns { // its other columns were not written
 		if at := find(c.w.inTable.Columns, name); at < 0 || c.w.inTable.Values[at] != c.w.row.Values[i] {
 			if find(kept.columns, name) < 0 {
@@ -416,6 +431,7 @@ func (rm *removal) removed(t *schema.Table, c *candidate) error {
 	pl := rm.pl
 	pl.departed = append(pl.departed, c.id())
 	pl.releases(t, c.w, c.w.inTable.Columns)
+	pl.releasesOf(t, c.w.row.Columns, c.w.row.Values, c.w.inTable.Columns) // written since it was locked
 	for _, n := range c.nulled {
 		if child := rm.find(n.child); child != nil && !child.stays {
 			continue
@@ -485,8 +501,14 @@ func (p *Piece) lockReferrers(ctx context.Context, tx Tx, states States) error {
 		}
 		return nil
 	})
+	if len(front) == 0 {
+		return err
+	}
+	up := newAscent(p, tx, states)
 	for err == nil && len(front) > 0 {
-		front, err = p.lockNext(ctx, tx, front, seen)
+		if front, err = p.lockNext(ctx, tx, front, seen, up); err == nil && len(front) == 0 {
+			front, err = up.climb(ctx)
+		}
 	}
 	return err
 }
@@ -503,7 +525,7 @@ func (w *work) mayGo(states States) (bool, error) {
 	return err == nil && s != nil && s.Dead(), err
 }
 
-func (p *Piece) lockNext(ctx context.Context, tx Tx, front map[string][]crdt.Key, seen map[RowID]bool) (map[string][]crdt.Key, error) {
+func (p *Piece) lockNext(ctx context.Context, tx Tx, front map[string][]crdt.Key, seen map[RowID]bool, up *ascent) (map[string][]crdt.Key, error) {
 	next := map[string][]crdt.Key{}
 	for _, name := range p.m.Order {
 		if len(front[name]) == 0 {
@@ -512,6 +534,9 @@ func (p *Piece) lockNext(ctx context.Context, tx Tx, front map[string][]crdt.Key
 		for i := range p.m.referrers[name] {
 			by := &p.m.referrers[name][i]
 			if by.OnDelete == schema.Restrict {
+				if err := up.keepers(ctx, name, by, front[name]); err != nil {
+					return nil, err
+				}
 				continue
 			}
 			links, _, err := referrers(ctx, tx, p.m.Model.Tables[name], by, front[name])

@@ -10,8 +10,12 @@ type rounds struct {
 	// what arrived: a row that waits for several is woken by each of them.
 	seen map[RowID]int
 	// revived are the rows that were to come back in some round.
-	revived  map[RowID]bool
-	settling settling
+	revived map[RowID]bool
+	// back are rows that came back, and lowered those below which a row came, since it
+	// was last quiet; looked counts how often a row was looked at then.
+	back, lowered []RowID
+	looked        map[RowID]int
+	settling      settling
 	// kept are the dead rows that stayed, or came back, in some round; unsure tells
 	// that some row stayed since one that refers to it is not locked.
 	kept   []RowID

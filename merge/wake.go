@@ -89,6 +89,11 @@ func (pl *placing) next(ctx context.Context) (*Piece, error) {
 		return nil, err
 	}
 	ids = append(ids, circle...)
+	if len(ids) == 0 {
+		if ids, err = pl.quiet(ctx); err != nil {
+			return nil, err
+		}
+	}
 	root := pl.rounds.rounds[0]
 	if len(ids) == 0 {
 		return nil, nil

@@ -26,8 +26,8 @@ var tableNames = func() []string {
 }()
 
 // models are clinic without the tables that few worlds have, by whether there are
-// numbered rows and cascades.
-var models = func() (all [2][2]*schema.Model) {
+// numbered rows, and no cascades, cascades or such with RESTRICT in a circle.
+var models = func() (all [2][3]*schema.Model) {
 	for numbers := range all {
 		for cascades := range all[numbers] {
 			m := newClinic()
@@ -38,6 +38,9 @@ var models = func() (all [2][2]*schema.Model) {
 				if cascades == 0 {
 					delete(m.Tables, name)
 				}
+			}
+			if cascades == 2 {
+				m.Tables["ward"].Reference("deputy_id").OnDelete = "RESTRICT"
 			}
 			all[numbers][cascades] = m
 		}

@@ -175,7 +175,7 @@ func (s *Site) checkConflicts() error {
 		}
 	}
 	if placed {
-		for _, c := range s.oracle.view(s.r.Rules()).Conflicts() {
+		for _, c := range s.oracle.view(s.w.model(), s.r.Rules()).Conflicts() {
 			count(replica.Conflict(c), 1)
 		}
 	}

@@ -31,6 +31,8 @@ type Mix struct {
 	// Cascades: a third of the statements are about tables that refer to each other in
 	// a circle, or whose keys change. It takes more than plain rules.
 	Cascades bool
+	// Restrict: one of the references of that circle is ON DELETE RESTRICT.
+	Restrict bool
 }
 
 // Tables are the names of the tables there are.
@@ -133,6 +135,9 @@ func (m *Mix) kind(x *transaction) string {
 func (m *Mix) Check() error {
 	if m.Cascades && m.Rules == Plain {
 		return fmt.Errorf("cascades need `rules: references` or `clashes`")
+	}
+	if m.Restrict && !m.Cascades {
+		return fmt.Errorf("restrict needs `cascades: yes`")
 	}
 	for _, t := range m.Tables {
 		if !slices.Contains(tableNames, t) {

@@ -65,6 +65,9 @@ func (w *World) model() *schema.Model {
 	if w.opts.Mix.Cascades {
 		cascades = 1
 	}
+	if w.opts.Mix.Restrict {
+		cascades = 2
+	}
 	return models[numbers][cascades]
 }
 

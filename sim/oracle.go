@@ -11,6 +11,7 @@ import (
 	"baraza/internal/rules"
 	"baraza/merge"
 	"baraza/node/replica"
+	"baraza/schema"
 )
 
 // oracle makes a site's tables out of the log entries that the site applied, by
@@ -62,8 +63,8 @@ func (o *oracle) apply(origin clock.SiteID, ch *crdt.Change, e *loggedEntry) {
 }
 
 // view is what R4 and R5 make of all rows.
-func (o *oracle) view(settings merge.Rules) *rules.View {
-	return rules.Show(clinic, settings, func(yield func(*rules.Row) bool) {
+func (o *oracle) view(m *schema.Model, settings merge.Rules) *rules.View {
+	return rules.Show(m, settings, func(yield func(*rules.Row) bool) {
 		for _, r := range o.rows {
 			if !yield(&r.Row) {
 				return

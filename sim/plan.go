@@ -167,9 +167,11 @@ func (p *Plan) number() {
 }
 
 // cascade lets half of the plans that are not plain change keys and write tables that
-// refer to each other in a circle.
+// refer to each other in a circle, half of these with RESTRICT besides.
 func (p *Plan) cascade() {
-	p.Mix.Cascades = p.Mix.Rules != Plain && rand.New(rand.NewPCG(p.Seed, cascadesStream)).IntN(2) == 0
+	rnd := rand.New(rand.NewPCG(p.Seed, cascadesStream))
+	p.Mix.Cascades = p.Mix.Rules != Plain && rnd.IntN(2) == 0
+	p.Mix.Restrict = p.Mix.Cascades && rnd.IntN(2) == 0
 }
 
 // cascadesStream is the random stream of cascade.

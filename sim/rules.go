@@ -83,7 +83,7 @@ func (s *Site) checkRules(now bool) error {
 		return nil
 	}
 	s.placing.steps = 0
-	v := s.oracle.view(s.r.Rules())
+	v := s.oracle.view(s.w.model(), s.r.Rules())
 	var bad []string
 	for id := range s.oracle.rows {
 		r, there := s.watch.rows[id]
@@ -148,7 +148,7 @@ func (s *Site) roughly(id merge.RowID, r merge.Row, there bool, o *oracleRow) []
 // kept reports whether R4 keeps a deleted row for one that is not in its table: where
 // unique values clash, a row that refers may be held, and a retry sets it right.
 func (s *Site) kept(id merge.RowID) bool {
-	return s.w.opts.Mix.Rules == Clashes && s.oracle.view(s.r.Rules()).Visible(id)
+	return s.w.opts.Mix.Rules == Clashes && s.oracle.view(s.w.model(), s.r.Rules()).Visible(id)
 }
 
 // awaits reports whether a row refers to one that never came, or that itself waits for

@@ -55,7 +55,9 @@ func Show(m *schema.Model, settings merge.Rules, rows iter.Seq[*Row]) *View {
 }
 
 // rule4 finds the rows that are visible: all but the dead ones, and those that
-// go with these, as long as no visible row needs them.
+// go with these, as long as no visible row needs them. Of all sets of needed rows that
+// fit this it is the least: it begins with none, and what is visible then can only need
+// more. So rows that need nothing but each other all go, also in circles.
 func (v *View) rule4() {
 	needed := map[*node]bool{}
 	repeat(func() (changed bool) {

@@ -32,7 +32,7 @@ func (w *world) check() error {
 	if err := w.checkCounters(); err != nil {
 		return err
 	}
-	want := oracle(logs, w.live()[0].r.Rules())
+	want := oracle(w.model, logs, w.live()[0].r.Rules())
 	for _, s := range w.live() {
 		if err := same(fmt.Sprintf("the log makes, and site %d has", s.n), want, s.lines()); err != nil {
 			return err
@@ -233,7 +233,7 @@ func (w *world) checkLedger() error {
 
 func (s *site) lines() []string {
 	var lines []string
-	for _, table := range tableNames() {
+	for _, table := range tableNames(s.w.model) {
 		for _, r := range s.db.Rows(table) {
 			lines = append(lines, table+" "+shortKey(r.Key)+": "+showRow(r))
 		}

@@ -8,10 +8,11 @@ import (
 	"baraza/crdt"
 	"baraza/internal/rules"
 	"baraza/merge"
+	"baraza/schema"
 )
 
 // oracle works the tables out of the logs by package rules alone.
-func oracle(logs map[clock.SiteID][]crdt.Batch, settings merge.Rules) []string {
+func oracle(m *schema.Model, logs map[clock.SiteID][]crdt.Batch, settings merge.Rules) []string {
 	rows := map[merge.RowID]*rules.Row{}
 	for origin, batches := range logs {
 		own := clock.Entry{Site: origin}
@@ -32,13 +33,13 @@ func oracle(logs map[clock.SiteID][]crdt.Batch, settings merge.Rules) []string {
 			}
 		}
 	}
-	view := rules.Show(clinic, settings, maps.Values(rows))
+	view := rules.Show(m, settings, maps.Values(rows))
 	var lines []string
 	for id := range rows {
 		if !view.Visible(id) {
 			continue
 		}
-		out := merge.Row{Key: id.Key, Columns: clinic.Tables[id.Table].Shipped()}
+		out := merge.Row{Key: id.Key, Columns: m.Tables[id.Table].Shipped()}
 		for _, name := range out.Columns {
 			out.Values = append(out.Values, view.Value(id, name))
 		}

@@ -275,8 +275,17 @@ func (s *site) take(from *site, origin clock.SiteID, maxBytes int, rnd *rand.Ran
 	return s.after(err, rnd)
 }
 
-// exchange lets the sites talk until nothing moves any more.
+// exchange lets the sites talk until nothing moves any more, and try once more what is
+// not in its place.
 func (w *world) exchange() error {
+	if err := w.talk(); err != nil {
+		return err
+	}
+	return w.retry()
+}
+
+// talk lets the sites talk until nothing moves any more.
+func (w *world) talk() error {
 	w.note("full exchange")
 	ctx := context.Background()
 	rnd := rand.New(rand.NewPCG(1, 1))
@@ -325,6 +334,12 @@ func (w *world) exchange() error {
 			}
 		}
 	}
+	return nil
+}
+
+// retry tries once more what is not in its place.
+func (w *world) retry() error {
+	ctx := context.Background()
 	for _, s := range w.live() {
 		if err := s.checkAwake(); err != nil && !s.restarted {
 			return fmt.Errorf("site %d: %w", s.n, err)
@@ -432,7 +447,7 @@ func (s *site) some(table string, r merge.Row, rnd *rand.Rand) merge.Row {
 // tables returns all rows of the replicated tables.
 func (s *site) tables() map[string]map[crdt.Key]merge.Row {
 	all := map[string]map[crdt.Key]merge.Row{}
-	for _, name := range tableNames() {
+	for _, name := range tableNames(s.w.model) {
 		rows := map[crdt.Key]merge.Row{}
 		for _, r := range s.db.Rows(name) {
 			rows[r.Key] = r
@@ -442,9 +457,9 @@ func (s *site) tables() map[string]map[crdt.Key]merge.Row {
 	return all
 }
 
-func tableNames() []string {
+func tableNames(m *schema.Model) []string {
 	var names []string
-	for _, t := range schema.Order(clinic) {
+	for _, t := range schema.Order(m) {
 		if t.Replicated {
 			names = append(names, t.Name)
 		}

@@ -30,6 +30,7 @@ func (l *loader) workload(n ast.Node) {
 		field{"counters", scalar(r, "counters", "yes", parseBool, &s.Mix.Counters)},
 		field{"numbers", scalar(r, "numbers", "none, given or chosen", parseNumbers, &s.Mix.Numbers)},
 		field{"cascades", scalar(r, "cascades", "yes", parseBool, &s.Mix.Cascades)},
+		field{"restrict", scalar(r, "restrict", "yes", parseBool, &s.Mix.Restrict)},
 		field{"tables", func(n ast.Node) { l.list(n, l.table) }},
 		field{"mix", func(n ast.Node) {
 			count := parseCount(0, 1000)

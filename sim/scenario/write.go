@@ -107,6 +107,9 @@ func mixed(m *sim.Mix) (more string) {
 	if m.Cascades {
 		more += ", cascades: yes"
 	}
+	if m.Restrict {
+		more += ", restrict: yes"
+	}
 	if m.Numbers != sim.NoNumbers {
 		more += fmt.Sprintf(", numbers: %s", m.Numbers)
 	}
