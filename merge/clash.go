@@ -112,6 +112,9 @@ func (pl *placing) decide(t *schema.Table, w *work, holders []Holder) (again []R
 		case pl.before(t, w, other, index) && (pl.m.holds(t, index) || displacement(t, other, index, pl.m.way(t)) != nil):
 			pl.settling.displace(other.id, index, w.id.Key)
 			again = append(again, other.id)
+			if other.row.Dead() { // it stays (R4), and is written only as one that comes back
+				pl.revive = append(pl.revive, other.id)
+			}
 		default:
 			pl.settling.displace(w.id, index, h.Key)
 		}
