@@ -21,6 +21,9 @@ type ledger struct {
 	txns  int
 	// losses are transactions that may be lost with a database (losses.go).
 	losses []loss
+	// silent are the transactions that wrote no value, but deleted rows: under which
+	// name their site wrote them.
+	silent map[int]clock.SiteID
 	// sums are what was added to counters, deleted the rows that were deleted,
 	// and summed how many sums were checked last.
 	sums    map[cell]*sum
@@ -45,8 +48,8 @@ type written struct {
 func newLedger() ledger {
 	return ledger{
 		cells: map[cell][]int{}, wrote: map[crdt.Value]written{}, sums: map[cell]*sum{}, deleted: map[merge.RowID]bool{},
-		carried: map[cell][]written{},
-		lives:   lives{rowOf: map[crdt.Value]crdt.Value{}, lifeOf: map[crdt.Value]clock.Stamp{}},
+		carried: map[cell][]written{}, silent: map[int]clock.SiteID{},
+		lives: lives{rowOf: map[crdt.Value]crdt.Value{}, lifeOf: map[crdt.Value]clock.Stamp{}},
 	}
 }
 
@@ -68,6 +71,9 @@ func (l *ledger) enter(s *Site, values []crdt.Value, before map[merge.RowID]merg
 	l.txns++
 	for _, v := range values {
 		l.wrote[v] = written{s, l.txns}
+	}
+	if len(values) == 0 {
+		l.silent[l.txns] = s.id
 	}
 	for id, old := range before {
 		now, there := s.db.Row(id.Table, id.Key)

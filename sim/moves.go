@@ -236,7 +236,8 @@ func (l *Link) forget(s *Site) {
 
 // sawCopy reports whether who overwrote a value knowingly had seen it as one that a site
 // had when it joined again without its data directory: such a copy goes by a stamp of
-// that site, and the value itself had not come (docs/limits.md).
+// that site, and the value itself had not come, or came as one of another row that got the
+// same number (docs/limits.md).
 func (s *Site) sawCopy(c *replica.Conflict) bool {
 	facts := s.oracle.rows[c.ID].facts
 	for i := range facts {
@@ -246,7 +247,7 @@ func (s *Site) sawCopy(c *replica.Conflict) bool {
 			continue
 		}
 		for j := range facts {
-			if by := &facts[j]; by.Prior.Of(c.Column) == copied.at && !by.seen.Covers(c.Stamp) {
+			if by := &facts[j]; by.Prior.Of(c.Column) == copied.at && (c.Apart || !by.seen.Covers(c.Stamp)) {
 				return true
 			}
 		}
@@ -286,9 +287,21 @@ func (l *ledger) strand(s *Site) {
 
 // last adds to a loss what nobody has when a site goes.
 func (l *ledger) last(gone *Site, lost *loss) {
+	sent := 0 // the last transaction under that name that others have
 	for v, by := range l.wrote {
-		if by.site == lost.site && by.txn <= lost.upTo && !l.kept(gone, v) {
+		if by.site != lost.site || by.txn > lost.upTo {
+			continue
+		}
+		if !l.kept(gone, v) {
 			lost.txns = append(lost.txns, by.txn)
+		}
+		if by.txn > sent && gone.w.has(gone, lost.id, v) {
+			sent = by.txn
+		}
+	}
+	for txn, id := range l.silent {
+		if id == lost.id && txn > sent {
+			lost.txns = append(lost.txns, txn)
 		}
 	}
 	slices.Sort(lost.txns)
@@ -298,19 +311,18 @@ func (l *ledger) last(gone *Site, lost *loss) {
 // kept reports whether a member other than one that goes has the batch of a value
 // in its log, under any name that its writer had.
 func (l *ledger) kept(gone *Site, v crdt.Value) bool {
-	w := gone.w
-	for _, origin := range w.origins {
-		log := w.logs[origin.id]
-		if origin.site != l.wrote[v].site || log == nil || log.seen[v] == 0 || log.last == 0 {
-			continue
-		}
-		for _, o := range w.Sites {
-			if o != gone && !o.left && o.r != nil && log.through(log.seen[v]) <= o.r.Log().Vector().Seq(origin.id) {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(gone.w.origins, func(o identity) bool {
+		return o.site == l.wrote[v].site && gone.w.has(gone, o.id, v)
+	})
+}
+
+// has reports whether a member other than one that goes has the batch in which a value
+// was logged under a name.
+func (w *World) has(gone *Site, id clock.SiteID, v crdt.Value) bool {
+	log := w.logs[id]
+	return log != nil && log.seen[v] != 0 && log.last != 0 && slices.ContainsFunc(w.Sites, func(o *Site) bool {
+		return o != gone && !o.left && o.r != nil && log.through(log.seen[v]) <= o.r.Log().Vector().Seq(id)
+	})
 }
 
 // through is the last entry of the batch that begins with an entry; beyond all
