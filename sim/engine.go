@@ -206,8 +206,7 @@ func (s *Site) stored(runs []gossip.Entries) {
 		}
 		s.w.note("%s stores %s", s, run)
 	}
-	s.told.Merge(s.r.Log().Vector())
-	s.p.Advanced(s.r.Log().Vector(), s.instant())
+	s.tellAdvanced()
 	for _, run := range failed {
 		s.p.StoreFailed(run.Origin, s.instant())
 	}

@@ -368,9 +368,17 @@ func (s *Site) next(to *Site) (gossip.Message, bool) {
 	}
 }
 
+// tellAdvanced tells the protocol how far the log has grown, which tells others.
+func (s *Site) tellAdvanced() {
+	now := s.instant()
+	s.r.Log().Look(func(have clock.VersionVector) {
+		s.told.Merge(have)
+		s.p.Advanced(have, now)
+	})
+}
+
 // advanced tells the protocol that the log has grown.
 func (s *Site) advanced() {
-	s.told.Merge(s.r.Log().Vector())
-	s.p.Advanced(s.r.Log().Vector(), s.instant())
+	s.tellAdvanced()
 	s.pump()
 }

@@ -3,6 +3,7 @@ package bringup_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 
 	"baraza/merge"
@@ -26,4 +27,26 @@ func TestNoViewOfADatabaseSetBack(t *testing.T) {
 		t.Fatalf("a site serves a view of a database that was set back: %v", err)
 	}
 	s.noticed()
+}
+
+// TestViewStaysAsItWas: what a view says that its site had applied, and the
+// contexts of the origins, are as they were when it was opened, whatever the site
+// applies later.
+func TestViewStaysAsItWas(t *testing.T) {
+	p, s, q := three(t, 10)
+	for n := range 4 {
+		view, err := s.r.OpenView(context.Background(), s.db)
+		s.ok(err)
+		h := view.Header()
+		before := fmt.Sprint(h.Vector, h.Contexts)
+		for i := range 3 {
+			p.app(update("person", keyOf(1+i), "name", fmt.Sprint("p", n, i)))
+			q.app(update("person", keyOf(2+i), "note", fmt.Sprint("q", n, i)))
+			exchange(p, s, q)
+		}
+		if after := fmt.Sprint(h.Vector, h.Contexts); after != before {
+			t.Errorf("the view of %s is now of %s", before, after)
+		}
+		s.ok(view.Close())
+	}
 }

@@ -12,7 +12,8 @@ import (
 // in causal order.
 func (r *Replica) nextGroup(limit int) (*group, error) {
 	g := r.newGroup()
-	have := r.log.Vector()
+	r.have = r.log.copyVector(r.have)
+	have := r.have
 	for progress := true; progress; {
 		progress = false
 		for i := range have {
@@ -38,7 +39,7 @@ func (g *group) add(b *due) {
 	g.batches = append(g.batches, b.pending)
 	g.applied.Set(clock.Entry{Site: b.origin, Seq: b.last, Through: b.through})
 	x := g.gains.of(b.origin)
-	x.context, x.hasContext = b.after, true
+	x.context, x.hasContext, x.own = b.after, true, true
 	if b.said != nil {
 		x.said = b.said
 	}
@@ -224,9 +225,10 @@ func (r *Replica) batchEnd(origin clock.SiteID, first, have uint64) (last uint64
 func (r *Replica) contextOf(g *group, origin clock.SiteID, delta clock.VersionVector) clock.VersionVector {
 	before, ok := g.gains.context(origin)
 	if !ok {
-		before = r.contexts[origin]
+		before = r.contexts[origin].vector
 	}
-	context := before.Clone()
+	context := append(r.spareContext[:0], before...)
+	r.spareContext = nil
 	context.Merge(delta)
 	context.Merge(clock.VersionVector{g.applied.Get(origin)})
 	return context

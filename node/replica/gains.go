@@ -9,9 +9,10 @@ import (
 // gain is what a step brings of one origin, besides its place in the vector.
 type gain struct {
 	site clock.SiteID
-	// context is that of its last batch, if hasContext.
+	// context is that of its last batch, if hasContext; own: nobody else has it.
 	context    clock.VersionVector
 	hasContext bool
+	own        bool
 	// said is what it says of itself; nil for nothing new.
 	said *published
 	// content is its last entry with more than baraza's own rows; 0 for nothing
@@ -66,7 +67,10 @@ func (r *Replica) gained(g gains) {
 	for i := range g {
 		x := &g[i]
 		if x.hasContext {
-			r.contexts[x.site] = x.context
+			if before := r.contexts[x.site]; before.own {
+				r.spareContext = before.vector
+			}
+			r.contexts[x.site] = knownContext{vector: x.context, own: x.own}
 		}
 		if x.said != nil {
 			r.published[x.site] = x.said
@@ -75,4 +79,21 @@ func (r *Replica) gained(g gains) {
 			r.content[x.site] = x.content
 		}
 	}
+}
+
+// knownContext is the context of an origin's last applied batch. own: nobody else
+// has it, so that its memory can be used again when the next one takes its place.
+type knownContext struct {
+	vector clock.VersionVector
+	own    bool
+}
+
+// lendContexts returns all contexts, to be kept.
+func (r *Replica) lendContexts() map[clock.SiteID]clock.VersionVector {
+	all := make(map[clock.SiteID]clock.VersionVector, len(r.contexts))
+	for site, c := range r.contexts {
+		all[site] = c.vector
+		r.contexts[site] = knownContext{vector: c.vector}
+	}
+	return all
 }

@@ -402,7 +402,7 @@ func covers(columns, names []string) bool {
 func (l *local) write(last bool) {
 	e := crdt.Entry{First: l.seq+1 == l.first, Last: last, Changes: l.pending}
 	if e.First {
-		e.Context = contextDelta(l.r.contexts[l.r.cfg.Self], l.delivered(), l.r.cfg.Self)
+		e.Context = contextDelta(l.r.contexts[l.r.cfg.Self].vector, l.delivered(), l.r.cfg.Self)
 		e.Unseen = l.after != nil
 	}
 	if last {
@@ -464,7 +464,7 @@ func (l *local) gain(g *gains) {
 		return
 	}
 	x := g.of(l.r.cfg.Self)
-	x.context, x.hasContext = l.delivered(), true
+	x.context, x.hasContext, x.own = l.delivered(), true, false
 	if l.content {
 		x.content = l.seq
 	}

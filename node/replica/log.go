@@ -55,6 +55,22 @@ func (l *Log) Vector() clock.VersionVector {
 	return l.have
 }
 
+// Look calls f with what Vector returns, and with appends held off. It is valid
+// during the call only, which must not ask the log: so the log need not copy it
+// with the next append.
+func (l *Log) Look(f func(clock.VersionVector)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f(l.have)
+}
+
+// copyVector is Vector, in memory of the caller.
+func (l *Log) copyVector(to clock.VersionVector) clock.VersionVector {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return append(to[:0], l.have...)
+}
+
 // setHave changes how far the log has an origin. The caller holds mu.
 func (l *Log) setHave(e clock.Entry) {
 	if l.lent {

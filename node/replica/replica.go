@@ -48,7 +48,7 @@ type Replica struct {
 	// Capture logged. It is replaced, never written in place.
 	applied clock.VersionVector
 	// contexts holds per origin the context of its last applied batch.
-	contexts map[clock.SiteID]clock.VersionVector
+	contexts map[clock.SiteID]knownContext
 	// mark is that of the last transaction committed to the database.
 	mark merge.Mark
 	// renewed counts the renewals of the mark since Open; checkedAt is when the
@@ -89,6 +89,8 @@ type Replica struct {
 	memory     crdt.Memory
 	decoder    *crdt.Decoder
 	encoder    crdt.Encoder
+	// have is memory for nextGroup, spareContext for contextOf.
+	have, spareContext clock.VersionVector
 	// recovering: the database was set back, and is brought up again
 	// (recover.go); since is when that was noticed.
 	recovering bool
@@ -101,7 +103,7 @@ func Open(ctx context.Context, cfg Config) (*Replica, error) {
 		cfg.MaxDriftMillis = DefaultMaxDriftMillis
 	}
 	r := &Replica{
-		cfg: cfg, contexts: map[clock.SiteID]clock.VersionVector{},
+		cfg: cfg, contexts: map[clock.SiteID]knownContext{},
 		scans: map[clock.SiteID]scan{}, ahead: map[clock.SiteID]ahead{}, limits: defaultLimits,
 	}
 	r.decoder = crdt.NewDecoder(&r.memory)
@@ -244,7 +246,7 @@ func (r *Replica) load() error {
 	err = s.Scan(metaContext, kv.After(metaContext), func(k, v []byte) bool {
 		var id clock.SiteID
 		copy(id[:], k[len(metaContext):])
-		r.contexts[id] = decodeVector(v)
+		r.contexts[id] = knownContext{vector: decodeVector(v)}
 		return true
 	})
 	if err != nil {

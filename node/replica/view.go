@@ -90,7 +90,7 @@ func (r *Replica) View(scan merge.Scan) (*View, error) {
 	}
 	v := &View{scan: scan, snap: r.cfg.Store.Snapshot(), model: r.cfg.Model, ChunkRows: chunkRows}
 	v.header = Header{
-		Site: r.cfg.Self, Vector: r.applied.Clone(), Contexts: maps.Clone(r.contexts), Content: maps.Clone(r.content),
+		Site: r.cfg.Self, Vector: r.applied.Clone(), Contexts: r.lendContexts(), Content: maps.Clone(r.content),
 		Settled: r.settledOf(r.cfg.Self).Clone(), Clock: r.clock.Last(), Tables: r.merger.Order,
 		ZoneSeconds: r.cfg.Model.ZoneSeconds,
 	}
