@@ -25,9 +25,9 @@ type Mem struct {
 	closed bool
 	epoch  uint64
 	tree   tree
-	// near is the leaf that was written last, by the first byte of the key: the
-	// writes of a kind mostly follow each other.
-	near [256]int
+	// near is the leaf that was written last, by the kind of key: the writes of one
+	// kind mostly follow each other.
+	near [nearKinds]int
 }
 
 // tree is a sorted list of non-empty sorted leaves. epoch is when the list,
@@ -36,15 +36,6 @@ type tree struct {
 	epoch  uint64
 	leaves []*leaf
 }
-
-type leaf struct {
-	epoch uint64
-	items []item
-}
-
-// item is a key and its value. Neither is ever written in place: snapshots, and
-// what Swap returns, share them.
-type item struct{ key, value []byte }
 
 // NewMem returns an empty store.
 func NewMem() *Mem { return &Mem{} }
@@ -62,11 +53,11 @@ func (m *Mem) Get(key []byte) ([]byte, error) {
 // GetMany implements ManyReader.
 func (m *Mem) GetMany(keys [][]byte, each func(i int, value []byte)) error {
 	view, epoch, err := m.view() // each may write to the store
-	if err != nil {
+	if err != nil || len(keys) == 0 {
 		return err
 	}
 	defer m.unview(epoch)
-	at := 0
+	at := m.guess(keys[0])
 	for i, key := range keys {
 		if len(view.leaves) == 0 {
 			each(i, nil)
@@ -161,12 +152,9 @@ func (m *Mem) unview(epoch uint64) {
 // nothing.
 func (m *Mem) put(op *Op) (was Op) {
 	t := &m.tree
-	at := 0
-	if len(op.Key) > 0 {
-		near := &m.near[op.Key[0]]
-		*near = t.findNear(*near, op.Key)
-		at = *near
-	}
+	near := &m.near[kindOf(op.Key)]
+	at := t.findNear(*near, op.Key)
+	*near = at
 	var i int
 	var found bool
 	if at < len(t.leaves) {
@@ -180,7 +168,7 @@ func (m *Mem) put(op *Op) (was Op) {
 	case op.Value == nil:
 		l := m.ownLeaf(at)
 		was = Op{l.items[i].key, l.items[i].value, true}
-		l.items = slices.Delete(l.items, i, i+1)
+		l.delete(i)
 		if len(l.items) == 0 {
 			t.leaves = slices.Delete(t.leaves, at, at+1)
 		}
@@ -203,6 +191,26 @@ const (
 	smallValue = 64
 	smallRoom  = 512
 )
+
+// nearKinds is how many kinds of keys are told apart.
+const nearKinds = 256
+
+// kindOf is what keys that begin alike have in common: with log entries the origin,
+// with rows the table.
+func kindOf(key []byte) int {
+	kind := byte(0)
+	for _, c := range key[:min(len(key), 3)] {
+		kind = kind*31 + c
+	}
+	return int(kind)
+}
+
+// guess returns where a key may be.
+func (m *Mem) guess(key []byte) int {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.near[kindOf(key)]
+}
 
 // keep returns the value of a write for the store to keep.
 func (m *Mem) keep(op *Op) []byte {
@@ -240,16 +248,13 @@ func (m *Mem) insert(at, i int, it item) {
 		if at == len(t.leaves)-1 && i == leafKeysMax {
 			cut = leafKeysMax
 		}
-		right := &leaf{epoch: m.epoch, items: make([]item, 0, leafKeysMax)}
-		right.items = append(right.items, l.items[cut:]...)
-		clear(l.items[cut:])
-		l.items = l.items[:cut]
+		right := l.split(cut)
 		t.leaves = slices.Insert(t.leaves, at+1, right)
 		if i >= cut {
 			l, i = right, i-cut
 		}
 	}
-	l.items = slices.Insert(l.items, i, it)
+	l.insert(i, it)
 }
 
 // own makes the list of leaves the writers' own.
@@ -263,16 +268,14 @@ func (m *Mem) own() {
 func (m *Mem) ownLeaf(at int) *leaf {
 	l := m.tree.leaves[at]
 	if l.epoch != m.epoch {
-		items := make([]item, len(l.items), leafKeysMax)
-		copy(items, l.items)
-		l = &leaf{epoch: m.epoch, items: items}
+		l = l.copy(m.epoch)
 		m.tree.leaves[at] = l
 	}
 	return l
 }
 
-// find returns the leaf that holds key or should. (Here and in leaf.find,
-// sort.Search's calls would be most of the time.)
+// find returns the leaf that holds key or should. (sort.Search's calls would be
+// most of the time.)
 func (t *tree) find(key []byte) int {
 	lo, hi := 0, len(t.leaves)
 	for lo < hi {
@@ -288,24 +291,14 @@ func (t *tree) find(key []byte) int {
 
 // findNear is find with a guess.
 func (t *tree) findNear(at int, key []byte) int {
+	if len(t.leaves) <= 1 {
+		return 0
+	}
 	if at < len(t.leaves) && string(t.leaves[at].items[0].key) <= string(key) &&
 		(at+1 == len(t.leaves) || string(key) < string(t.leaves[at+1].items[0].key)) {
 		return at
 	}
 	return t.find(key)
-}
-
-func (l *leaf) find(key []byte) (int, bool) {
-	lo, hi := 0, len(l.items)
-	for lo < hi {
-		mid := int(uint(lo+hi) >> 1)
-		if string(l.items[mid].key) >= string(key) {
-			hi = mid
-		} else {
-			lo = mid + 1
-		}
-	}
-	return lo, lo < len(l.items) && string(l.items[lo].key) == string(key)
 }
 
 // get returns the value itself, nil when the key is absent.
@@ -314,13 +307,6 @@ func (t *tree) get(key []byte) []byte {
 		return nil
 	}
 	return t.leaves[t.find(key)].get(key)
-}
-
-func (l *leaf) get(key []byte) []byte {
-	if i, found := l.find(key); found {
-		return l.items[i].value
-	}
-	return nil
 }
 
 func (t *tree) scan(lower, upper []byte, each func(key, value []byte) bool) {

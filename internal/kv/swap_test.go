@@ -18,7 +18,8 @@ func TestSwap(t *testing.T) {
 		batch := func() *kv.Batch {
 			b := &kv.Batch{}
 			for range rnd.IntN(12) {
-				key := []byte{'k', byte(rnd.IntN(100))}
+				n := rnd.IntN(100)
+				key := append([]byte{'k', byte(n)}, make([]byte, n%3*8)...)
 				if rnd.IntN(3) == 0 {
 					b.Delete(key)
 				} else {

@@ -27,12 +27,20 @@ func (m model) scan(lower, upper []byte) string {
 	return out.String()
 }
 
+// randomKey returns the n-th key: keys of several lengths that differ early or late,
+// in bytes of zero only, or by being longer.
+func randomKey(n int) []byte {
+	beginnings := []string{"k", "k\x00", "k with a long beginning/", "k with a long beginning/\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", "m"}
+	b := fmt.Appendf(nil, "%s%02d", beginnings[n%len(beginnings)], n/len(beginnings)/4)
+	return append(b, make([]byte, 3*(n/len(beginnings)%4))...)
+}
+
 // randomHistory writes random batches to the store and to the model, and
 // compares reads of both, and of snapshots of both.
 func randomHistory(t *testing.T, s kv.Store) {
 	const steps, keys = 3000, 600
 	rng := rand.New(rand.NewPCG(1, 2)) // the same history each time
-	key := func() []byte { return fmt.Appendf(nil, "k%03d", rng.IntN(keys)) }
+	key := func() []byte { return randomKey(rng.IntN(keys)) }
 	m := model{}
 	var snap kv.Snapshot
 	var snapModel model
