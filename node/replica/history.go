@@ -263,11 +263,15 @@ func (h *history) mark(noted []capture.Noted, is []bool) {
 	}
 }
 
-// listNoted lists the log rows after an id, up to another.
+// listNoted lists the log rows after an id, up to another. It tries again where the
+// database asks for that, as a site may start with it.
 func listNoted(ctx context.Context, lister capture.Lister, after, last uint64) ([]capture.Noted, error) {
 	var all []capture.Noted
 	for {
 		some, err := lister.Noted(ctx, after, notedRows)
+		for try := 1; errors.Is(err, merge.ErrRetry) && try < markTries; try++ {
+			some, err = lister.Noted(ctx, after, notedRows)
+		}
 		if err != nil {
 			return nil, err
 		}
