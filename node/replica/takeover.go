@@ -264,7 +264,9 @@ func (b *BringUp) put(ctx context.Context, tx merge.Tx, t *txn, c *Chunk) error 
 	for i := range c.Items {
 		it := &c.Items[i]
 		id := merge.RowID{Table: c.Table, Key: it.Key}
-		t.assumeNew(id)
+		if !b.again || !merge.IsSystem(id.Table) { // of those a restored site knows what it knew
+			t.assumeNew(id)
+		}
 		if it.Same {
 			if err := t.Put(id, it.state(), it.Lost); err != nil {
 				return err
