@@ -132,7 +132,7 @@ func (r *Row) first(ch *Change, at clock.Stamp) {
 func (r *Row) applyWrite(ch *Change, at clock.Stamp, seen clock.VersionVector) {
 	wasDead := r.Dead()
 	overTombstone := !ch.Prior.Deleted.IsZero()
-	values := append(r.memory.Values(len(r.Values)), r.Values...)
+	values := append(r.memory.Values(max(len(r.Values), len(ch.Columns))), r.Values...)
 	if !ch.Whole {
 		r.ownCells(len(ch.Columns))
 	}
@@ -147,7 +147,7 @@ func (r *Row) applyWrite(ch *Change, at clock.Stamp, seen clock.VersionVector) {
 		added := j < 0
 		if added {
 			if shared {
-				columns, shared = slices.Clone(columns), false
+				columns, shared = append(r.memory.Names(len(columns)+len(ch.Columns)-i), columns...), false
 			}
 			j = len(columns)
 			columns, values = append(columns, column), append(values, Null)

@@ -55,7 +55,8 @@ func newLedger() ledger {
 
 func (l *ledger) fresh(s *Site) crdt.Value {
 	l.serial++
-	b := strconv.AppendInt([]byte{crdt.TagText, 'v'}, int64(s.n), 10)
+	var room [32]byte
+	b := strconv.AppendInt(append(room[:0], crdt.TagText, 'v'), int64(s.n), 10)
 	return crdt.Value(strconv.AppendUint(append(b, '.'), uint64(l.serial), 10))
 }
 

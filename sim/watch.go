@@ -111,7 +111,9 @@ func (w *watch) touch(table string, key crdt.Key) {
 // it changed, as they were.
 func (w *watch) begin() {
 	w.s.w.fail(w.look())
-	w.before = map[merge.RowID]merge.Row{}
+	if w.s.w.opts.Checks != CheckNone {
+		w.before = map[merge.RowID]merge.Row{}
+	}
 }
 
 func (w *watch) end() map[merge.RowID]merge.Row {

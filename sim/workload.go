@@ -280,7 +280,9 @@ type field struct {
 
 // set appends columns and values.
 func set(r *merge.Row, fields ...field) {
-	r.Columns, r.Values = slices.Grow(r.Columns, len(fields)), slices.Grow(r.Values, len(fields))
+	if r.Columns == nil {
+		r.Columns, r.Values = make([]string, 0, len(fields)), make([]crdt.Value, 0, len(fields))
+	}
 	for _, f := range fields {
 		r.Columns, r.Values = append(r.Columns, f.column), append(r.Values, f.value)
 	}

@@ -123,7 +123,7 @@ var mutants = []mutant{
 	},
 	{
 		"capture: the context is that of an earlier batch", "node/replica/local.go",
-		"e.Context = contextDelta(l.r.contexts[l.r.cfg.Self].vector, l.delivered(), l.r.cfg.Self)", "e.Context = nil",
+		"e.Context = l.r.contextDelta(l.r.contexts[l.r.cfg.Self].vector, l.delivered(), l.r.cfg.Self)", "e.Context = nil",
 	},
 	{
 		"capture: what was taken is not remembered over a crash", "node/replica/local.go",

@@ -65,9 +65,14 @@ type DB struct {
 	open   *tx
 	mark   merge.Mark
 	log    changeLog
-	// rows and values are room for what Lock returns, cut off piece by piece.
-	rows   []merge.Row
-	values []crdt.Value
+	// Room for what is returned, or logged, cut off piece by piece.
+	rows    []merge.Row
+	values  []crdt.Value
+	texts   []string
+	columns []int
+	txs     []tx
+	// seen is memory for view.
+	seen seenRows
 }
 
 var errBusy = errors.New("memdb: a transaction is open; commit it or roll it back first")
@@ -196,7 +201,8 @@ func (db *DB) Begin(ctx context.Context) (merge.Tx, error) {
 	if err := db.fault(ctx, StepBegin); err != nil {
 		return nil, err
 	}
-	db.open = &tx{db: db}
+	db.open = &cut(&db.txs, 1)[0]
+	db.open.db = db
 	return db.open, nil
 }
 

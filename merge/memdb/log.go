@@ -99,7 +99,7 @@ func (db *DB) Read(ctx context.Context) (capture.Reading, error) {
 		return nothingRead, nil
 	}
 	r := &reading{entries: slices.Clone(db.log.entries)}
-	db.committed(func() { r.rows = view(r.entries) })
+	db.committed(func() { r.rows = db.view(r.entries) })
 	return r, nil
 }
 
@@ -120,8 +120,8 @@ func (r *reading) Next(ctx context.Context, maxRows int) (*capture.Part, error) 
 	if r.next == len(r.entries) {
 		return nil, nil
 	}
-	part := &capture.Part{}
 	end := min(r.next+max(maxRows, 1), len(r.entries))
+	part := &capture.Part{Rows: make([]capture.Row, 0, end-r.next)}
 	for ; r.next < end; r.next++ {
 		part.Note(r.entries[r.next].id, r.entries[r.next].at)
 		if row := r.rows[r.next]; row.Delete || len(row.Columns) > 0 {
@@ -140,14 +140,16 @@ type seen struct {
 	columns []bool
 	latest  int       // the last entry taken for this row
 	deleted *logEntry // the next delete of the row, which has its values
-	before  *seen     // of the rows that were seen before, where few are kept in a list
 }
 
-// rows that are seen, found by name: a few are looked through one by one.
+// seenRows are those that are seen: a few are looked through one by one. What it
+// needs while it works is kept for the next time.
 type seenRows struct {
-	last  *seen
-	count int
-	index map[rowName]*seen // nil while there are few
+	list    []seen
+	index   map[rowName]int // of list; nil while there are few
+	columns []bool
+	taken   []takenColumns
+	numbers []int
 }
 
 // rowName is a row across tables.
@@ -159,47 +161,60 @@ type rowName struct {
 // fewSeen is how many rows are looked through one by one.
 const fewSeen = 8
 
-func (rows *seenRows) find(e *logEntry) *seen {
-	if rows.index != nil {
-		return rows.index[rowName{e.table, e.key}]
+// of returns what is seen of the row of entry i of the log. It is valid until the
+// next call.
+func (rows *seenRows) of(e *logEntry, i int) *seen {
+	if at := rows.find(e); at >= 0 {
+		return &rows.list[at]
 	}
-	for s := rows.last; s != nil; s = s.before {
-		if s.table == e.table && s.key == e.key {
-			return s
+	n := len(e.table.def.Columns)
+	rows.list = append(rows.list, seen{table: e.table, key: e.key, columns: cut(&rows.columns, n), latest: i})
+	at := len(rows.list) - 1
+	if rows.index != nil {
+		rows.index[rowName{e.table, e.key}] = at
+	} else if at >= fewSeen {
+		rows.index = map[rowName]int{}
+		for i := range rows.list {
+			rows.index[rowName{rows.list[i].table, rows.list[i].key}] = i
 		}
 	}
-	return nil
+	return &rows.list[at]
 }
 
-// add takes a row in, from entry i of the log on.
-func (rows *seenRows) add(e *logEntry, i int) *seen {
-	s := &seen{table: e.table, key: e.key, columns: make([]bool, len(e.table.def.Columns)), latest: i, before: rows.last}
-	rows.last = s
-	rows.count++
+func (rows *seenRows) find(e *logEntry) int {
 	if rows.index != nil {
-		rows.index[rowName{e.table, e.key}] = s
-	} else if rows.count > fewSeen {
-		rows.index = map[rowName]*seen{}
-		for s := rows.last; s != nil; s = s.before {
-			rows.index[rowName{s.table, s.key}] = s
+		if at, known := rows.index[rowName{e.table, e.key}]; known {
+			return at
+		}
+		return -1
+	}
+	for i := range rows.list {
+		if rows.list[i].table == e.table && rows.list[i].key == e.key {
+			return i
 		}
 	}
-	return s
+	return -1
+}
+
+// begin makes it ready for a log of so many entries.
+func (rows *seenRows) begin(entries int) {
+	clear(rows.list)
+	clear(rows.taken)
+	rows.list, rows.index = rows.list[:0], nil
+	rows.taken = slices.Grow(rows.taken[:0], entries)[:entries]
 }
 
 // view gives each entry of the log its row: the columns that no later entry
 // has, with their values as they are now or as they were when the row was
 // deleted. Columns written at one time go to one entry.
-func view(entries []logEntry) []capture.Row {
+func (db *DB) view(entries []logEntry) []capture.Row {
 	rows := make([]capture.Row, len(entries))
-	taken := make([]takenColumns, len(entries))
-	var known seenRows
+	known := &db.seen
+	known.begin(len(entries))
+	taken := known.taken
 	for i := len(entries) - 1; i >= 0; i-- {
 		e := &entries[i]
-		s := known.find(e)
-		if s == nil {
-			s = known.add(e, i)
-		}
+		s := known.of(e, i)
 		if e.deleted != nil {
 			clear(s.columns)
 			s.latest, s.deleted = i, e
@@ -212,14 +227,17 @@ func view(entries []logEntry) []capture.Row {
 		for _, column := range e.columns {
 			if !s.columns[column] {
 				s.columns[column] = true
-				taken[s.latest].columns = append(taken[s.latest].columns, column)
-				taken[s.latest].deleted = s.deleted
+				t := &taken[s.latest]
+				if t.columns == nil {
+					t.columns = cut(&known.numbers, len(s.columns))[:0]
+				}
+				t.columns, t.deleted = append(t.columns, column), s.deleted
 			}
 		}
 	}
 	for i := range entries {
 		if t := &taken[i]; len(t.columns) > 0 {
-			rows[i] = written(&entries[i], t.columns, t.deleted)
+			rows[i] = db.written(&entries[i], t.columns, t.deleted)
 		}
 	}
 	return rows
@@ -234,7 +252,7 @@ type takenColumns struct {
 
 // written returns the change of some columns of a row, which was deleted later
 // or is there; none if it is gone without the application's doing.
-func written(e *logEntry, columns []int, deleted *logEntry) capture.Row {
+func (db *DB) written(e *logEntry, columns []int, deleted *logEntry) capture.Row {
 	t := e.table
 	row := capture.Row{Table: t.def.Name, Key: e.key, At: e.at}
 	r := t.rows[e.key]
@@ -244,9 +262,9 @@ func written(e *logEntry, columns []int, deleted *logEntry) capture.Row {
 	if len(columns) == len(t.shipped) {
 		row.Columns = t.names
 	} else {
-		row.Columns = make([]string, 0, len(columns))
+		row.Columns = cut(&db.texts, len(columns))[:0]
 	}
-	row.Values = make([]crdt.Value, 0, len(columns))
+	row.Values = cut(&db.values, len(columns))[:0]
 	for i, column := range t.shipped {
 		switch {
 		case !slices.Contains(columns, column):

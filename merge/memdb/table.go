@@ -21,9 +21,9 @@ type table struct {
 	refs      []*reference // by column, nil for plain ones
 	referrers []*reference // those that point here, in order of their tables
 	unique    []*index     // the primary key is the first
-	// keyed are the columns of the identity, of unique indexes and of references,
-	// and those that references lead to: who writes none of them changes the row
-	// alone. self are the columns that refer to the table itself.
+	// keyed are the columns of the identity and of unique indexes, and those that
+	// references lead to: who writes none of them changes no other row. self are the
+	// columns that refer to the table itself.
 	keyed   []bool
 	self    selfReferences
 	auto    int // the auto-increment column, -1 for none
@@ -174,9 +174,6 @@ func (t *table) setKeyed() {
 		for _, column := range ix.columns {
 			t.keyed[column] = true
 		}
-	}
-	for column, ref := range t.refs {
-		t.keyed[column] = t.keyed[column] || ref != nil
 	}
 	for _, ref := range t.referrers {
 		t.keyed[ref.target] = true

@@ -15,11 +15,11 @@ func (db *DB) update(t *table, r *record, row merge.Row, log noter) *refusal {
 		return bad
 	}
 	var few [fewColumns]int
-	changed, keyed := few[:0], false
+	changed, keyed, refers := few[:0], false, false
 	for _, column := range t.shipped {
 		if vals[column] != r.vals[column] {
 			changed = append(changed, column)
-			keyed = keyed || t.keyed[column]
+			keyed, refers = keyed || t.keyed[column], refers || t.refs[column] != nil
 		}
 	}
 	switch {
@@ -28,12 +28,15 @@ func (db *DB) update(t *table, r *record, row merge.Row, log noter) *refusal {
 		return nil
 	case keyed:
 		return db.move(t, r, vals, slices.Clone(changed), log)
+	case refers:
+		db.set(t, r, vals)
+	default:
+		t.changes++
+		db.undo = append(db.undo, change{kind: updated, t: t, r: r, vals: r.vals})
+		r.vals = vals
 	}
-	t.changes++
-	db.undo = append(db.undo, change{kind: updated, t: t, r: r, vals: r.vals})
-	r.vals = vals
 	if log != nil {
-		log(logEntry{table: t, key: r.key, columns: slices.Clone(changed)})
+		log(logEntry{table: t, key: r.key, columns: append(cut(&db.columns, len(changed))[:0], changed...)})
 	}
 	return nil
 }

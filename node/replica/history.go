@@ -48,8 +48,13 @@ type span struct {
 	from, to int64
 }
 
-func historyKey(seq uint64) []byte {
-	return binary.BigEndian.AppendUint64([]byte{keyHistory}, seq)
+func historyKey(seq uint64) []byte { return appendHistoryKey(nil, seq) }
+
+// historyKeyBytes is the length of such a key.
+const historyKeyBytes = 1 + 8
+
+func appendHistoryKey(b []byte, seq uint64) []byte {
+	return binary.BigEndian.AppendUint64(append(b, keyHistory), seq)
 }
 
 // encode returns nothing for nothing.
@@ -119,7 +124,7 @@ func (l *local) record() {
 	if len(l.taken.ids) == 0 {
 		return
 	}
-	l.t.set(historyKey(l.seq), l.taken.encode())
+	l.t.set(appendHistoryKey(l.t.mem.room(historyKeyBytes), l.seq), l.taken.encode())
 	if l.seq/historyTrim == (l.first-1)/historyTrim || l.seq < historyBatches {
 		return
 	}

@@ -402,7 +402,7 @@ func covers(columns, names []string) bool {
 func (l *local) write(last bool) {
 	e := crdt.Entry{First: l.seq+1 == l.first, Last: last, Changes: l.pending}
 	if e.First {
-		e.Context = contextDelta(l.r.contexts[l.r.cfg.Self].vector, l.delivered(), l.r.cfg.Self)
+		e.Context = l.r.contextDelta(l.r.contexts[l.r.cfg.Self].vector, l.delivered(), l.r.cfg.Self)
 		e.Unseen = l.after != nil
 	}
 	if last {
@@ -425,17 +425,16 @@ func (l *local) delivered() clock.VersionVector {
 
 // contextDelta lists what changed in the context since the previous batch. The
 // origin's own entry is implied by the log's order.
-func contextDelta(before, now clock.VersionVector, self clock.SiteID) clock.VersionVector {
-	var delta clock.VersionVector
+// It is valid until the next call.
+func (r *Replica) contextDelta(before, now clock.VersionVector, self clock.SiteID) clock.VersionVector {
+	delta := r.delta[:0]
 	for i, e := range now { // in order, so the delta is too
 		if e.Site == self || i < len(before) && before[i] == e || before.Get(e.Site) == e {
 			continue
 		}
-		if delta == nil {
-			delta = make(clock.VersionVector, 0, len(now)-i)
-		}
 		delta = append(delta, e)
 	}
+	r.delta = delta
 	return delta
 }
 

@@ -64,9 +64,11 @@ func (t *txn) read(ask []asked) error {
 		keys = append(keys, ask[i].key)
 	}
 	t.values, t.found = keys, t.found[:0]
-	err := kv.GetMany(t.store, keys, func(i int, v []byte) {
-		t.got(&ask[i], v)
-	})
+	t.asking = ask
+	if t.answer == nil {
+		t.answer = func(i int, v []byte) { t.got(&t.asking[i], v) }
+	}
+	err := kv.GetMany(t.store, keys, t.answer)
 	if err != nil || !t.spilled {
 		return err
 	}

@@ -89,8 +89,9 @@ type Replica struct {
 	memory     crdt.Memory
 	decoder    *crdt.Decoder
 	encoder    crdt.Encoder
-	// have is memory for nextGroup, spareContext for contextOf.
-	have, spareContext clock.VersionVector
+	// have is memory for nextGroup, spareContext for contextOf, delta for
+	// contextDelta.
+	have, spareContext, delta clock.VersionVector
 	// recovering: the database was set back, and is brought up again
 	// (recover.go); since is when that was noticed.
 	recovering bool

@@ -27,6 +27,8 @@ type txn struct {
 	slab   []txnRow
 	states []merge.State
 	ask    []asked
+	asking []asked // of ask, at the moment
+	answer func(i int, v []byte)
 	values [][]byte
 	found  []byte
 	memory *crdt.Memory
@@ -123,7 +125,7 @@ func (r *Replica) done(t *txn) {
 	*t = txn{
 		rows: t.rows, order: t.order[:0], raw: t.raw, mem: t.mem, slab: t.slab[:0], states: t.states[:0],
 		ask: t.ask[:0], values: t.values[:0], found: t.found[:0],
-		staging: t.staging, local: local{pending: pending},
+		answer: t.answer, staging: t.staging, local: local{pending: pending},
 	}
 	r.spare = t
 }
