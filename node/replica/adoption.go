@@ -248,6 +248,8 @@ func (a *adoption) capture(row *capture.Row) error {
 		return err
 	}
 	switch {
+	case k != nil && a.fromAnother(id, k):
+		k = &takeover{}
 	case k != nil:
 	case a.bringUp.bare[id.Table]:
 		k = &takeover{} // taken over, or written after that began

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 
@@ -23,6 +24,13 @@ func (a *adoption) givenUp(id merge.RowID, k *takeover) (own []crdt.Change, err 
 		return nil, err
 	}
 	return k.own()
+}
+
+// fromAnother reports whether all that is remembered of a row is what an application had
+// not seen of another member's: this one has not got the row, so there is nothing that
+// it beat, and nothing that it was added to.
+func (a *adoption) fromAnother(id merge.RowID, k *takeover) bool {
+	return len(k.From) > 0 && len(k.Own) == 0 && !bytes.Equal(k.From, a.bringUp.header.Site[:]) && a.r.number(id.Table) == ""
 }
 
 // ownAgain makes a row that is in its table what this site had, if it is such a row.

@@ -164,6 +164,8 @@ type takeover struct {
 	// Here: the adoption batch has the row as one that only this site has; what
 	// was written to it is added to that batch.
 	Here bool `msgpack:"h,omitempty"`
+	// From is the member that gave the row.
+	From []byte `msgpack:"f,omitempty"`
 	// Other are columns in which the table had what an earlier attempt gave it: who
 	// wrote to the row had not seen what the batch says of them (othermember.go).
 	Other []string `msgpack:"t,omitempty"`
@@ -364,6 +366,7 @@ func (b *BringUp) row(t *txn, id merge.RowID, it *Item, mine *merge.Row, pending
 	if merge.IsSystem(id.Table) {
 		return row, nil
 	}
+	k.From = b.header.Site[:]
 	encoded, err := k.encode()
 	if err != nil {
 		return nil, err
