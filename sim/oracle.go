@@ -226,7 +226,7 @@ func (l *originLog) check(w *World, s *Site, seq uint64, e *crdt.Entry, floor cl
 		if e.Unseen {
 			l.unseen = seq
 		}
-		if settled, says := replica.SettledIn(s.id, e.Changes); says {
+		if _, settled, says := replica.SaidIn(s.id, e.Changes); says {
 			l.settled = settled
 		}
 		l.context = l.context.Clone() // earlier entries keep theirs

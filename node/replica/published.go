@@ -134,13 +134,13 @@ func publishedIn(origin clock.SiteID, changes []crdt.Change) *published {
 	return found
 }
 
-// SettledIn returns what an origin says among the changes of an entry of its
-// that every site has applied; false when it says nothing of it.
-func SettledIn(origin clock.SiteID, changes []crdt.Change) (clock.VersionVector, bool) {
+// SaidIn returns what an origin says among the changes of an entry of its that it has
+// applied, and that every site has; false when it says nothing of it.
+func SaidIn(origin clock.SiteID, changes []crdt.Change) (applied, settled clock.VersionVector, says bool) {
 	if p := publishedIn(origin, changes); p != nil {
-		return p.settled, true
+		return p.applied, p.settled, true
 	}
-	return nil, false
+	return nil, nil, false
 }
 
 // loadPublished reads what sites said of themselves.
