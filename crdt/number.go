@@ -14,6 +14,10 @@ import (
 // number's stamp among what it overwrites. An insert over a tombstone that its
 // writer had seen goes on with the life that the tombstone ended.
 //
+// An insert that its site knows to have lost, as it had another row of the number when
+// it captured the insert, names that one's life. It never has the row: not even where
+// that life has ended, and is forgotten, and another follows on it that began later.
+//
 // The life that began first has the row, whether it is deleted or not; what others
 // wrote is lost whole, column by column, as far as nobody of their life replaced it
 // knowingly. Rows from before have the zero stamp, and so go first.
@@ -49,6 +53,42 @@ func (s Stamps) WithLife(number string, life clock.Stamp) Stamps {
 	return s
 }
 
+// LosesTo returns the stamps of what an insert overwrites that lost to a life.
+func (s Stamps) LosesTo(number string, life clock.Stamp) Stamps {
+	i, found := slices.BinarySearchFunc(s.Cells, number, compareCell)
+	s.Cells = slices.Clone(s.Cells)
+	if !found {
+		s.Cells = slices.Insert(s.Cells, i, CellStamp{})
+	}
+	s.Cells[i] = CellStamp{number, life}
+	return s
+}
+
+// lostTo returns the life to which an insert says that it lost.
+func (r *Row) lostTo(ch *Change) (life clock.Stamp, lost bool) {
+	if !r.begins(ch) || !ch.Prior.Deleted.IsZero() {
+		return life, false
+	}
+	i, named := slices.BinarySearchFunc(ch.Prior.Cells, r.Number, compareCell)
+	if !named {
+		return life, false
+	}
+	return ch.Prior.Cells[i].Stamp, true
+}
+
+// winnerOver returns the life to which a change of another one loses.
+func (r *Row) winnerOver(ch *Change, life clock.Stamp) clock.Stamp {
+	if winner, named := r.lostTo(ch); named && winner.Less(r.Life()) {
+		return winner
+	}
+	for i := range r.Lost {
+		if l := &r.Lost[i]; l.Apart && l.Stamp == life { // its insert
+			return l.Winner
+		}
+	}
+	return r.Life()
+}
+
 // otherLife settles a change of another life than the row's, and reports whether
 // the change is done with.
 func (r *Row) otherLife(ch *Change, at, life clock.Stamp) (done bool) {
@@ -56,7 +96,9 @@ func (r *Row) otherLife(ch *Change, at, life clock.Stamp) (done bool) {
 	if r.blank() || life == mine {
 		return false
 	}
-	if life.Less(mine) && r.begins(ch) {
+	winner := r.winnerOver(ch, life)
+	_, lost := r.lostTo(ch)
+	if life.Less(mine) && r.begins(ch) && !lost {
 		r.giveWay(life)
 		return false
 	}
@@ -71,7 +113,7 @@ func (r *Row) otherLife(ch *Change, at, life clock.Stamp) (done bool) {
 		if ch.Prior.Deleted.IsZero() {
 			r.dropLoss(column, ch.Prior.Of(column))
 		}
-		r.addLoss(Loss{Column: column, Value: ch.Values[i], Stamp: at, Winner: mine, Apart: true})
+		r.addLoss(Loss{Column: column, Value: ch.Values[i], Stamp: at, Winner: winner, Apart: true})
 	}
 	return true
 }

@@ -284,3 +284,40 @@ func TestGiveWayOverATombstone(t *testing.T) {
 		}
 	}
 }
+
+// An insert into a database that was put back, of which its site knew that the row of
+// before was deleted, and not that every site had that, loses to that row: also where it
+// is forgotten and one follows on it that was inserted later, in either order.
+//
+// Seen to fail when such an insert does not say what it lost to.
+func TestNumberThatLost(t *testing.T) {
+	at := func(ms int64, site byte) clock.Stamp {
+		return clock.Stamp{Time: clock.At(ms, 0), Site: clock.SiteID{site}}
+	}
+	insert := func(at clock.Stamp, v string) *crdt.Change {
+		return &crdt.Change{Table: "t", Key: "t7", Time: at.Time, Whole: true, Columns: numberColumns, Values: []crdt.Value{crdt.Text(v), crdt.Text(v), "t7"}}
+	}
+	old, again, last := at(10, 1), at(30, 2), at(40, 3)
+	lost := insert(again, "lost")
+	lost.Prior = crdt.Stamps{}.LosesTo("id", old)
+	// Where the delete is settled, the row begins anew (merge.Settled).
+	first := crdt.Row{Number: "id"}
+	first.Apply(insert(last, "last"), last.Site, nil)
+	first.Apply(lost, again.Site, nil)
+
+	second := crdt.Row{Number: "id"}
+	second.Apply(insert(old, "old"), old.Site, nil)
+	second.Apply(&crdt.Change{Table: "t", Key: "t7", Time: clock.At(20, 0), Delete: true, Prior: crdt.Stamps{Row: old}}, old.Site, nil)
+	second.Apply(lost, again.Site, nil)
+	second = crdt.Row{Number: "id", Lost: second.Lost}
+	second.Apply(insert(last, "last"), last.Site, nil)
+
+	for i, row := range []crdt.Row{first, second} {
+		if v, _ := row.Value("a"); v != crdt.Text("last") || row.Life() != last {
+			t.Errorf("order %d: the row of %v has %s, want the last one", i, row.Life(), v)
+		}
+		if len(row.Lost) != 2 || row.Lost[0].Winner != old || !row.Lost[0].Apart {
+			t.Errorf("order %d: lost %+v, want both values, to the first row", i, row.Lost)
+		}
+	}
+}

@@ -12,7 +12,8 @@ import (
 // out of all facts of the number, in no order. Each fact is of a life, named by the
 // stamp of its insert. The life that began first has the row, and what others wrote
 // is lost, but for what one of their own life replaced knowingly. A life that begins
-// when every site had applied the delete of the one before follows on it.
+// when every site had applied the delete of the one before follows on it. One that was
+// captured where the site knew another to have the row never has it.
 
 // life is the one that a fact is of.
 func (f *fact) life() clock.Stamp {
@@ -25,15 +26,34 @@ func (f *fact) life() clock.Stamp {
 // numberColumn is the key of the table numbered.
 const numberColumn = "ticket_id"
 
+// lostTo is the life to which an insert says that it lost.
+func (f *fact) lostTo() (life clock.Stamp, lost bool) {
+	if !f.begins() || !f.Prior.Deleted.IsZero() {
+		return life, false
+	}
+	for i := range f.Prior.Cells {
+		if c := &f.Prior.Cells[i]; c.Column == numberColumn {
+			return c.Stamp, true
+		}
+	}
+	return life, false
+}
+
 func (f *fact) begins() bool { return !f.Delete && slices.Contains(f.Columns, numberColumn) }
 
 // relive works the row out anew of all its facts.
 func (r *oracleRow) relive() {
-	var begun []*fact
+	var begun, other []*fact
 	for i := range r.facts {
-		if f := &r.facts[i]; f.life() == f.at {
+		f := &r.facts[i]
+		if _, lost := f.lostTo(); f.life() == f.at && !lost {
 			begun = append(begun, f)
+		} else if lost {
+			other = append(other, f)
 		}
+	}
+	if len(begun) == 0 {
+		begun = other // nothing is known of what they lost to
 	}
 	slices.SortFunc(begun, func(a, b *fact) int { return a.at.Compare(b.at) })
 	r.line = nil
@@ -80,11 +100,17 @@ func (r *oracleRow) findNumbered() []crdt.Loss {
 	return list
 }
 
-// before is the life that had the row when another began.
+// before is the life that had the row when another began, or the one to which that says
+// that it lost.
 func (r *oracleRow) before(life clock.Stamp) clock.Stamp {
+	for i := range r.facts {
+		if to, lost := r.facts[i].lostTo(); lost && r.facts[i].at == life {
+			life = to
+		}
+	}
 	had := r.line[0]
 	for _, l := range r.line {
-		if l.Less(life) {
+		if !life.Less(l) {
 			had = l
 		}
 	}

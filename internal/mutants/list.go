@@ -90,7 +90,7 @@ var mutants = []mutant{
 	},
 	{
 		"rule 3: of two rows of one number the later one stays", "crdt/number.go",
-		"if life.Less(mine) && r.begins(ch) {", "if mine.Less(life) && r.begins(ch) {",
+		"if life.Less(mine) && r.begins(ch) && !lost {", "if mine.Less(life) && r.begins(ch) && !lost {",
 	},
 	{
 		"rule 3: two rows of one number are one", "crdt/number.go",

@@ -390,8 +390,12 @@ func (a *adoption) unseenPrior(row *crdt.Row, s *merge.State, k *takeover, ch *c
 		floor = a.bringUp.header.Clock // at or below it is what the backup may not have
 	}
 	prior := k.otherSeen(ownStamps(&row.Stamps, a.r.cfg.Self, floor), ch)
-	if row.Number != "" && s != nil && !slices.Contains(ch.Columns, row.Number) { // the number named one row for both sites
-		prior = prior.WithLife(row.Number, shownLife(row.Number, s))
+	switch {
+	case row.Number == "" || s == nil:
+	case !slices.Contains(ch.Columns, row.Number): // the number named one row for both sites
+		return prior.WithLife(row.Number, shownLife(row.Number, s))
+	case !s.Blank():
+		return prior.LosesTo(row.Number, s.Of(row.Number))
 	}
 	return prior
 }

@@ -61,8 +61,13 @@ func (l *local) withLife(id merge.RowID, s *merge.State, ch *crdt.Change, prior 
 		return prior, nil
 	}
 	life := shownLife(number, s)
+	inserts := !ch.Delete && slices.Contains(ch.Columns, number)
 	switch {
-	case life != s.Of(number) && (ch.Delete || !slices.Contains(ch.Columns, number)):
+	case inserts && prior.Deleted.IsZero() && s.Blank():
+		return crdt.Stamps{}, nil
+	case inserts && prior.Deleted.IsZero():
+		return prior.LosesTo(number, s.Of(number)), nil
+	case life != s.Of(number) && !inserts:
 		return l.priorOfShown(id, life, ch)
 	case !prior.Deleted.IsZero():
 		return prior.WithLife(number, s.Of(number)), nil
