@@ -79,15 +79,14 @@ func (r *oracleRow) find() []crdt.Loss {
 		if cell.Column == crdt.Reset {
 			continue // the greatest stays
 		}
-		known := r.known(cell.Column)
-		for i := range r.facts {
-			f := &r.facts[i]
-			v, wrote := f.value(cell.Column)
-			if !wrote || exists && f.at == cell.Stamp && r.Counts(cell) || known[f.at] {
+		of := r.factsOf(cell.Column)
+		for _, w := range of.wrote {
+			f := &r.facts[w.fact]
+			if exists && f.at == cell.Stamp && r.Counts(cell) || of.known[f.at] {
 				continue
 			}
-			l := r.beaten(f, cell.Column)
-			l.Value = v
+			l := r.beaten(f, cell.Column, of)
+			l.Value = w.value
 			if l.WinnerDelete || l.Value != l.WinnerValue {
 				list = append(list, l)
 			}
@@ -96,29 +95,52 @@ func (r *oracleRow) find() []crdt.Loss {
 	return append(list, r.lostDelete(exists)...)
 }
 
-// known are the stamps of the values of a column that some change replaced
-// knowingly.
-func (r *oracleRow) known(column string) map[clock.Stamp]bool {
-	known := map[clock.Stamp]bool{}
-	for i := range r.facts {
-		f := &r.facts[i]
-		if _, wrote := f.value(column); (wrote || f.Delete) && f.Prior.Deleted.IsZero() {
-			known[f.Prior.Of(column)] = true
+// columnFacts is what the facts of a row say of a column: which wrote it, and what;
+// and the stamps of the values that some change replaced knowingly.
+type columnFacts struct {
+	upTo  int // so many facts are in it
+	wrote []columnFact
+	known map[clock.Stamp]bool
+}
+
+type columnFact struct {
+	fact  int
+	value crdt.Value
+}
+
+// factsOf is worked out as far as it was not before: facts only come on top.
+func (r *oracleRow) factsOf(column string) *columnFacts {
+	of := r.columns[column]
+	if of == nil {
+		if r.columns == nil {
+			r.columns = map[string]*columnFacts{}
+		}
+		of = &columnFacts{known: map[clock.Stamp]bool{}}
+		r.columns[column] = of
+	}
+	for ; of.upTo < len(r.facts); of.upTo++ {
+		f := &r.facts[of.upTo]
+		v, wrote := f.value(column)
+		if wrote {
+			of.wrote = append(of.wrote, columnFact{of.upTo, v})
+		}
+		if (wrote || f.Delete) && f.Prior.Deleted.IsZero() {
+			of.known[f.Prior.Of(column)] = true
 		}
 	}
-	return known
+	return of
 }
 
 // beaten names what beat a write: the greatest write of the column that had not
 // seen it, else the greatest such delete.
-func (r *oracleRow) beaten(f *fact, column string) crdt.Loss {
+func (r *oracleRow) beaten(f *fact, column string, of *columnFacts) crdt.Loss {
 	l := crdt.Loss{Column: column, Stamp: f.at}
-	if w := r.top(func(g *fact) bool {
-		_, wrote := g.value(column)
-		return wrote && f.at.Less(g.at) && !g.knew(column, f.at)
-	}); w != nil {
-		l.Winner = w.at
-		l.WinnerValue, _ = w.value(column)
+	for _, w := range of.wrote {
+		if g := &r.facts[w.fact]; f.at.Less(g.at) && l.Winner.Less(g.at) && !g.knew(column, f.at) {
+			l.Winner, l.WinnerValue = g.at, w.value
+		}
+	}
+	if !l.Winner.IsZero() {
 		return l
 	}
 	if d := r.top(func(g *fact) bool { return g.Delete && f.at.Less(g.at) && !g.seen.Covers(f.at) }); d != nil {

@@ -87,7 +87,7 @@ func (r *oracleRow) findNumbered() []crdt.Loss {
 			continue
 		}
 		for j, c := range f.Columns {
-			if !f.Delete && c != numberColumn && !r.known(c)[f.at] {
+			if !f.Delete && c != numberColumn && !r.factsOf(c).known[f.at] {
 				list = append(list, crdt.Loss{Column: c, Value: f.Values[j], Stamp: f.at, Winner: r.before(f.life()), Apart: true})
 			}
 		}

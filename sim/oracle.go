@@ -32,6 +32,7 @@ type oracleRow struct {
 	// lost are the row's conflicts when it had so many facts.
 	lost     []crdt.Loss
 	lostFrom int
+	columns  map[string]*columnFacts
 	line     []clock.Stamp // the lives that have the row, see lives.go
 }
 

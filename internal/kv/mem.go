@@ -30,11 +30,13 @@ type Mem struct {
 	near [nearKinds]int
 }
 
-// tree is a sorted list of non-empty sorted leaves. epoch is when the list,
-// and the leaf, was copied last.
+// tree is a sorted list of non-empty sorted leaves, and of each the first key that
+// it has, or had before that was removed: no key of the leaf is less, and none of
+// those before is not. epoch is when the list, and the leaf, was copied last.
 type tree struct {
 	epoch  uint64
 	leaves []*leaf
+	firsts [][]byte
 }
 
 // NewMem returns an empty store.
@@ -170,7 +172,7 @@ func (m *Mem) put(op *Op) (was Op) {
 		was = Op{l.items[i].key, l.items[i].value, true}
 		l.delete(i)
 		if len(l.items) == 0 {
-			t.leaves = slices.Delete(t.leaves, at, at+1)
+			t.leaves, t.firsts = slices.Delete(t.leaves, at, at+1), slices.Delete(t.firsts, at, at+1)
 		}
 	case found:
 		it := &m.ownLeaf(at).items[i]
@@ -238,7 +240,7 @@ func (m *Mem) clone(value []byte) []byte {
 func (m *Mem) insert(at, i int, it item) {
 	t := &m.tree
 	if len(t.leaves) == 0 {
-		t.leaves = append(t.leaves, &leaf{epoch: m.epoch})
+		t.leaves, t.firsts = append(t.leaves, &leaf{epoch: m.epoch}), append(t.firsts, nil)
 	}
 	l := m.ownLeaf(at)
 	if len(l.items) == leafKeysMax {
@@ -249,18 +251,24 @@ func (m *Mem) insert(at, i int, it item) {
 			cut = leafKeysMax
 		}
 		right := l.split(cut)
-		t.leaves = slices.Insert(t.leaves, at+1, right)
+		t.leaves, t.firsts = slices.Insert(t.leaves, at+1, right), slices.Insert(t.firsts, at+1, nil)
+		if len(right.items) > 0 {
+			t.firsts[at+1] = right.items[0].key
+		}
 		if i >= cut {
-			l, i = right, i-cut
+			l, at, i = right, at+1, i-cut
 		}
 	}
 	l.insert(i, it)
+	if i == 0 {
+		t.firsts[at] = it.key
+	}
 }
 
 // own makes the list of leaves the writers' own.
 func (m *Mem) own() {
 	if m.tree.epoch != m.epoch {
-		m.tree = tree{epoch: m.epoch, leaves: slices.Clone(m.tree.leaves)}
+		m.tree = tree{epoch: m.epoch, leaves: slices.Clone(m.tree.leaves), firsts: slices.Clone(m.tree.firsts)}
 	}
 }
 
@@ -280,7 +288,7 @@ func (t *tree) find(key []byte) int {
 	lo, hi := 0, len(t.leaves)
 	for lo < hi {
 		mid := int(uint(lo+hi) >> 1)
-		if string(t.leaves[mid].items[0].key) > string(key) {
+		if string(t.firsts[mid]) > string(key) {
 			hi = mid
 		} else {
 			lo = mid + 1
@@ -294,8 +302,8 @@ func (t *tree) findNear(at int, key []byte) int {
 	if len(t.leaves) <= 1 {
 		return 0
 	}
-	if at < len(t.leaves) && string(t.leaves[at].items[0].key) <= string(key) &&
-		(at+1 == len(t.leaves) || string(key) < string(t.leaves[at+1].items[0].key)) {
+	if at < len(t.leaves) && string(t.firsts[at]) <= string(key) &&
+		(at+1 == len(t.leaves) || string(key) < string(t.firsts[at+1])) {
 		return at
 	}
 	return t.find(key)
