@@ -53,8 +53,8 @@ func (s *site) forget(tables ...string) {
 	}
 }
 
-// forgetAllBut is forget for the rows of one table but some, below 10: the store packs
-// uuids.
+// forgetAllBut is forget for the rows of one table but some, by their last two digits:
+// the store packs uuids.
 func (s *site) forgetAllBut(table string, but ...byte) {
 	s.t.Helper()
 	prefix := append([]byte{'s', byte(len(table))}, table...)
@@ -181,5 +181,43 @@ func TestSetBackWithARowThatWent(t *testing.T) {
 	agree(t, p, s, q)
 	if went, written := s.show("visit", keyOf(2), "reason"), s.show("visit", keyOf(8), "reason"); went != "of 2" || written != "news of 8" {
 		t.Errorf("the visits are %q and %q when those with which they went are back", went, written)
+	}
+}
+
+// Rows that are the same in the restored database and refer to a deleted one that stays
+// (R4) are as they were, though that one is tried to be removed with others.
+//
+// Seen to fail when what was not taken over is taken for what the member does not have:
+// the visit is gone from the restored database.
+func TestSetBackBesideARowThatStays(t *testing.T) {
+	p, s, q := three(t, 3)
+	p.app(insert("person", person(41, "stays")), insert("person", person(42, "goes")), insert("patient", patient(41, "refers")),
+		insert("visit", row(keyOf(5), "uuid", uuid(5), "person_id", refTo(41), "parent_id", crdt.Null, "reason", "old")))
+	exchange(p, s, q)
+	backup := s.db.Backup()
+	p.app(remove("visit", keyOf(5)), remove("patient", patientKey(41)), remove("person", keyOf(41)), remove("person", keyOf(42)))
+	p.capture()
+	for _, again := range []string{"x", "old"} {
+		q.app(update("visit", keyOf(5), "reason", again), update("patient", patientKey(41), "allergy", again))
+	}
+	q.app(update("patient", patientKey(41), "allergy", "refers"))
+	exchange(p, s, q)
+	for _, at := range []*site{p, q} {
+		at.forgetAllBut("person", 1, 2, 3, 0x41)
+	}
+	s.db.Restore(backup)
+	s.app(insert("person", person(43, "news")))
+	s.restart()
+	s.noticed()
+	s.recover(p)
+	if got := s.show("visit", keyOf(5), "reason"); got != "old" {
+		t.Errorf("the visit is %q", got)
+	}
+	exchange(p, s, q)
+	agree(t, p, s, q)
+	for n, want := range map[int]string{41: "stays", 42: "no row", 43: "news"} {
+		if got := q.show("person", keyOf(n), "name"); got != want {
+			t.Errorf("person %d is %q", n, got)
+		}
 	}
 }

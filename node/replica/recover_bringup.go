@@ -178,7 +178,7 @@ func (b *BringUp) Prune(ctx context.Context, scanner merge.Scanner, alive func(t
 	// goes neither way is referred to by what stays.
 	together := false
 	for before := -1; b.again; {
-		p, err := b.prunePass(ctx, scanner, alive)
+		p, err := b.prunePass(ctx, scanner, before >= 0, alive)
 		if err != nil {
 			return err
 		}
@@ -203,8 +203,8 @@ type prunePass struct {
 	first []merge.RowID // of them, as many as go into one transaction
 }
 
-// prunePass tries to remove every row once.
-func (b *BringUp) prunePass(ctx context.Context, scanner merge.Scanner, alive func(table string, rows int64) error) (p prunePass, err error) {
+// prunePass tries to remove every row once; withKept: also those that were taken over.
+func (b *BringUp) prunePass(ctx context.Context, scanner merge.Scanner, withKept bool, alive func(table string, rows int64) error) (p prunePass, err error) {
 	scan, err := scanner.Scan(ctx)
 	if err != nil {
 		return p, fmt.Errorf("open a view of the database: %w", err)
@@ -227,7 +227,7 @@ func (b *BringUp) prunePass(ctx context.Context, scanner merge.Scanner, alive fu
 				if !d.has(id.Key) {
 					continue
 				}
-				old, kept, err := b.toPrune(id, len(anyKept) > 0)
+				old, kept, err := b.toPrune(id, withKept && len(anyKept) > 0)
 				if err != nil {
 					return err
 				}
@@ -338,13 +338,13 @@ func (b *BringUp) fillPrune(ctx context.Context, tx merge.Tx, t *txn, ids []merg
 }
 
 // toGo returns what becomes of a row when rows are removed: one that the member does not
-// have goes, and one that was taken over is what it is.
+// have goes, and one that was taken over, or is the same at the member, is what it is.
 func (b *BringUp) toGo(t *txn, id merge.RowID, inTable *merge.Row) (*crdt.Row, error) {
 	if inTable == nil {
 		return nil, fmt.Errorf("%w: row %s of table %s has just been deleted", merge.ErrRetry, id.Key, id.Table)
 	}
 	taken, err := t.get(rowKey(keyTaken, id))
-	if err != nil || taken == nil {
+	if d := b.different[id.Table]; err != nil || taken == nil && d.Any() && d.has(id.Key) {
 		return &crdt.Row{}, err
 	}
 	s, err := t.State(id)
