@@ -49,7 +49,7 @@ func newLedger() ledger {
 	return ledger{
 		cells: map[cell][]int{}, wrote: map[crdt.Value]written{}, sums: map[cell]*sum{}, deleted: map[merge.RowID]bool{},
 		carried: map[cell][]written{}, silent: map[int]clock.SiteID{},
-		lives: lives{rowOf: map[crdt.Value]crdt.Value{}, lifeOf: map[crdt.Value]clock.Stamp{}},
+		lives: lives{rowOf: map[crdt.Value]crdt.Value{}, lifeOf: map[crdt.Value]clock.Stamp{}, copyOf: map[numberedLife]crdt.Value{}},
 	}
 }
 
@@ -151,7 +151,7 @@ func (s *Site) checkLedger() error {
 		if _, wrote := l.wrote[c.Value]; isFresh(c.Value) && !wrote {
 			bad = fmt.Errorf("%s has a conflict about %s, which nobody wrote", s, lost)
 		}
-		if l.known(s.w, lost) == yes && c.Stamp.Time > adoptedTime && !s.sawCopy(&c) { // of an old database, see moves.go
+		if l.known(s.w, lost) == yes && c.Stamp.Time > adoptedTime && !s.sawCopy(&c) && !(c.ID.Table == numbered && l.ofCopy(c.ID, c.Stamp)) { // of an old database, see moves.go
 			bad = fmt.Errorf("%s has a conflict about %s, which was overwritten by one who had seen it", s, lost)
 		}
 		if c.Winner.IsZero() {

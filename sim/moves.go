@@ -243,7 +243,7 @@ func (s *Site) sawCopy(c *replica.Conflict) bool {
 	for i := range facts {
 		copied := &facts[i]
 		v, wrote := copied.value(c.Column)
-		if !wrote || v != c.Value || copied.at.Time > adoptedTime || !rejoined(copied.at.Site) {
+		if !wrote || v != c.Value || copied.at.Time > adoptedTime && !(c.ID.Table == numbered && s.w.ledger.ofCopy(c.ID, copied.at)) || !rejoined(copied.at.Site) {
 			continue
 		}
 		for j := range facts {

@@ -159,6 +159,9 @@ func (w *World) checkLife(f *fact) error {
 			continue
 		}
 		life, known := w.ledger.lifeOf[first]
+		if copied, is := w.ledger.copyOf[numberedLife{f.Key, f.life()}]; is && copied == first {
+			return nil // until the row itself has come
+		}
 		if known && life != f.life() && !w.former(life.Site) {
 			return fmt.Errorf("%s of %s %s: its application wrote it to the row inserted at %s, and the log says %s", shortValue(v), f.Table, shortKey(f.Key), life, f.life())
 		}
@@ -213,4 +216,33 @@ func valueOf(r *merge.Row, column string) crdt.Value {
 type lives struct {
 	rowOf  map[crdt.Value]crdt.Value
 	lifeOf map[crdt.Value]clock.Stamp
+	// copyOf are the lives of copies that sites had of rows, when they joined again
+	// after they lost their disks, at a member that had not got the rows.
+	copyOf map[numberedLife]crdt.Value
+}
+
+// numberedLife names a life of a numbered row.
+type numberedLife struct {
+	key crdt.Key
+	at  clock.Stamp
+}
+
+// ofCopy reports whether a stamp is that of such a copy.
+func (l *ledger) ofCopy(id merge.RowID, at clock.Stamp) bool {
+	_, is := l.copyOf[numberedLife{id.Key, at}]
+	return is
+}
+
+// copies reports whether a change is such a copy, and notes it.
+func (l *ledger) copies(s *Site, ch *crdt.Change) bool {
+	if ch.Table != numbered || !ch.Whole || s.lives == 0 {
+		return false
+	}
+	for i, c := range ch.Columns {
+		if first, told := l.rowOf[ch.Values[i]]; c == firstValue && told {
+			l.copyOf[numberedLife{ch.Key, clock.Stamp{Time: ch.Time, Site: s.id}}] = first
+			return true
+		}
+	}
+	return false
 }

@@ -127,6 +127,7 @@ func (a *adoption) fill(ctx context.Context, scan merge.Scan, alive func(table s
 	if err := a.differing(); err != nil {
 		return err
 	}
+	a.at = 0 // what was written since the tables were read has later stamps
 	return a.captured(ctx)
 }
 

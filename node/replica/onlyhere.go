@@ -53,7 +53,7 @@ func (a *adoption) onlyRow(id merge.RowID, row *merge.Row) error {
 		return err
 	}
 	at := a.bringUp.dating.of(id.Table, row.Columns, row.Values, a.r.cfg.Model.ZoneSeconds)
-	if a.bringUp.again { // others have seen all that this site wrote at a lower stamp
+	if a.bringUp.again || a.bringUp.countsFromNow(id.Table) { // others have seen all that this site wrote at a lower stamp
 		at = a.stamp(&capture.Row{At: a.r.cfg.NowMillis() * 1000})
 	}
 	s := &merge.State{Stamps: crdt.Stamps{Row: clock.Stamp{Time: at, Site: a.r.cfg.Self}}}
@@ -72,6 +72,12 @@ func (a *adoption) onlyRow(id merge.RowID, row *merge.Row) error {
 	}
 	return a.bound()
 }
+
+// countsFromNow reports whether rows of a table that only this site has begin now. Where
+// the database is a member's, which lost its data directory, and a number alone names
+// them, some member may have the row, and this one's not yet: then what it says of it is
+// a copy, perhaps an old one, and must not take the number from the row (R3).
+func (b *BringUp) countsFromNow(table string) bool { return b.member && b.r.number(table) != "" }
 
 // What an application wrote to a row that only this site has, its writer wrote
 // before any other site could see the row. So it is in one batch with the row:
