@@ -35,7 +35,8 @@ type Merger struct {
 	// referrers are what refers to each table.
 	referrers map[string][]schema.Referrer
 	// takes are the tables whose rows, when they go, take others with them, or
-	// references to them, or may be kept by rows that go with others.
+	// references to them, or may be kept by rows that go with others or are kept
+	// themselves.
 	takes map[string]bool
 	// above are, by table, those that CascadesAbove lists.
 	above map[string][]string
@@ -59,7 +60,7 @@ func NewMerger(m *schema.Model) *Merger {
 	mg.above = cascadesAbove(m, mg.Order)
 	for name, list := range mg.referrers {
 		mg.takes[name] = slices.ContainsFunc(list, func(by schema.Referrer) bool {
-			return by.OnDelete != schema.Restrict || len(mg.above[by.Child.Name]) > 0
+			return by.OnDelete != schema.Restrict || len(mg.above[by.Child.Name]) > 0 || len(mg.referrers[by.Child.Name]) > 0
 		})
 	}
 	return mg

@@ -95,6 +95,56 @@ func TestCircleGoes(t *testing.T) {
 	}
 }
 
+// chained has one table whose rows refer to others of it, which must not go before them.
+var chained = func() *schema.Model {
+	up := schema.Column{Name: "up", Type: "varchar(20)", Base: "varchar", Charset: "utf8mb4", Nullable: true}
+	code := up
+	code.Name, code.Nullable = "code", false
+	return &schema.Model{Database: "app", Tables: map[string]*schema.Table{"item": {
+		Name: "item", Replicated: true, Engine: "InnoDB", PrimaryKey: []string{"code"},
+		Identity: schema.Identity{Columns: []string{"code"}}, Columns: []schema.Column{code, up},
+		References: []schema.Reference{{Column: "up", Table: "item", Target: "code", Declared: true, OnDelete: "RESTRICT", OnUpdate: "RESTRICT"}},
+	}}}
+}()
+
+// Two rows of one table that keep each other by nothing but RESTRICT, as they were made to
+// refer to each other apart, go when both are deleted: the first stays until the second
+// is.
+//
+// Seen to fail when what keeps a deleted row is not looked at in tables without CASCADE:
+// both stay at the site that hears of one thing after the other.
+func TestRowsThatKeepEachOtherGo(t *testing.T) {
+	w, err := newWorldOf(chained, func(f *faults) (disk, error) { return newCrashStore(f), nil }, 2, plain, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, two := w.sites[0], w.sites[1]
+	one.do(t, coded(memdb.Insert, "item", "a"), coded(memdb.Insert, "item", "b"))
+	w.settle(t)
+	one.do(t, coded(memdb.Update, "item", "b", "up", "a"))
+	one.do(t, coded(memdb.Delete, "item", "b"))
+	one.capture(t)
+	two.do(t, coded(memdb.Update, "item", "a", "up", "b"))
+	two.capture(t)
+	if err := one.take(two, two.id, 1<<20, seeded(1)); err != nil {
+		t.Fatal(err)
+	}
+	one.apply(t)
+	if one.db.Len("item") != 2 {
+		t.Fatal("the first is to be back for the second")
+	}
+	two.do(t, coded(memdb.Delete, "item", "a"))
+	two.capture(t)
+	if err := w.talk(); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range w.sites {
+		if n := s.db.Len("item"); n != 0 {
+			t.Errorf("site %d: %d rows stay that could go", s.n, n)
+		}
+	}
+}
+
 // ring is a run of sites that write a few nurses and wards.
 type ring struct{ w *world }
 
