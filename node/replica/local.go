@@ -410,7 +410,7 @@ func (l *local) write(last bool) {
 	}
 	l.seq++
 	l.last = l.r.encoder.Encode(&e)
-	l.t.set(appendLogKey(l.t.mem.room(logKeyBytes), l.r.cfg.Self, l.seq), l.last)
+	l.t.give(appendLogKey(l.t.mem.room(logKeyBytes), l.r.cfg.Self, l.seq), l.last)
 	clear(l.pending)
 	l.pending, l.size = l.pending[:0], 0
 }

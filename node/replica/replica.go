@@ -310,7 +310,7 @@ func (r *Replica) saveVectors(t *txn, applied clock.VersionVector, g gains, last
 	}
 	for i := range g {
 		if x := &g[i]; x.hasContext {
-			t.set(t.siteKey(metaContext, x.site), appendVector(t.mem.room(vectorEntry*len(x.context)), x.context))
+			t.give(t.siteKey(metaContext, x.site), encodeVector(x.context))
 		}
 	}
 	t.set(metaClock, binary.BigEndian.AppendUint64(t.mem.room(8), uint64(last)))

@@ -153,6 +153,13 @@ func (t *txn) set(key, value []byte) {
 	t.bytes += len(key) + len(value)
 }
 
+// give is set with a value that is nobody else's: a store in memory keeps it as it is.
+func (t *txn) give(key, value []byte) {
+	t.set(key, value)
+	w := &t.raw.list[t.raw.find(key)]
+	w.given = true
+}
+
 // row loads a row state once.
 func (t *txn) row(id merge.RowID) (*txnRow, error) {
 	if r := t.find(id); r != nil {
@@ -325,14 +332,15 @@ func (t *txn) listStaged(prefix []byte, keys *[]string) error {
 
 // writes calls each for every write of the step that is still in memory, in
 // key order, so that the same step writes the same batch.
-func (t *txn) writes(each func(key, value []byte)) {
+func (t *txn) writes(each func(w *rawWrite)) {
 	for _, r := range t.order {
 		if r.dirty {
 			t.rowWrites(r.id, r)
 		}
 	}
-	for _, w := range t.raw.sorted() {
-		each(w.key, w.value)
+	list := t.raw.sorted()
+	for i := range list {
+		each(&list[i])
 	}
 }
 
@@ -362,8 +370,8 @@ func (t *txn) spill() error {
 
 func (t *txn) stagedBatch() *kv.Batch {
 	b := &kv.Batch{}
-	t.writes(func(k, v []byte) {
-		b.Set(append([]byte{keyStaged}, k...), staged(v))
+	t.writes(func(w *rawWrite) {
+		b.Set(append([]byte{keyStaged}, w.key...), staged(w.value))
 	})
 	t.names.flush(b)
 	return b
@@ -397,11 +405,14 @@ func (t *txn) finish() error {
 // batch is the writes of a step that fits into memory.
 func (t *txn) batch() *kv.Batch {
 	b := &t.staging[0]
-	t.writes(func(k, v []byte) {
-		if v == nil {
-			b.Delete(k)
-		} else {
-			b.Set(k, v)
+	t.writes(func(w *rawWrite) {
+		switch {
+		case w.value == nil:
+			b.Delete(w.key)
+		case w.given:
+			b.Give(w.key, w.value)
+		default:
+			b.Set(w.key, w.value)
 		}
 	})
 	return b

@@ -5,8 +5,11 @@ import (
 	"slices"
 )
 
-// rawWrite is a write of a key; a nil value deletes it.
-type rawWrite struct{ key, value []byte }
+// rawWrite is a write of a key; a nil value deletes it. given: see kv.Op.
+type rawWrite struct {
+	key, value []byte
+	given      bool
+}
 
 // writeSet is the writes of a step, the last one of each key. Most steps have a
 // dozen: those are looked through; more are found by a map.
@@ -56,10 +59,10 @@ func (w *writeSet) deletes(key []byte) bool {
 // set writes a key, and keeps both slices.
 func (w *writeSet) set(key, value []byte) {
 	if i := w.find(key); i >= 0 {
-		w.list[i].value = value
+		w.list[i].value, w.list[i].given = value, false
 		return
 	}
-	w.list = append(w.list, rawWrite{key, value})
+	w.list = append(w.list, rawWrite{key: key, value: value})
 	if w.index != nil {
 		w.index[string(key)] = len(w.list) - 1
 	}
