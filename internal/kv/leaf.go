@@ -51,12 +51,25 @@ func (l *leaf) find(key []byte) (int, bool) {
 	if len(l.items) == 0 {
 		return 0, false
 	}
+	at := 0
+	if len(key) >= l.skip {
+		var found bool
+		if at, found = l.findAlike(key); found {
+			return at, true
+		}
+	}
 	if first := l.items[0].key; len(key) < l.skip || string(key[:l.skip]) != string(first[:l.skip]) {
 		if string(key) < string(first) {
 			return 0, false // before all of them
 		}
 		return len(l.items), false
 	}
+	return at, false
+}
+
+// findAlike is find for a key that begins as all do; if it does not, it is not found.
+// So of a key that is there no other key is looked at, mostly.
+func (l *leaf) findAlike(key []byte) (int, bool) {
 	head := headOf(key, l.skip)
 	lo, hi := 0, len(l.heads)
 	for lo < hi {
