@@ -21,4 +21,8 @@
 // stamps of the values that it replaced (Change.Prior). A value is knowingly
 // overwritten when some later change names it as its prior; a value that is
 // not visible and was not knowingly overwritten is lost, and has a Loss.
+//
+// Who works through many changes, one step after the other, gives a Memory for what
+// they become, and reads and writes entries with a Decoder and an Encoder: all use
+// what the step before needed again.
 package crdt
