@@ -83,9 +83,9 @@ func (l *ledger) enter(s *Site, values []crdt.Value, before map[merge.RowID]merg
 		}
 		l.compare(s, id, now, old, 0)
 		l.compare(s, id, old, now, l.txns)
-		if o := s.oracle.rows[id]; o != nil && !o.Live() {
-			// A kept row (R4): its values are those of a deleted row, and stay
-			// conflicts though they were shown.
+		if o := s.oracle.rows[id]; o != nil && (!o.Live() || !o.Deleted.IsZero() && s.r != nil && s.replaces()) {
+			// A kept row (R4), or one that was and is to be placed anew: its values are
+			// those of a deleted row, and stay conflicts though they were shown.
 			l.forget(id, old)
 		}
 	}

@@ -355,6 +355,9 @@ func (l *local) merge(id merge.RowID, s *merge.State, ch *crdt.Change, captured 
 		if s != nil && l.keepsPlace(id.Table, kept) {
 			next.Place, next.Reason, next.Missing = s.Place, s.Reason, s.Missing
 		}
+		if next.Place == merge.Kept { // it is in its place, and what it shows is seen from now on
+			l.wake = append(l.wake, id)
+		}
 		l.keepCounters(id, s, row, captured, next)
 	}
 	if err := l.t.Put(id, next, row.Lost); err != nil || ch.Delete {
