@@ -55,11 +55,19 @@ func (r *oracleRow) relive() {
 	if len(begun) == 0 {
 		begun = other // nothing is known of what they lost to
 	}
-	slices.SortFunc(begun, func(a, b *fact) int { return a.at.Compare(b.at) })
+	for i := range r.facts { // one whose insert has not come, and that an insert goes on with
+		if f := &r.facts[i]; f.begins() && f.life() != f.at {
+			begun = append(begun, f)
+		}
+	}
+	slices.SortStableFunc(begun, func(a, b *fact) int { return a.life().Compare(b.life()) })
 	r.line = nil
 	for _, f := range begun {
+		if slices.Contains(r.line, f.life()) {
+			continue
+		}
 		if len(r.line) == 0 || !r.Live() && !r.Deleted.IsZero() && f.settled.Covers(r.Deleted) {
-			r.line = append(r.line, f.at)
+			r.line = append(r.line, f.life())
 			r.follow()
 		}
 	}

@@ -91,7 +91,7 @@ func (b *BringUp) Finish(ctx context.Context, scan merge.Scan, alive func(table 
 	if err := errors.Join(r.loadPublished(), r.loadRules()); err != nil {
 		return fmt.Errorf("complete the bring-up: %w", err)
 	}
-	if err := dropKeys(r.cfg.Store, keyTaken); err != nil {
+	if err := errors.Join(dropKeys(r.cfg.Store, keyTaken), dropKeys(r.cfg.Store, keyShows)); err != nil {
 		return fmt.Errorf("forget the bring-up: %w", err)
 	}
 	return r.releaseTaken(ctx)
@@ -264,6 +264,8 @@ func (a *adoption) capture(row *capture.Row) error {
 		return nil // of the row that was deleted
 	case k != nil && k.Void:
 		return a.allSeen(id)
+	case k != nil && k.Life != "":
+		err = a.toOther(id, k, row)
 	case k != nil && (k.Gone || len(k.Other) > 0 && row.Delete):
 		err = a.unseen(id, k, row)
 	case k == nil && row.Delete && !a.bringUp.again: // what a restored database had is no news
@@ -393,8 +395,10 @@ func (a *adoption) unseenPrior(row *crdt.Row, s *merge.State, k *takeover, ch *c
 	prior := k.otherSeen(ownStamps(&row.Stamps, a.r.cfg.Self, floor), ch)
 	switch {
 	case row.Number == "" || s == nil:
+	case k.Life != "" && !slices.Contains(ch.Columns, row.Number):
+		return withCell(crdt.Stamps{}, row.Number, crdt.LifeOf(k.Life))
 	case !slices.Contains(ch.Columns, row.Number): // the number named one row for both sites
-		return prior.WithLife(row.Number, shownLife(row.Number, s))
+		return withCell(prior, row.Number, shownLife(row.Number, s))
 	case !s.Blank():
 		return prior.LosesTo(row.Number, s.Of(row.Number))
 	}

@@ -18,6 +18,7 @@ const (
 	keyAside   = 'a' // table, key of a row that is held or set aside -> place
 	keyName    = 'd' // number -> interned name
 	keyTaken   = 'b' // table, key of a row taken over in a bring-up -> takeover
+	keyShows   = 'v' // table, key of a numbered row in a database that is brought up again -> the life that its table shows
 	keyLeft    = 'k' // table, key of a tombstone whose row stayed in its table for a while (R4) -> what must be settled before it goes
 	keyMeta    = 'm' // see meta...
 	keyDoubt   = 'q' // table that was written around capture -> since when, why

@@ -56,13 +56,19 @@ func (a *adoption) onlyRow(id merge.RowID, row *merge.Row) error {
 	if a.bringUp.again || a.bringUp.countsFromNow(id.Table) { // others have seen all that this site wrote at a lower stamp
 		at = a.stamp(&capture.Row{At: a.r.cfg.NowMillis() * 1000})
 	}
+	ch := crdt.Change{Table: id.Table, Key: id.Key, Whole: true, Time: at, Columns: row.Columns, Values: row.Values}
 	s := &merge.State{Stamps: crdt.Stamps{Row: clock.Stamp{Time: at, Site: a.r.cfg.Self}}}
+	life, others, err := a.shows(id)
+	if err != nil {
+		return err
+	}
+	if number := a.r.number(id.Table); others {
+		ch.Prior, s.Stamps = goesOn(number, life), withCell(s.Stamps, number, life)
+	}
 	if err := a.t.Put(id, s, nil); err != nil {
 		return err
 	}
-	a.append(crdt.Change{
-		Table: id.Table, Key: id.Key, Whole: true, Time: at, Columns: row.Columns, Values: row.Values,
-	})
+	a.append(ch)
 	if a.bringUp.again {
 		encoded, err := (&takeover{Here: true, Columns: row.Columns, Values: row.Values}).encode()
 		if err != nil {

@@ -174,6 +174,9 @@ func (r *Replica) noteSetBack(db merge.Mark) (next merge.Mark, err error) {
 	if err != nil {
 		return next, err
 	}
+	if err := dropKeys(r.cfg.Store, keyShows); err != nil { // of what was there before
+		return next, fmt.Errorf("note that the database was set back: %w", err)
+	}
 	if waits == nil {
 		b.Set(metaRecover, binary.BigEndian.AppendUint64(nil, uint64(r.cfg.NowMillis())))
 	}

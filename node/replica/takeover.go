@@ -164,6 +164,9 @@ type takeover struct {
 	// Here: the adoption batch has the row as one that only this site has; what
 	// was written to it is added to that batch.
 	Here bool `msgpack:"h,omitempty"`
+	// Life is, where the table shows another row than the one that has the number
+	// (R3), which one it shows; what is written to it is of that one.
+	Life crdt.Value `msgpack:"s,omitempty"`
 	// From is the member that gave the row.
 	From []byte `msgpack:"f,omitempty"`
 	// Other are columns in which the table had what an earlier attempt gave it: who
@@ -176,7 +179,7 @@ type takeover struct {
 }
 
 func (k *takeover) encode() ([]byte, error) {
-	if len(k.Own) == 0 && len(k.Unseen) == 0 && !k.Gone && !k.Void && !k.Here {
+	if len(k.Own) == 0 && len(k.Unseen) == 0 && !k.Gone && !k.Void && !k.Here && k.Life == "" {
 		return []byte{}, nil
 	}
 	return msgpack.Marshal(k)
@@ -298,6 +301,12 @@ func (b *BringUp) put(ctx context.Context, tx merge.Tx, t *txn, c *Chunk) error 
 			b.taken[id], taken = true, true
 			continue
 		}
+		if errors.Is(err, errShowsOther) {
+			if err = b.putShown(t, id, rows[id]); err == nil {
+				p.LeaveOut(id)
+				continue
+			}
+		}
 		if err != nil {
 			return fmt.Errorf("table %s, key %s: %w", id.Table, id.Key, err)
 		}
@@ -358,7 +367,15 @@ func (b *BringUp) row(t *txn, id merge.RowID, it *Item, mine *merge.Row, pending
 			k.Other = notSeen(changes) // an earlier attempt had taken the row out of its table
 		}
 	}
-	if pending != nil {
+	shown := false
+	if shown, err = b.showsOther(t, id, row, mine, pending, k); err != nil {
+		return nil, err
+	}
+	switch {
+	case shown:
+	case pending == nil:
+		b.nowShows(t, id, row)
+	default:
 		if row, err = keepLocal(row, mine, pending, k); err != nil {
 			return nil, err
 		}
@@ -372,6 +389,9 @@ func (b *BringUp) row(t *txn, id merge.RowID, it *Item, mine *merge.Row, pending
 		return nil, err
 	}
 	t.set(rowKey(keyTaken, id), encoded)
+	if shown {
+		return row, errShowsOther
+	}
 	return row, nil
 }
 
