@@ -19,6 +19,7 @@ const (
 	keyName    = 'd' // number -> interned name
 	keyTaken   = 'b' // table, key of a row taken over in a bring-up -> takeover
 	keyShows   = 'v' // table, key of a numbered row in a database that is brought up again -> the life that its table shows
+	keyGave    = 'g' // table, key of a numbered row, mark -> the life that its table showed until the transaction after that mark
 	keyLeft    = 'k' // table, key of a tombstone whose row stayed in its table for a while (R4) -> what must be settled before it goes
 	keyMeta    = 'm' // see meta...
 	keyDoubt   = 'q' // table that was written around capture -> since when, why

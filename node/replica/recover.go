@@ -174,7 +174,7 @@ func (r *Replica) noteSetBack(db merge.Mark) (next merge.Mark, err error) {
 	if err != nil {
 		return next, err
 	}
-	if err := dropKeys(r.cfg.Store, keyShows); err != nil { // of what was there before
+	if err := r.noteShown(b, db); err != nil {
 		return next, fmt.Errorf("note that the database was set back: %w", err)
 	}
 	if waits == nil {

@@ -51,6 +51,9 @@ func (r *Replica) startRecovery(ctx context.Context, h *Header) (*BringUp, error
 	if err := r.dropOld(ctx); err != nil {
 		return nil, err
 	}
+	if err := r.noteLives(); err != nil {
+		return nil, fmt.Errorf("note which rows the database shows: %w", err)
+	}
 	for _, kind := range []byte{keyState, keyLoss, keyWaiting, keyAside} {
 		if err := r.dropRows(kind); err != nil {
 			return nil, fmt.Errorf("forget the states of rows that the database has not: %w", err)

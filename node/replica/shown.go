@@ -1,13 +1,16 @@
 package replica
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"slices"
 
 	"baraza/capture"
 	"baraza/clock"
 	"baraza/crdt"
+	"baraza/internal/kv"
 	"baraza/merge"
 )
 
@@ -16,6 +19,87 @@ import (
 // put in the row of a member, and the next one be with another member that has not got
 // that row. What applications write to it is then of that row, and not of one that only
 // this site has.
+
+// noteGave notes that a row gave way to another of its number (R3): a backup of before
+// has it still.
+func (t *txn) noteGave(id merge.RowID, old, now *merge.State) {
+	table := t.model.Tables[id.Table]
+	if table == nil || table.Number() == "" {
+		return
+	}
+	if life := shownLife(table.Number(), old); shownLife(table.Number(), now).Less(life) {
+		key := rowKey(keyGave, id)
+		key = binary.BigEndian.AppendUint64(key, t.mark.Boot)
+		t.set(binary.BigEndian.AppendUint64(key, t.mark.Number), []byte(crdt.LifeValue(life)))
+	}
+}
+
+// gaveMark is the length of the mark in such a key.
+const gaveMark = 16
+
+// noteShown notes, for a database that was set back to a mark, which rows it shows that
+// gave way since.
+func (r *Replica) noteShown(b *kv.Batch, db merge.Mark) error {
+	if err := dropKeys(r.cfg.Store, keyShows); err != nil { // of what was there before
+		return err
+	}
+	at := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, db.Boot), db.Number)
+	row := []byte(nil)
+	return r.cfg.Store.Scan([]byte{keyGave}, []byte{keyGave + 1}, func(k, v []byte) bool {
+		name, mark := k[:len(k)-gaveMark], k[len(k)-gaveMark:]
+		if bytes.Compare(mark, at) < 0 || bytes.Equal(name, row) { // it shows the first that gave way after that
+			return true
+		}
+		row = slices.Clone(name)
+		shows := slices.Clone(name)
+		shows[0] = keyShows
+		b.Set(shows, slices.Clone(v))
+		return true
+	})
+}
+
+// noteLives notes which life the table shows of every numbered row that is not noted yet,
+// before the states that say so are dropped: what they say a backup has, if it has the row.
+func (r *Replica) noteLives() error {
+	for _, table := range r.merger.Order {
+		number := r.number(table)
+		if number == "" {
+			continue
+		}
+		prefix := appendString([]byte{keyState}, table)
+		for lower, upper := prefix, kv.After(prefix); lower != nil; {
+			b, next := &kv.Batch{}, []byte(nil)
+			var keys [][]byte
+			var lives []clock.Stamp
+			err := r.cfg.Store.Scan(lower, upper, func(k, v []byte) bool {
+				if len(keys) == takenRows {
+					next = slices.Clone(k)
+					return false
+				}
+				if s, err := r.names.decodeState(v); err == nil && !s.Dead() {
+					keys, lives = append(keys, slices.Clone(k)), append(lives, shownLife(number, s))
+				}
+				return true
+			})
+			for i, key := range keys {
+				key[0] = keyShows
+				if v, e := r.cfg.Store.Get(key); e != nil || v != nil {
+					err = errors.Join(err, e)
+					continue
+				}
+				b.Set(key, []byte(crdt.LifeValue(lives[i])))
+			}
+			if err == nil && !b.Empty() {
+				err = r.cfg.Store.Write(b, true)
+			}
+			if err != nil {
+				return err
+			}
+			lower = next
+		}
+	}
+	return nil
+}
 
 // nowShows notes which life of a row that was taken over its table shows.
 func (b *BringUp) nowShows(t *txn, id merge.RowID, row *crdt.Row) {

@@ -39,6 +39,7 @@ type txn struct {
 	// bytes is about what rows and raw hold.
 	bytes  int
 	limits *limits
+	mark   merge.Mark // of the database before the step
 	model  *schema.Model
 	// deaths, when not nil, is told of deleted rows.
 	deaths *bool
@@ -94,7 +95,7 @@ func (r *Replica) newTxn() *txn {
 		t = &txn{rows: map[merge.RowID]*txnRow{}}
 	}
 	t.store, t.names, t.limits, t.model, t.deaths, t.none = r.cfg.Store, r.names, &r.limits, r.cfg.Model, &r.tombs.fresh, &r.none
-	t.memory = &r.memory
+	t.memory, t.mark = &r.memory, r.mark
 	return t
 }
 
@@ -208,6 +209,9 @@ func (t *txn) Put(id merge.RowID, s *merge.State, losses []crdt.Loss) error {
 		return err
 	}
 	t.indexPlace(id, r.cur, s)
+	if r.cur != nil && s != nil {
+		t.noteGave(id, r.cur, s)
+	}
 	r.cur, r.losses, r.dirty = s, losses, true
 	if s != nil {
 		for _, v := range s.Values {
