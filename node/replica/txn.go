@@ -209,7 +209,7 @@ func (t *txn) Put(id merge.RowID, s *merge.State, losses []crdt.Loss) error {
 		return err
 	}
 	t.indexPlace(id, r.cur, s)
-	if r.cur != nil && s != nil {
+	if r.cur != nil && s != nil && t.model != nil {
 		t.noteGave(id, r.cur, s)
 	}
 	r.cur, r.losses, r.dirty = s, losses, true
