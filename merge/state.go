@@ -96,11 +96,6 @@ type States interface {
 	NotPlaced(table string, limit int) ([]RowID, error)
 }
 
-// Blank reports whether nothing is known of the row but what was lost.
-func (s *State) Blank() bool {
-	return s.Row.IsZero() && len(s.Cells) == 0 && s.Deleted.IsZero() && s.Place == InDatabase && len(s.Columns) == 0
-}
-
 // Stays reports whether a dead row is in its table all the same.
 func (s *State) Stays() bool { return s.Dead() && (s.Place == Kept || s.Place == Aside) }
 

@@ -399,8 +399,8 @@ func (a *adoption) unseenPrior(row *crdt.Row, s *merge.State, k *takeover, ch *c
 		return withCell(crdt.Stamps{}, row.Number, crdt.LifeOf(k.Life))
 	case !slices.Contains(ch.Columns, row.Number): // the number named one row for both sites
 		return withCell(prior, row.Number, shownLife(row.Number, s))
-	case !s.Blank():
-		return prior.LosesTo(row.Number, s.Of(row.Number))
+	default:
+		return losing(prior, row.Number, s.Of(row.Number))
 	}
 	return prior
 }

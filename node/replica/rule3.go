@@ -63,10 +63,8 @@ func (l *local) withLife(id merge.RowID, s *merge.State, ch *crdt.Change, prior 
 	life := shownLife(number, s)
 	inserts := !ch.Delete && slices.Contains(ch.Columns, number)
 	switch {
-	case inserts && prior.Deleted.IsZero() && s.Blank():
-		return crdt.Stamps{}, nil
 	case inserts && prior.Deleted.IsZero():
-		return prior.LosesTo(number, s.Of(number)), nil
+		return losing(prior, number, s.Of(number)), nil
 	case life != s.Of(number) && !inserts:
 		return l.priorOfShown(id, life, ch)
 	case !prior.Deleted.IsZero():
@@ -75,6 +73,16 @@ func (l *local) withLife(id merge.RowID, s *merge.State, ch *crdt.Change, prior 
 		return prior.WithLife(number, life), nil
 	}
 	return prior, nil
+}
+
+// losing returns what an insert overwrites where the site has a row of that number, of
+// which the life is zero where nothing is known.
+func losing(prior crdt.Stamps, number string, life clock.Stamp) crdt.Stamps {
+	if life.IsZero() {
+		prior.Cells = slices.DeleteFunc(slices.Clone(prior.Cells), func(c crdt.CellStamp) bool { return c.Column == number })
+		return prior
+	}
+	return prior.LosesTo(number, life)
 }
 
 // priorOfShown returns the stamps of what a change overwrites of a life that the table

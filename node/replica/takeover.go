@@ -367,18 +367,16 @@ func (b *BringUp) row(t *txn, id merge.RowID, it *Item, mine *merge.Row, pending
 			k.Other = notSeen(changes) // an earlier attempt had taken the row out of its table
 		}
 	}
-	shown := false
-	if shown, err = b.showsOther(t, id, row, mine, pending, k); err != nil {
-		return nil, err
-	}
+	shown, err := b.showsOther(t, id, row, mine, pending, k)
 	switch {
-	case shown:
+	case shown || err != nil:
 	case pending == nil:
 		b.nowShows(t, id, row)
 	default:
-		if row, err = keepLocal(row, mine, pending, k); err != nil {
-			return nil, err
-		}
+		row, err = keepLocal(row, mine, pending, k)
+	}
+	if err != nil {
+		return nil, err
 	}
 	if merge.IsSystem(id.Table) {
 		return row, nil
