@@ -95,7 +95,7 @@ func (s *Site) checkStore() error {
 	}
 	values := 0 // each may be lost, and is kept while it may be one again
 	for _, r := range s.oracle.rows {
-		values += len(r.facts) * (len(r.Cells) + 1)
+		values += (len(r.past) + len(r.facts)) * (len(r.Cells) + 1)
 	}
 	rows, sites := len(s.oracle.rows), len(s.w.origins)
 	most := entries + storeKeysPerRow*rows + values + storeKeysPerSite*sites + columnCount + 16

@@ -145,7 +145,9 @@ func (f *fetch) step(ctx context.Context) (done bool, err error) {
 // greet takes a view at the member and begins.
 func (f *fetch) greet(ctx context.Context) (err error) {
 	o := f.from
-	f.view, err = o.r.OpenView(ctx, o.db)
+	if err = o.passOn(f.s.id); err == nil {
+		f.view, err = o.r.OpenView(ctx, o.db)
+	}
 	if err == nil || o.breaker.down {
 		o.grown() // it may have captured something
 	}
@@ -271,6 +273,7 @@ func (f *fetch) placeRest(ctx context.Context) {
 func (s *Site) broughtUp(from *Site) {
 	s.w.note("%s has got its rows from %s", s, from)
 	s.recovered()
+	s.tellMembers()
 	s.placing.forgotten = true
 	s.grown()
 }

@@ -145,6 +145,7 @@ func (w *World) Settle(patience time.Duration) error {
 		if err := w.Run(w.now + time.Second); err != nil {
 			return err
 		}
+		w.giveUp()
 		if w.settled() {
 			if w.opts.Mix.Rules == Clashes { // what a retry settles
 				if err := w.Run(w.now + clashRetries*replica.RetryInterval); err != nil {

@@ -19,6 +19,8 @@ type fact struct {
 	seen clock.VersionVector
 	// settled is what its site had said that every site has applied.
 	settled clock.VersionVector
+	// adoption: it is of the batch with which its site joined.
+	adoption bool
 }
 
 // value returns what a fact wrote to a column.
@@ -60,12 +62,16 @@ func (r *oracleRow) top(pass func(*fact) bool) *fact {
 
 // conflicts lists the row's conflicts as Replica.Conflicts does.
 func (r *oracleRow) conflicts() []crdt.Loss {
-	if r.lostFrom < len(r.facts) { // they follow from the facts alone
+	if n := len(r.past) + len(r.facts); r.lostFrom < n { // they follow from the facts alone
 		find := r.find
 		if r.ID.Table == numbered {
 			find = r.findNumbered
 		}
-		r.lost, r.lostFrom = find(), len(r.facts)
+		r.lost, r.lostFrom = find(), n
+		if len(r.past) > 0 {
+			past := oracleRow{facts: append(slices.Clone(r.past), r.facts...), first: len(r.past), Row: rowOf(r, r.past)}
+			r.lost = append(r.lost, past.find()...)
+		}
 	}
 	return r.lost
 }
@@ -82,6 +88,9 @@ func (r *oracleRow) find() []crdt.Loss {
 		of := r.factsOf(cell.Column)
 		for _, w := range of.wrote {
 			f := &r.facts[w.fact]
+			if r.first > 0 && w.fact >= r.first {
+				continue
+			}
 			if exists && f.at == cell.Stamp && r.Counts(cell) || of.known[f.at] {
 				continue
 			}

@@ -37,6 +37,9 @@ func (s *Site) startEngine() {
 		},
 		Applied: func(res replica.Result) {
 			s.w.note("%s applies %d changes of %d batches, %d local", s, res.Changes, res.Batches, res.Local)
+			if res.System {
+				s.tellMembers()
+			}
 			s.w.fail(s.check())
 			if res.Local > 0 {
 				s.noteLogged()

@@ -24,6 +24,18 @@ func TestFound(t *testing.T) {
 	}
 }
 
+// TestFoundMoving is the same where sites come and go and logs are shortened. In 300406 a
+// batch waits for what went with two sites, in 301024, 302189, 304017 and 311348 a join is
+// broken off and a delete settles meanwhile, in 300477 a site that joins answers one.
+func TestFoundMoving(t *testing.T) {
+	for _, seed := range []uint64{300113, 300406, 300477, 301024, 302189, 302770, 303862, 304017, 311348, 312425, 313502} {
+		p := checkPlan(seed, 2, 6)
+		if res := p.Run(); res.Err != nil {
+			t.Errorf("%v\n  %s\nreplay: baraza sim check --runs 1 --sites 2-6 --seed %d", res.Err, strings.Join(res.Tail, "\n  "), seed)
+		}
+	}
+}
+
 // TestFoundOfMany is the same for plans of up to eight sites. In 9302984 a site needs
 // the administrator; in 9303158 the checkers were wrong about what a site writes while
 // it has forgotten its last group, as its database has, and in 9401900 about rows of

@@ -115,9 +115,14 @@ func (l *ledger) compare(s *Site, id merge.RowID, has, lacks merge.Row, by int) 
 // forget leaves open what becomes of the values of a row.
 func (l *ledger) forget(id merge.RowID, r merge.Row) {
 	for i, v := range r.Values {
-		if c := (cell{id, r.Columns[i], v}); len(l.cells[c]) > 0 {
-			l.cells[c] = []int{openTxn}
-		}
+		l.again(cell{id, r.Columns[i], v})
+	}
+}
+
+// again leaves open what becomes of a value that was deleted and comes back.
+func (l *ledger) again(c cell) {
+	if len(l.cells[c]) > 0 {
+		l.cells[c] = []int{openTxn}
 	}
 }
 

@@ -17,8 +17,7 @@ import (
 // Sites that come and go. A site that joins is brought up by state from a member;
 // what its database had before becomes known to all. A site that leaves does not
 // come back. One whose data directory is lost does both: it joins again over the
-// same database, with a new identity. Logs are not shortened in such runs: who
-// is a member is not modelled.
+// same database, with a new identity.
 
 // Join is a site, counted from 0, that joins while others run.
 type Join struct {
@@ -47,7 +46,7 @@ func (o identity) String() string {
 func (s *Site) away() bool { return s.outside || s.left }
 
 // moves reports whether sites may come and go in a run.
-func (w *World) moves() bool { return w.opts.Publish == 0 && len(w.opts.Couriers) == 0 }
+func (w *World) moves() bool { return len(w.opts.Couriers) == 0 }
 
 // plant makes the sites that join later wait outside.
 func (w *World) plant() {
@@ -119,6 +118,7 @@ func (s *Site) Leave() {
 	s.left = true
 	s.w.ledger.strand(s)
 	s.w.note("%s leaves for good", s)
+	s.w.retire(s.id)
 }
 
 // spares reports whether the other sites are joined by lines without one, and
@@ -196,6 +196,7 @@ func (s *Site) loseDisk(d time.Duration, what FaultKind) {
 	s.w.note("%s loses its disk", s)
 	s.backAgain = s.w.began(what.String(), s)
 	s.w.ledger.strand(s)
+	s.w.retire(s.id)
 	for _, l := range s.links {
 		l.forget(s)
 	}

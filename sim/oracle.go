@@ -29,6 +29,10 @@ type oracle struct {
 type oracleRow struct {
 	rules.Row
 	facts []fact // see conflicts.go
+	// past are those that an insert put an end to, if it may have (anew.go).
+	past    []fact
+	first   int // of a row that is made of past facts: how many they are
+	adopted bool
 	// lost are the row's conflicts when it had so many facts.
 	lost     []crdt.Loss
 	lostFrom int
@@ -55,12 +59,7 @@ func (o *oracle) apply(origin clock.SiteID, ch *crdt.Change, e *loggedEntry) {
 		o.rows[id] = r
 	}
 	at := clock.Stamp{Time: ch.Time, Site: origin}
-	r.facts = append(r.facts, fact{ch, at, e.seen, e.settled})
-	if id.Table == numbered {
-		r.relive()
-		return
-	}
-	r.Apply(ch, at, e.seen, e.settled)
+	r.add(fact{ch, at, e.seen, e.settled, e.adoption})
 }
 
 // view is what R4 and R5 make of all rows.
@@ -96,6 +95,8 @@ type loggedEntry struct {
 	seen clock.VersionVector
 	// settled is what the origin had said every site has applied.
 	settled clock.VersionVector
+	// adoption: it is of the batch with which the origin joined.
+	adoption bool
 }
 
 // fold takes what a site applied since the last call.
@@ -156,7 +157,7 @@ func (s *Site) foldOrigin(origin identity, upTo uint64, floor clock.Timestamp) e
 			for i := range e.Changes {
 				if ch := &e.Changes[i]; merge.IsSystem(ch.Table) {
 					if ch.Table == settingsTable {
-						s.oracle.applySetting(ch, fact{ch, clock.Stamp{Time: ch.Time, Site: origin.id}, e.seen, e.settled})
+						s.oracle.applySetting(ch, fact{ch, clock.Stamp{Time: ch.Time, Site: origin.id}, e.seen, e.settled, e.adoption})
 					}
 					continue
 				}
@@ -214,7 +215,7 @@ func (w *World) entry(s *Site, origin identity, seq uint64, raw []byte, floor cl
 	if l.batch == l.unseen {
 		seen = nil
 	}
-	l.raw, l.entries = append(l.raw, raw), append(l.entries, loggedEntry{e, seen, l.settled})
+	l.raw, l.entries = append(l.raw, raw), append(l.entries, loggedEntry{e, seen, l.settled, l.unseen == 1 && l.batch == 1})
 	return &l.entries[seq-1], nil
 }
 
@@ -227,8 +228,8 @@ func (l *originLog) check(w *World, s *Site, seq uint64, e *crdt.Entry, floor cl
 		if e.Unseen {
 			l.unseen = seq
 		}
-		if _, settled, says := replica.SaidIn(s.id, e.Changes); says {
-			l.settled = settled
+		if said, says := replica.SaidIn(s.id, e.Changes); says {
+			l.settled = said.Settled
 		}
 		l.context = l.context.Clone() // earlier entries keep theirs
 		l.context.Merge(e.Context)
@@ -260,6 +261,7 @@ func (l *originLog) check(w *World, s *Site, seq uint64, e *crdt.Entry, floor cl
 				if err := s.mayComeBack(ch); err != nil {
 					return err
 				}
+				w.ledger.again(cell{merge.RowID{Table: ch.Table, Key: ch.Key}, ch.Columns[j], v})
 				continue // of a row that comes back with what was written to a backup
 			}
 			if w.ledger.carries(s, merge.RowID{Table: ch.Table, Key: ch.Key}, ch.Columns[j], v) {

@@ -195,7 +195,7 @@ func losing(seed uint64, length time.Duration) (list []Fault) {
 // move lets sites come and go, in one of three plans in which they may.
 func (p *Plan) move(length time.Duration) {
 	rnd := rand.New(rand.NewPCG(p.Seed, 16))
-	if p.Publish > 0 || len(p.Couriers) > 0 || rnd.IntN(3) > 0 {
+	if !p.mayMove() || rnd.IntN(3) > 0 {
 		return
 	}
 	for site := 1; site < p.Sites; site++ {
@@ -214,6 +214,16 @@ func (p *Plan) move(length time.Duration) {
 		p.Faults = append(p.Faults, Fault{At: within(both, length), For: within(both, length/2), Kind: BothLost, Seed: both.Uint64()})
 	}
 }
+
+// mayMove reports whether sites may come and go: where logs are shortened, in half of
+// the plans.
+func (p *Plan) mayMove() bool {
+	short := p.Publish > 0 && rand.New(rand.NewPCG(p.Seed, shortMovesStream)).IntN(2) > 0
+	return !short && len(p.Couriers) == 0
+}
+
+// shortMovesStream is the random stream of mayMove.
+const shortMovesStream = 130
 
 // within draws a moment; now and then several fall into one burst.
 func within(rnd *rand.Rand, length time.Duration) time.Duration {

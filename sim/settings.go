@@ -111,19 +111,8 @@ func (s *Site) set(x Setting) {
 		err = s.count(context.Background())
 	}
 	s.w.note("%s sets %s: %v", s, x, err)
-	if err == nil && !s.breaker.down {
-		s.grown()
-		s.nudge(s.stepTakes())
-		return
-	}
-	again()
-	s.placing.forgotten, s.halfway = true, true
-	wait, wrong := s.engine.driver.Failed(err)
-	if !wrong {
-		err = nil
-	}
-	if s.survived(err) && s.w.err == nil {
-		s.nudge(wait + s.stepTakes())
+	if !s.wroteSystem(err) {
+		again()
 	}
 }
 

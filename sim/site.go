@@ -172,7 +172,7 @@ func (s *Site) boot() error {
 	s.troubled = s.w.now
 	s.up, s.booted, s.r, s.wakeAt = true, s.w.now, r, never
 	s.placing.forgotten = true
-	s.setMembers()
+	s.tellMembers()
 	s.p = gossip.New(gossip.Config{Site: s.id}, r.Log().Vector())
 	if !r.Log().Vector().Includes(s.told) {
 		return fmt.Errorf("it told its peers that it has %s, and has %s", s.told, r.Log().Vector())

@@ -28,7 +28,7 @@ func (p *Plan) strain(length time.Duration) {
 	if rnd.IntN(strained) > 0 {
 		return
 	}
-	if late := (Join{Site: p.Sites - 1, At: max(within(rnd, length), length/4)}); p.Publish == 0 && len(p.Couriers) == 0 {
+	if late := (Join{Site: p.Sites - 1, At: max(within(rnd, length), length/4)}); p.mayMove() {
 		p.Joins = slices.DeleteFunc(p.Joins, func(j Join) bool { return j.Site == late.Site })
 		p.Joins = append(p.Joins, late)
 		for range 1 + rnd.IntN(3) {

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 
 	"baraza/clock"
 	"baraza/merge"
@@ -12,7 +13,7 @@ import (
 // (docs/decisions/0005): nothing but baraza's own rows, as those are no reason to say
 // anything; and no word of a site on what it has applied that told nothing new.
 
-// checkKept: the log has nothing else.
+// checkKept: the log has nothing else, but a batch whose end went with its site.
 func (s *Site) checkKept() error {
 	content := s.w.contents()
 	for _, origin := range s.w.origins {
@@ -20,36 +21,35 @@ func (s *Site) checkKept() error {
 		if l == nil {
 			continue
 		}
-		var before *word
+		var before *replica.Said
 		for i := range l.entries {
 			e, seq := &l.entries[i], uint64(i+1)
 			kept := seq >= s.r.Log().First(origin.id)
-			if kept && seq <= content.Seq(origin.id) {
+			if kept && seq <= min(content.Seq(origin.id), s.oracle.applied.Seq(origin.id)) {
 				return fmt.Errorf("%s keeps entry %d of %s, which has rows, when every site has everything", s, seq, origin)
 			}
-			applied, settled, says := replica.SaidIn(origin.id, e.Changes)
+			now, says := replica.SaidIn(origin.id, e.Changes)
 			if !says {
 				continue
 			}
-			now := &word{applied, settled}
-			if kept && before != nil && !now.tells(before, content) {
-				return fmt.Errorf("%s says with entry %d nothing that it had not said before: %v, settled %v", origin, seq, applied, settled)
+			if kept && before != nil && !tells(&now, before, content) {
+				return fmt.Errorf("%s says with entry %d nothing that it had not said before: %v", origin, seq, now)
 			}
-			before = now
+			before = &now
 		}
 	}
 	return nil
 }
 
-// word is what a site said of what is applied.
-type word struct{ applied, settled clock.VersionVector }
-
 // tells reports whether a word is news after another: more is applied of what sites
-// wrote, or settled, that was not all applied, or settled.
-func (x *word) tells(before *word, content clock.VersionVector) bool {
+// wrote, or settled, that was not all applied, or settled, or a log is closed.
+func tells(now, before *replica.Said, content clock.VersionVector) bool {
+	if !slices.Equal(now.Closed, before.Closed) {
+		return true
+	}
 	for _, c := range content {
-		said, settled := before.applied.Seq(c.Site), before.settled.Seq(c.Site)
-		if said < c.Seq && said < x.applied.Seq(c.Site) || settled < c.Seq && settled < x.settled.Seq(c.Site) {
+		said, settled := before.Applied.Seq(c.Site), before.Settled.Seq(c.Site)
+		if said < c.Seq && said < now.Applied.Seq(c.Site) || settled < c.Seq && settled < now.Settled.Seq(c.Site) {
 			return true
 		}
 	}

@@ -81,6 +81,7 @@ type World struct {
 	repaired  bool // no fault acts any more
 	slow      bool // a line is too slow for large transactions
 
+	membership membership
 	// origins are all identities that sites had, the first ones first.
 	origins []identity
 	// lostBoth: some site lost its disk together with its database.
@@ -99,6 +100,7 @@ func New(o Options) (*World, error) {
 		w.origins = append(w.origins, identity{s.id, s})
 	}
 	w.plant()
+	w.found()
 	for _, s := range w.Sites {
 		if s.outside {
 			continue

@@ -102,7 +102,7 @@ var mutants = []mutant{
 	},
 	{
 		"merge: batches are applied out of causal order", "node/replica/due.go",
-		"if !g.applied.Includes(e.Context) {", "if e.Context == nil && false {",
+		"if ok, err := r.caused(g, e.Context); !ok || err != nil {", "if ok, err := r.caused(g, e.Context); !ok && false || err != nil {",
 	},
 	{
 		"merge: the first entry of a batch counts as all of it", "node/replica/due.go",
@@ -219,7 +219,7 @@ var mutants = []mutant{
 	},
 	{
 		"restore: old values are sent as news", "node/replica/takeover.go",
-		"\tif !b.again {\n\t\tif own, at, err", "\tif b.r != nil {\n\t\tif own, at, err",
+		"\tif b.again {\n\t\treturn own, ownTime, nil", "\tif b.r == nil {\n\t\treturn own, ownTime, nil",
 	},
 	{
 		"restore: the member may lack what this site had", "node/replica/recover_bringup.go",
@@ -256,6 +256,6 @@ var mutants = []mutant{
 	},
 	{
 		"join: what was here before an earlier attempt is forgotten", "node/replica/takeover.go",
-		"over := before == nil && pending != nil", "over := pending != nil",
+		"if before != nil {\n\t\tremembered", "if before != nil && pending == nil {\n\t\tremembered",
 	},
 }

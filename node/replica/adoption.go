@@ -202,6 +202,15 @@ func (a *adoption) differs(id merge.RowID) error {
 	}
 	if len(own) > 0 { // it is not in its table
 		k.Other = notSeen(own)
+		had, err := changesIn(k.Had)
+		if err != nil {
+			return err
+		}
+		if len(had) > 0 {
+			had[0].Whole = true
+			own[0] = had[0]
+			k.Own = (&crdt.Entry{Changes: own}).Encode()
+		}
 		if err := a.putOwn(id, k, own, nil); err != nil {
 			return err
 		}
@@ -358,11 +367,15 @@ func (a *adoption) unseen(id merge.RowID, k *takeover, captured *capture.Row) er
 	if !ch.Delete {
 		ch.Columns, ch.Values = captured.Columns, slices.Clone(captured.Values)
 		ch.Whole = len(ch.Columns) == a.r.shipped[id.Table]
-		if (ch.Whole || a.bringUp.again) && merge.Settled(row, a.saidSettled()) { // as every site sees it
-			a.complete(&ch, row)
+		inserts := merge.Inserts(a.r.cfg.Model.Tables[id.Table], &ch)
+		if (inserts || a.bringUp.again) && merge.Settled(row, a.saidSettled()) { // as every site sees it
+			if a.bringUp.again {
+				a.complete(&ch, row)
+				inserts = true
+			}
 			s, row = nil, &crdt.Row{Lost: row.Lost, Number: number}
 		}
-		if merge.Inserts(a.r.cfg.Model.Tables[ch.Table], &ch) {
+		if inserts {
 			merge.Answer(row, a.saidSettled())
 		}
 	}

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"fmt"
+	"slices"
 
 	"baraza/clock"
 	"baraza/crdt"
@@ -159,8 +160,8 @@ func (r *Replica) due(g *group, have clock.Entry, limit int) (b due, err error) 
 			if !e.First {
 				return due{}, fmt.Errorf("entry %d of site %s should begin a batch and does not: the log is damaged", seq, have.Site.Short())
 			}
-			if !g.applied.Includes(e.Context) {
-				return due{}, nil
+			if ok, err := r.caused(g, e.Context); !ok || err != nil {
+				return due{}, err
 			}
 			b.after = r.contextOf(g, have.Site, e.Context)
 			b.context = b.after
@@ -191,6 +192,29 @@ func (r *Replica) due(g *group, have clock.Entry, limit int) (b due, err error) 
 	}
 	b.is = true
 	return b, nil
+}
+
+// caused reports whether everything is applied that the writer of a batch had seen, or
+// will never come: entries of a forgotten site that no member has. This site must have
+// said that it takes none of them, before it applies what waited for them: the others
+// could not apply a word that comes after.
+func (r *Replica) caused(g *group, context clock.VersionVector) (bool, error) {
+	if g.applied.Includes(context) {
+		return true, nil
+	}
+	for _, e := range context {
+		if g.applied.Seq(e.Site) >= e.Seq {
+			continue
+		}
+		said := r.published[r.cfg.Self]
+		if said == nil || !slices.Contains(said.closed, e.Site) {
+			return false, nil
+		}
+		if laid, err := r.laid(e.Site); !laid || err != nil {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // scan is how far an origin's log was searched for the end of a batch.

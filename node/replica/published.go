@@ -134,13 +134,20 @@ func publishedIn(origin clock.SiteID, changes []crdt.Change) *published {
 	return found
 }
 
-// SaidIn returns what an origin says among the changes of an entry of its that it has
-// applied, and that every site has; false when it says nothing of it.
-func SaidIn(origin clock.SiteID, changes []crdt.Change) (applied, settled clock.VersionVector, says bool) {
+// Said is what a site says of itself: what it has applied, what it knows every site to
+// have applied, and of which forgotten sites it takes nothing more.
+type Said struct {
+	Applied, Settled clock.VersionVector
+	Closed           []clock.SiteID
+}
+
+// SaidIn returns what an origin says among the changes of an entry of its; false when
+// it says nothing.
+func SaidIn(origin clock.SiteID, changes []crdt.Change) (Said, bool) {
 	if p := publishedIn(origin, changes); p != nil {
-		return p.applied, p.settled, true
+		return Said{p.applied, p.settled, p.closed}, true
 	}
-	return nil, nil, false
+	return Said{}, false
 }
 
 // loadPublished reads what sites said of themselves.

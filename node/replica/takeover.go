@@ -154,6 +154,9 @@ type takeover struct {
 	// Own are the changes of the adoption batch: the values that this site had
 	// and, where they beat nothing but the baseline, the member's again.
 	Own []byte `msgpack:"o,omitempty"`
+	// Had is all that this site had of the row, as a change, where there is Own or
+	// Unseen.
+	Had []byte `msgpack:"m,omitempty"`
 	// Unseen: local writes that are not captured yet and whose writer had not
 	// seen the member's row: these columns, or, with Gone, the whole row.
 	Unseen []string `msgpack:"u,omitempty"`
@@ -197,11 +200,14 @@ func decodeTakeover(b []byte) (*takeover, error) {
 }
 
 // own returns the row's changes of the adoption batch.
-func (k *takeover) own() ([]crdt.Change, error) {
-	if len(k.Own) == 0 {
+func (k *takeover) own() ([]crdt.Change, error) { return changesIn(k.Own) }
+
+// changesIn decodes changes that are remembered as an entry.
+func changesIn(entry []byte) ([]crdt.Change, error) {
+	if len(entry) == 0 {
 		return nil, nil
 	}
-	e, err := crdt.DecodeEntry(k.Own)
+	e, err := crdt.DecodeEntry(entry)
 	if err != nil {
 		return nil, err
 	}
@@ -269,6 +275,9 @@ func (b *BringUp) put(ctx context.Context, tx merge.Tx, t *txn, c *Chunk) error 
 	for i := range c.Items {
 		it := &c.Items[i]
 		id := merge.RowID{Table: c.Table, Key: it.Key}
+		if b.forgotten(it) {
+			continue
+		}
 		if !b.again || !merge.IsSystem(id.Table) { // of those a restored site knows what it knew
 			t.assumeNew(id)
 		}
@@ -320,6 +329,14 @@ func (b *BringUp) put(ctx context.Context, tx merge.Tx, t *txn, c *Chunk) error 
 	return p.Adopt(ctx, tx, t, rows)
 }
 
+// forgotten reports whether a member sends a tombstone that others may have dropped, to
+// a site whose database was set back. It counts as dropped: a row that the backup has
+// goes, or comes back with what was written since, as where the member has nothing
+// of it (Prune).
+func (b *BringUp) forgotten(it *Item) bool {
+	return b.again && it.Settled && !it.Waited && len(it.Lost) == 0 && merge.Settled(it.row(), b.r.settledOf(b.r.cfg.Self))
+}
+
 // row works out what becomes of one row, and remembers what the adoption batch
 // needs of it.
 func (b *BringUp) row(t *txn, id merge.RowID, it *Item, mine *merge.Row, pending *localWrites) (*crdt.Row, error) {
@@ -335,17 +352,17 @@ func (b *BringUp) row(t *txn, id merge.RowID, it *Item, mine *merge.Row, pending
 	}
 	row, number := it.row(), b.r.number(id.Table)
 	row.Number = number
-	if it.Settled && mine != nil && !b.again {
+	k := &takeover{}
+	if before != nil {
+		k.Had = before.Had
+	}
+	if it.Settled && !b.again && (k.Had != nil || mine != nil && (pending == nil || !pending.deleted)) {
 		row = &crdt.Row{Lost: row.Lost, Number: number} // a row of this site's own
 	}
-	var own merge.Row // none is news after a restore
-	at := ownTime
-	if !b.again {
-		if own, at, err = b.ownValues(row, mine, pending, before, it.Settled, id.Table); err != nil {
-			return nil, err
-		}
+	own, at, err := b.own(row, mine, pending, before, it.Settled, id, k)
+	if err != nil {
+		return nil, err
 	}
-	k := &takeover{}
 	if number != "" && !b.again && !b.member && !it.Settled {
 		if before == nil && mine != nil && (len(own.Columns) > 0 || !alike(row, mine, number, pending)) {
 			return nil, errNumberTaken
@@ -363,8 +380,8 @@ func (b *BringUp) row(t *txn, id merge.RowID, it *Item, mine *merge.Row, pending
 			row.Apply(&changes[i], b.r.cfg.Self, nil)
 		}
 		k.Own = (&crdt.Entry{Changes: changes}).Encode()
-		if before != nil && pending != nil && pending.inserted {
-			k.Other = notSeen(changes) // an earlier attempt had taken the row out of its table
+		if before != nil && pending != nil {
+			k.Other = pending.notSeen(changes, it.Settled)
 		}
 	}
 	shown, err := b.showsOther(t, id, row, mine, pending, k)
@@ -393,33 +410,60 @@ func (b *BringUp) row(t *txn, id merge.RowID, it *Item, mine *merge.Row, pending
 	return row, nil
 }
 
-// ownValues returns the values that this site had before anyone shipped it
-// anything and that are not the member's. Of a column that an application
-// wrote since, that value is gone. A row that an earlier attempt took over
-// holds that attempt's values; what was here before is remembered, and whoever
-// wrote since then has not seen it. all: the
-// member has no row to compare with. at is when they were written.
-func (b *BringUp) ownValues(row *crdt.Row, mine *merge.Row, pending *localWrites, before *takeover, all bool, table string) (own merge.Row, at clock.Timestamp, err error) {
-	var had merge.Row
-	switch {
-	case before != nil:
-		changes, err := before.own()
-		if err != nil || len(changes) == 0 {
-			return own, at, err
-		}
-		had, at = merge.Row{Columns: changes[0].Columns, Values: changes[0].Values}, changes[0].Time
-	case mine != nil:
-		had, at = *mine, b.dating.of(table, mine.Columns, mine.Values, b.r.cfg.Model.ZoneSeconds)
+// own returns the values that this site had before anyone shipped it anything and that
+// are not the member's, and when they were written. After a restore none is news. all:
+// the member has no row to compare with. All that was here is remembered.
+func (b *BringUp) own(row *crdt.Row, mine *merge.Row, pending *localWrites, before *takeover, all bool, id merge.RowID, k *takeover) (own merge.Row, at clock.Timestamp, err error) {
+	if b.again {
+		return own, ownTime, nil
 	}
-	for i, c := range had.Columns {
-		v, _ := row.Shows(c)
-		over := before == nil && pending != nil && (pending.deleted || slices.Contains(pending.columns, c))
-		if !all && crdt.Same(v, had.Values[i]) || over {
-			continue
-		}
-		own.Columns, own.Values = append(own.Columns, c), append(own.Values, had.Values[i])
+	had, at, err := b.had(mine, pending, before, all, id.Table)
+	if err != nil {
+		return own, at, err
+	}
+	own = differences(row, had, all)
+	if before == nil && len(had.Columns) > 0 && (len(own.Columns) > 0 || pending != nil) {
+		k.Had = (&crdt.Entry{Changes: []crdt.Change{{Table: id.Table, Key: id.Key, Time: at, Columns: had.Columns, Values: had.Values}}}).Encode()
 	}
 	return own, at, nil
+}
+
+// had returns what this site had of a row, and when that was written. Of a column
+// that an application wrote since, that value is gone. A row that an earlier attempt took over
+// holds that attempt's values; what was here before is remembered, and whoever
+// wrote since then has not seen it.
+func (b *BringUp) had(mine *merge.Row, pending *localWrites, before *takeover, all bool, table string) (had merge.Row, at clock.Timestamp, err error) {
+	if before != nil {
+		remembered := before.Own
+		if all && before.Had != nil {
+			remembered = before.Had
+		}
+		changes, err := changesIn(remembered)
+		if err != nil || len(changes) == 0 {
+			return had, at, err
+		}
+		return merge.Row{Columns: changes[0].Columns, Values: changes[0].Values}, changes[0].Time, nil
+	}
+	if mine == nil {
+		return had, at, nil
+	}
+	for i, c := range mine.Columns {
+		if pending != nil && (pending.deleted || slices.Contains(pending.columns, c)) {
+			continue
+		}
+		had.Columns, had.Values = append(had.Columns, c), append(had.Values, mine.Values[i])
+	}
+	return had, b.dating.of(table, mine.Columns, mine.Values, b.r.cfg.Model.ZoneSeconds), nil
+}
+
+// differences are the values that are not the member's.
+func differences(row *crdt.Row, had merge.Row, all bool) (own merge.Row) {
+	for i, c := range had.Columns {
+		if v, _ := row.Shows(c); all || !crdt.Same(v, had.Values[i]) {
+			own.Columns, own.Values = append(own.Columns, c), append(own.Values, had.Values[i])
+		}
+	}
+	return own
 }
 
 // ownChanges are the changes by which every site learns of the values that

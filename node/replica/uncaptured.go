@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"baraza/capture"
+	"baraza/crdt"
 	"baraza/merge"
 )
 
@@ -36,6 +37,21 @@ const pendingDeletesMax = 10_000
 // away reports whether a row that is not in its table is to stay so: an application
 // may have deleted it.
 func (p *uncaptured) away(id merge.RowID) bool { return p.many || p.deleted[id] }
+
+// notSeen are the columns of what a site had of a row, as its adoption batch says it, of
+// which who wrote to the row had not seen that: an earlier attempt had taken the row out
+// of its table, or, where it has been deleted since, had put another there.
+func (w *localWrites) notSeen(own []crdt.Change, settled bool) []string {
+	switch {
+	case w.inserted:
+		return notSeen(own)
+	case !settled:
+		return nil
+	case w.deleted:
+		return own[0].Columns
+	}
+	return slices.DeleteFunc(slices.Clone(own[0].Columns), func(c string) bool { return !slices.Contains(w.columns, c) })
+}
 
 // pendingOf reads which rows have local changes that are not captured yet.
 // They stay where they are: they are captured when the bring-up is complete. items

@@ -311,7 +311,11 @@ func (v *View) sendStates(table string, which func(crdt.Key, *merge.State) bool,
 			return err
 		}
 		it := newItem(key, merge.Logical(nil, s, losses))
-		it.Settled = s.Settled(v.header.Settled)
+		if it.Settled = s.Settled(v.header.Settled); it.Settled {
+			if it.Waited, err = waitedFor(v.snap, id); err != nil {
+				return err
+			}
+		}
 		return out.add(it)
 	})
 }

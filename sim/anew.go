@@ -1,0 +1,86 @@
+package sim
+
+import (
+	"baraza/clock"
+	"baraza/internal/rules"
+)
+
+// A site that joins may have, or its applications may write meanwhile, a row which the
+// others deleted so long ago that nobody need remember it. To everyone its insert is
+// that of a new row, though it had seen nothing of them and may be stamped before the
+// delete (docs/decisions/0005): it ends what was known of the row.
+
+// adopts reports whether a fact is such an insert, if the row was deleted.
+func (f *fact) adopts() bool { return f.adoption && f.inserts() }
+
+// add takes a fact of the row in.
+func (r *oracleRow) add(f fact) {
+	r.facts = append(r.facts, f)
+	r.adopted = r.adopted || f.adopts()
+	switch {
+	case r.adopted:
+		r.part()
+	case r.ID.Table == numbered:
+		r.relive()
+	default:
+		r.Apply(f.Change, f.at, f.seen, f.settled)
+	}
+}
+
+// part tells the facts that came to an end from those that count, in no order, and
+// makes the row of the latter.
+func (r *oracleRow) part() {
+	all := append(r.past, r.facts...)
+	r.past, r.facts, r.columns = nil, all, nil
+	for i := range all {
+		if f := &all[i]; f.adopts() && !r.over(f) {
+			r.end(f)
+		}
+	}
+	r.Row = rowOf(r, r.facts)
+	if r.ID.Table == numbered {
+		r.relive()
+	}
+}
+
+// over reports whether a fact came to an end.
+func (r *oracleRow) over(f *fact) bool {
+	for i := range r.past {
+		if r.past[i].at == f.at {
+			return true
+		}
+	}
+	return false
+}
+
+// end puts an end to what was known of a row when it was inserted, if it was deleted
+// and every site had applied that. By then every site had also applied what its
+// writers did without having seen the delete.
+func (r *oracleRow) end(insert *fact) {
+	deleted := clock.Stamp{}
+	for i := range r.facts {
+		if f := &r.facts[i]; f.Delete && deleted.Less(f.at) && insert.settled.Covers(f.at) {
+			deleted = f.at
+		}
+	}
+	var before, since []fact
+	for _, f := range r.facts {
+		if f.at != insert.at && (insert.settled.Covers(f.at) || len(f.seen) > 0 && !f.seen.Covers(deleted)) {
+			before = append(before, f)
+		} else {
+			since = append(since, f)
+		}
+	}
+	if row := rowOf(r, before); !row.Live() && !deleted.IsZero() && row.Deleted == deleted {
+		r.past, r.facts = append(r.past, before...), since
+	}
+}
+
+func rowOf(r *oracleRow, facts []fact) rules.Row {
+	row := rules.Row{ID: r.ID}
+	for i := range facts {
+		f := &facts[i]
+		row.Apply(f.Change, f.at, f.seen, f.settled)
+	}
+	return row
+}
