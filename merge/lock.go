@@ -22,7 +22,7 @@ func (p *Piece) lockReferrers(ctx context.Context, tx Tx, states States) error {
 			if err != nil {
 				return err
 			}
-			if may {
+			if may || p.adopting && w.inTable != nil { // what is to go may have no state
 				if front == nil {
 					front, seen = map[string][]crdt.Key{}, map[RowID]bool{}
 				}
