@@ -206,7 +206,7 @@ func (s *Site) checkConflicts() error {
 		}
 	}
 	if placed {
-		for _, c := range s.oracle.view(s.w.model(), s.r.Rules()).Conflicts() {
+		for _, c := range s.oracle.view(s.w.model(), s.r.Rules(), nil).Conflicts() {
 			count(replica.Conflict(c), 1)
 		}
 	}

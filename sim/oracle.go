@@ -62,11 +62,11 @@ func (o *oracle) apply(origin clock.SiteID, ch *crdt.Change, e *loggedEntry) {
 	r.add(fact{ch, at, e.seen, e.settled, e.adoption})
 }
 
-// view is what R4 and R5 make of all rows.
-func (o *oracle) view(m *schema.Model, settings merge.Rules) *rules.View {
+// view is what R4 and R5 make of all rows but some, that wait.
+func (o *oracle) view(m *schema.Model, settings merge.Rules, waiting map[merge.RowID]bool) *rules.View {
 	return rules.Show(m, settings, func(yield func(*rules.Row) bool) {
-		for _, r := range o.rows {
-			if !yield(&r.Row) {
+		for id, r := range o.rows {
+			if !waiting[id] && !yield(&r.Row) {
 				return
 			}
 		}

@@ -83,8 +83,19 @@ func (s *Site) checkRules(now bool) error {
 		return nil
 	}
 	s.placing.steps = 0
-	v := s.oracle.view(s.w.model(), s.r.Rules())
-	var bad []string
+	bad := s.unruly(nil)
+	if len(bad) > 0 {
+		if waiting := s.ahead(); len(waiting) > 0 {
+			bad = s.unruly(waiting)
+		}
+	}
+	return some(bad, fmt.Sprintf("%s does not show what R4 and R5 make of its log", s))
+}
+
+// unruly lists what a site does not show as R4 and R5 make it of all rows but some,
+// that wait.
+func (s *Site) unruly(waiting map[merge.RowID]bool) (bad []string) {
+	v := s.oracle.view(s.w.model(), s.r.Rules(), waiting)
 	for id := range s.oracle.rows {
 		r, there := s.watch.rows[id]
 		switch {
@@ -94,7 +105,47 @@ func (s *Site) checkRules(now bool) error {
 			bad = append(bad, unlike(id, r, func(c string) crdt.Value { return v.Value(id, c) })...)
 		}
 	}
-	return some(bad, fmt.Sprintf("%s does not show what R4 and R5 make of its log", s))
+	return bad
+}
+
+// ahead finds the live rows that are not there since they came a batch before a row to
+// which they refer, and those that refer to them: of what a site wrote while it joined,
+// some comes in its first batch, and the rest after it (docs/limits.md).
+func (s *Site) ahead() map[merge.RowID]bool {
+	waiting := map[merge.RowID]bool{}
+	for more := true; more; {
+		more = false
+		for id, o := range s.oracle.rows {
+			if _, there := s.watch.rows[id]; there || waiting[id] || !o.Live() {
+				continue
+			}
+			for _, ref := range clinic.Tables[id.Table].References {
+				key, is := o.Shows(ref.Column).Key()
+				to := merge.RowID{Table: ref.Table, Key: key}
+				if is && (waiting[to] || s.oracle.rows[to] == nil && s.inRest(o, to)) {
+					waiting[id], more = true, true
+				}
+			}
+		}
+	}
+	return waiting
+}
+
+// inRest reports whether a site that wrote to a row in a batch of which it had seen
+// nothing logged another row after what of it was applied here.
+func (s *Site) inRest(o *oracleRow, to merge.RowID) bool {
+	for _, f := range o.facts {
+		l := s.w.logs[f.at.Site]
+		if f.seen != nil || l == nil {
+			continue
+		}
+		for _, e := range l.entries[s.oracle.applied.Seq(f.at.Site):] {
+			if slices.ContainsFunc(e.Changes, func(ch crdt.Change) bool { return ch.Table == to.Table && ch.Key == to.Key }) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // checkPlaced is checkRules at the end, when no row may wait.
@@ -148,7 +199,7 @@ func (s *Site) roughly(id merge.RowID, r merge.Row, there bool, o *oracleRow) []
 // kept reports whether R4 keeps a deleted row for one that is not in its table: where
 // unique values clash, a row that refers may be held, and a retry sets it right.
 func (s *Site) kept(id merge.RowID) bool {
-	return s.w.opts.Mix.Rules == Clashes && s.oracle.view(s.w.model(), s.r.Rules()).Visible(id)
+	return s.w.opts.Mix.Rules == Clashes && s.oracle.view(s.w.model(), s.r.Rules(), nil).Visible(id)
 }
 
 // awaits reports whether a row refers to one that never came, or that itself waits for

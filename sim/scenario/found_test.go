@@ -12,7 +12,9 @@ import (
 // Seen to fail: step-back-and-clock when the checker takes what a site had applied
 // before its database was set back for seen; counter-in-restored when it takes an
 // insert for one that knew of all deletes if it knew of one; only-a-restored-site-has-it
-// when the administrator gives no line to a site whose database is restored.
+// when the administrator gives no line to a site whose database is restored;
+// ahead-of-its-parent when the checker does not know that a row which a site wrote while
+// it joined may come a batch before the one to which it refers.
 func TestFound(t *testing.T) {
 	names, err := filepath.Glob("testdata/found/*.yaml")
 	if err != nil || len(names) == 0 {
