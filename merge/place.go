@@ -395,6 +395,8 @@ func (pl *placing) insert(ctx context.Context, tp *tablePiece, b *batch) error {
 			}
 		}
 		switch {
+		case refused && e.Refusal == RefusedReference:
+			err = pl.refusedChild(tp, w, e, bad)
 		case refused:
 			err = pl.refusedInsert(w, e)
 		default:
@@ -417,6 +419,27 @@ func (pl *placing) refusedInsert(w *work, e RowError) error {
 	}
 	pl.patches = slices.DeleteFunc(pl.patches, func(p patch) bool { return p.w == w })
 	return pl.keepWhole(w, place, e.Detail, nil)
+}
+
+// refusedChild keeps a row that was refused for its references: one that was to go in
+// with a row of its own table that was refused as well waits for that one, which may
+// come in by a further round (R5).
+func (pl *placing) refusedChild(tp *tablePiece, w *work, e RowError, bad map[crdt.Key]RowError) error {
+	var missing []RowID
+	for i, name := range w.row.Columns {
+		ref, to := refersTo(pl.m.Model, tp.t, name, w.row.Values[i])
+		if ref == nil || to.Table != tp.name || to == w.id || slices.Contains(missing, to) {
+			continue
+		}
+		if _, refused := bad[to.Key]; refused {
+			missing = append(missing, to)
+		}
+	}
+	if len(missing) == 0 {
+		return pl.refusedInsert(w, e)
+	}
+	pl.patches = slices.DeleteFunc(pl.patches, func(p patch) bool { return p.w == w })
+	return pl.keepWhole(w, Waiting, waitsFor(missing), missing)
 }
 
 // frees notes that unique values of a table may have become free.
