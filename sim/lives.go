@@ -41,6 +41,12 @@ func (f *fact) lostTo() (life clock.Stamp, lost bool) {
 
 func (f *fact) begins() bool { return !f.Delete && slices.Contains(f.Columns, numberColumn) }
 
+// goesOn reports whether an insert is a copy of a row of another site, as old as that.
+func (f *fact) goesOn() bool {
+	life := f.life()
+	return f.Table == numbered && f.Whole && f.begins() && life != f.at && life.Time == f.at.Time
+}
+
 // relive works the row out anew of all its facts.
 func (r *oracleRow) relive() {
 	var begun, other []*fact

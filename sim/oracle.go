@@ -247,6 +247,12 @@ func (l *originLog) check(w *World, s *Site, seq uint64, e *crdt.Entry, floor cl
 		if l.unseen == 1 && l.batch == 1 && w.ledger.copies(s, ch) {
 			continue
 		}
+		if f := (&fact{Change: ch, at: clock.Stamp{Time: ch.Time, Site: s.id}}); l.unseen == 1 && l.batch == 1 && f.goesOn() {
+			if err := w.checkLife(f); err != nil {
+				return err
+			}
+			continue // of a row that the member has not got from which the site joined in the end
+		}
 		if ch.Time <= floor || e.Last && ch.Time > e.Through {
 			return fmt.Errorf("stamp %s is not between %s, which its writer had seen, and %s", ch.Time, floor, e.Through)
 		}

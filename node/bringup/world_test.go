@@ -323,7 +323,7 @@ func (s *site) states() string {
 			it := &c.Items[i]
 			var line strings.Builder
 			fmt.Fprintf(&line, "%s %s deleted=%v", c.Table, it.Key, it.Deleted)
-			for _, column := range dbtest.Model().Tables[c.Table].Shipped() {
+			for _, column := range s.model.Tables[c.Table].Shipped() {
 				fmt.Fprintf(&line, " %s=%v", column, it.Of(column))
 			}
 			lines = append(lines, line.String())

@@ -257,6 +257,10 @@ func (a *adoption) capture(row *capture.Row) error {
 	if err != nil {
 		return err
 	}
+	void, err := a.leftWritten(id, k, row)
+	if void || err != nil {
+		return err
+	}
 	switch {
 	case k != nil && a.fromAnother(id, k):
 		k = &takeover{}

@@ -22,7 +22,11 @@ func (a *adoption) onlyHere(ctx context.Context, scan merge.Scan, table string, 
 		return fmt.Errorf("it was not compared")
 	}
 	remembered := a.bringUp.remembered[table]
-	if !d.Any() && !remembered || a.bringUp.bare[table] || a.bringUp.notAsked(table) {
+	left, err := a.anyLeft(table)
+	if err != nil {
+		return err
+	}
+	if !left && (!d.Any() && !remembered || a.bringUp.bare[table]) || a.bringUp.notAsked(table) {
 		return nil
 	}
 	looked := int64(0)
@@ -30,12 +34,17 @@ func (a *adoption) onlyHere(ctx context.Context, scan merge.Scan, table string, 
 		for i := range part {
 			row := &part[i]
 			id := merge.RowID{Table: table, Key: row.Key}
+			if left {
+				if err := a.leftHere(id, row); err != nil {
+					return err
+				}
+			}
 			if remembered {
 				if err := a.ownAgain(id, row); err != nil {
 					return err
 				}
 			}
-			if !d.has(row.Key) {
+			if a.bringUp.bare[table] || !d.has(row.Key) {
 				continue
 			}
 			if err := a.onlyRow(id, row); err != nil {

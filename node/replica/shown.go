@@ -14,7 +14,7 @@ import (
 	"baraza/merge"
 )
 
-// While a restored database is brought up again, which life (crdt.Row.Number) its table
+// While a site is brought up, which life (crdt.Row.Number) its table
 // shows of a numbered row is remembered beside what attempts leave: an attempt may have
 // put in the row of a member, and the next one be with another member that has not got
 // that row. What applications write to it is then of that row, and not of one that only
@@ -103,7 +103,7 @@ func (r *Replica) noteLives() error {
 
 // nowShows notes which life of a row that was taken over its table shows.
 func (b *BringUp) nowShows(t *txn, id merge.RowID, row *crdt.Row) {
-	if !b.again || row.Number == "" {
+	if row.Number == "" {
 		return
 	}
 	if !row.Exists {
@@ -116,7 +116,7 @@ func (b *BringUp) nowShows(t *txn, id merge.RowID, row *crdt.Row) {
 // shows returns the life that a table shows of a row, as far as that was noted and no
 // application has inserted another row since.
 func (a *adoption) shows(id merge.RowID) (life clock.Stamp, known bool, err error) {
-	if !a.bringUp.again || a.r.number(id.Table) == "" {
+	if a.r.number(id.Table) == "" {
 		return life, false, nil
 	}
 	v, err := a.t.get(rowKey(keyShows, id))
@@ -141,7 +141,7 @@ var errShowsOther = errors.New("the table shows another row of this number")
 // showsOther reports whether the table shows another life of a row, to which an
 // application has written, than the member's, and notes it.
 func (b *BringUp) showsOther(t *txn, id merge.RowID, row *crdt.Row, mine *merge.Row, pending *localWrites, k *takeover) (bool, error) {
-	if !b.again || row.Number == "" || pending == nil || pending.inserted {
+	if row.Number == "" || pending == nil || pending.inserted {
 		return false, nil
 	}
 	v, err := t.get(rowKey(keyShows, id))

@@ -58,8 +58,11 @@ func (r *Replica) StartBringUp(ctx context.Context, h *Header) (*BringUp, error)
 	case h.Clock.Millis() > r.cfg.NowMillis()+r.cfg.MaxDriftMillis:
 		return nil, fmt.Errorf("site %s has changes of %s, but the clock here says less: set this site's clock, or that one's", h.Site.Short(), h.Clock)
 	}
-	err := r.dropStates()
+	err := r.noteLives()
 	if err != nil {
+		return nil, fmt.Errorf("note which rows an earlier attempt gave: %w", err)
+	}
+	if err = r.dropStates(); err != nil {
 		return nil, fmt.Errorf("forget an earlier attempt: %w", err)
 	}
 	b := &BringUp{
@@ -167,6 +170,8 @@ type takeover struct {
 	// Here: the adoption batch has the row as one that only this site has; what
 	// was written to it is added to that batch.
 	Here bool `msgpack:"h,omitempty"`
+	// Left: an earlier attempt gave it, and this member has not got it (left.go).
+	Left bool `msgpack:"l,omitempty"`
 	// Life is, where the table shows another row than the one that has the number
 	// (R3), which one it shows; what is written to it is of that one.
 	Life crdt.Value `msgpack:"s,omitempty"`
@@ -176,13 +181,14 @@ type takeover struct {
 	// wrote to the row had not seen what the batch says of them (othermember.go).
 	Other []string `msgpack:"t,omitempty"`
 	// Columns and Values are the row as taken over, where there are such
-	// writes; with Here what the batch says of it, as far as that is known.
+	// writes; with Here what the batch says of it, as far as that is known, with Left
+	// what the table has.
 	Columns []string     `msgpack:"c,omitempty"`
 	Values  []crdt.Value `msgpack:"v,omitempty"`
 }
 
 func (k *takeover) encode() ([]byte, error) {
-	if len(k.Own) == 0 && len(k.Unseen) == 0 && !k.Gone && !k.Void && !k.Here && k.Life == "" {
+	if len(k.Own) == 0 && len(k.Unseen) == 0 && !k.Gone && !k.Void && !k.Here && !k.Left && k.Life == "" {
 		return []byte{}, nil
 	}
 	return msgpack.Marshal(k)
