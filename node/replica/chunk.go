@@ -26,9 +26,6 @@ type Item struct {
 	// Settled: it is a tombstone that an insert takes no notice of
 	// (merge.Settled).
 	Settled bool
-	// Waited: and no member has dropped it, as rows are not in their place because
-	// of it.
-	Waited bool
 	// Columns and Values are the whole row; of a deleted row what its
 	// tombstone keeps.
 	Columns []string
@@ -104,7 +101,6 @@ type wireExtra struct {
 	KnownCells []string
 	Lost       []crdt.Loss
 	Settled    bool
-	Waited     bool
 }
 
 var errChunk = errors.New("the rows that a member sent are damaged")
@@ -119,7 +115,7 @@ func (c *Chunk) Encode() ([]byte, error) {
 			Table: c.Table, Key: it.Key, Whole: !it.Same, Columns: it.Columns, Values: it.Values, Prior: it.Stamps,
 		}
 		if it.KnownRow || len(it.KnownCells) > 0 || len(it.Lost) > 0 || it.Settled {
-			w.Extras = append(w.Extras, wireExtra{i, it.KnownRow, it.KnownCells, it.Lost, it.Settled, it.Waited})
+			w.Extras = append(w.Extras, wireExtra{i, it.KnownRow, it.KnownCells, it.Lost, it.Settled})
 		}
 	}
 	w.Entry = e.Encode()
@@ -154,7 +150,7 @@ func DecodeChunk(b []byte) (*Chunk, error) {
 			return nil, errChunk
 		}
 		it := &c.Items[x.Item]
-		it.KnownRow, it.KnownCells, it.Lost, it.Settled, it.Waited = x.KnownRow, x.KnownCells, x.Lost, x.Settled, x.Waited
+		it.KnownRow, it.KnownCells, it.Lost, it.Settled = x.KnownRow, x.KnownCells, x.Lost, x.Settled
 	}
 	return c, nil
 }

@@ -58,7 +58,11 @@ func (a *adoption) onlyHere(ctx context.Context, scan merge.Scan, table string, 
 
 func (a *adoption) onlyRow(id merge.RowID, row *merge.Row) error {
 	k, err := a.t.takeover(id)
-	if err != nil || k != nil {
+	if err != nil || k != nil && !k.Back {
+		return err
+	}
+	losses, err := a.t.Losses(id)
+	if err != nil {
 		return err
 	}
 	at := a.bringUp.dating.of(id.Table, row.Columns, row.Values, a.r.cfg.Model.ZoneSeconds)
@@ -66,7 +70,7 @@ func (a *adoption) onlyRow(id merge.RowID, row *merge.Row) error {
 		at = a.stamp(&capture.Row{At: a.r.cfg.NowMillis() * 1000})
 	}
 	ch := crdt.Change{Table: id.Table, Key: id.Key, Whole: true, Time: at, Columns: row.Columns, Values: row.Values}
-	s := &merge.State{Stamps: crdt.Stamps{Row: clock.Stamp{Time: at, Site: a.r.cfg.Self}}}
+	s := &merge.State{Stamps: crdt.Stamps{Row: clock.Stamp{Time: at, Site: a.r.cfg.Self}}, HasLoss: len(losses) > 0}
 	life, others, err := a.shows(id)
 	if err != nil {
 		return err
@@ -74,7 +78,7 @@ func (a *adoption) onlyRow(id merge.RowID, row *merge.Row) error {
 	if number := a.r.number(id.Table); others {
 		ch.Prior, s.Stamps = goesOn(number, life), withCell(s.Stamps, number, life)
 	}
-	if err := a.t.Put(id, s, nil); err != nil {
+	if err := a.t.Put(id, s, losses); err != nil {
 		return err
 	}
 	a.append(ch)

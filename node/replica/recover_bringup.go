@@ -255,12 +255,17 @@ func (b *BringUp) prunePass(ctx context.Context, scanner merge.Scanner, withKept
 	return p, nil
 }
 
-// toPrune reports whether a row is old, one that the member does not have, or one that
-// was taken over as deleted and stayed; anyKept: there may be such rows.
+// toPrune reports whether a row is old, one that the member does not have or need not
+// remember as deleted, or one that was taken over as deleted and stayed; anyKept: there
+// may be such rows.
 func (b *BringUp) toPrune(id merge.RowID, anyKept bool) (old, kept bool, err error) {
 	taken, err := b.r.cfg.Store.Get(rowKey(keyTaken, id))
-	if err != nil || taken == nil || !anyKept {
+	if err != nil || taken == nil {
 		return taken == nil, false, err
+	}
+	k, err := decodeTakeover(taken)
+	if err != nil || k.Back || !anyKept {
+		return err == nil && k.Back, false, err
 	}
 	s, err := b.r.stateOf(id)
 	return false, err == nil && s != nil && s.Dead() && s.Place == merge.Kept, err

@@ -175,6 +175,10 @@ type takeover struct {
 	// Life is, where the table shows another row than the one that has the number
 	// (R3), which one it shows; what is written to it is of that one.
 	Life crdt.Value `msgpack:"s,omitempty"`
+	// Back: the member's tombstone is settled, and a database that was set back has
+	// the row. If it is there still when all has gone that goes, something that
+	// applications wrote refers to it, and it comes back with that.
+	Back bool `msgpack:"b,omitempty"`
 	// From is the member that gave the row.
 	From []byte `msgpack:"f,omitempty"`
 	// Other are columns in which the table had what an earlier attempt gave it: who
@@ -188,7 +192,7 @@ type takeover struct {
 }
 
 func (k *takeover) encode() ([]byte, error) {
-	if len(k.Own) == 0 && len(k.Unseen) == 0 && !k.Gone && !k.Void && !k.Here && !k.Left && k.Life == "" {
+	if len(k.Own) == 0 && len(k.Unseen) == 0 && !k.Gone && !k.Void && !k.Here && !k.Back && !k.Left && k.Life == "" {
 		return []byte{}, nil
 	}
 	return msgpack.Marshal(k)
@@ -281,9 +285,6 @@ func (b *BringUp) put(ctx context.Context, tx merge.Tx, t *txn, c *Chunk) error 
 	for i := range c.Items {
 		it := &c.Items[i]
 		id := merge.RowID{Table: c.Table, Key: it.Key}
-		if b.forgotten(it) {
-			continue
-		}
 		if !b.again || !merge.IsSystem(id.Table) { // of those a restored site knows what it knew
 			t.assumeNew(id)
 		}
@@ -333,14 +334,6 @@ func (b *BringUp) put(ctx context.Context, tx merge.Tx, t *txn, c *Chunk) error 
 		return errNumberTaken
 	}
 	return p.Adopt(ctx, tx, t, rows)
-}
-
-// forgotten reports whether a member sends a tombstone that others may have dropped, to
-// a site whose database was set back. It counts as dropped: a row that the backup has
-// goes, or comes back with what was written since, as where the member has nothing
-// of it (Prune).
-func (b *BringUp) forgotten(it *Item) bool {
-	return b.again && it.Settled && !it.Waited && len(it.Lost) == 0 && merge.Settled(it.row(), b.r.settledOf(b.r.cfg.Self))
 }
 
 // row works out what becomes of one row, and remembers what the adoption batch
@@ -404,6 +397,7 @@ func (b *BringUp) row(t *txn, id merge.RowID, it *Item, mine *merge.Row, pending
 	if merge.IsSystem(id.Table) {
 		return row, nil
 	}
+	k.Back = b.again && it.Settled && mine != nil && pending == nil && merge.Settled(row, b.r.settledOf(b.r.cfg.Self))
 	k.From = b.header.Site[:]
 	encoded, err := k.encode()
 	if err != nil {

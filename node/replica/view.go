@@ -311,11 +311,7 @@ func (v *View) sendStates(table string, which func(crdt.Key, *merge.State) bool,
 			return err
 		}
 		it := newItem(key, merge.Logical(nil, s, losses))
-		if it.Settled = s.Settled(v.header.Settled); it.Settled {
-			if it.Waited, err = waitedFor(v.snap, id); err != nil {
-				return err
-			}
-		}
+		it.Settled = s.Settled(v.header.Settled)
 		return out.add(it)
 	})
 }
