@@ -252,7 +252,7 @@ var mutants = []mutant{
 	},
 	{
 		"join: rows that only the joining site has are told to nobody", "node/replica/onlyhere.go",
-		"if err != nil || k != nil {\n\t\treturn err\n\t}\n\tat :=", "if err != nil || k != nil || !a.bringUp.again {\n\t\treturn err\n\t}\n\tat :=",
+		"if err != nil || k != nil && !k.Back {", "if err != nil || k != nil && !k.Back || !a.bringUp.again {",
 	},
 	{
 		"join: what was here before an earlier attempt is forgotten", "node/replica/takeover.go",

@@ -322,11 +322,7 @@ func (a *adoption) wakeFor(id merge.RowID) error {
 // allSeen notes that the writers of the row's further changes had seen it as it
 // was taken over.
 func (a *adoption) allSeen(id merge.RowID) error {
-	encoded, err := (&takeover{}).encode()
-	if err == nil {
-		a.t.set(rowKey(keyTaken, id), encoded)
-	}
-	return err
+	return a.t.remember(id, &takeover{})
 }
 
 // split divides a write into the columns that its writer had not seen and the
@@ -464,11 +460,9 @@ func ownStamps(s *crdt.Stamps, self clock.SiteID, floor clock.Timestamp) crdt.St
 // exists, but for those of the kept columns, and what the row's next change is
 // to work on.
 func (a *adoption) putUnseen(id merge.RowID, s *merge.State, row *crdt.Row, kept []string, k *takeover, captured *capture.Row) error {
-	encoded, err := k.encode()
-	if err != nil {
+	if err := a.t.remember(id, k); err != nil {
 		return err
 	}
-	a.t.set(rowKey(keyTaken, id), encoded)
 	next := &merge.State{Stamps: row.Stamps, KnownRow: row.KnownRow, KnownCells: row.KnownCells, HasLoss: len(row.Lost) > 0}
 	if !row.Exists {
 		next.Columns, next.Values = row.Columns, row.Values
@@ -494,11 +488,9 @@ func (a *adoption) putUnseen(id merge.RowID, s *merge.State, row *crdt.Row, kept
 // putUnseenLife stores the state of a row that an application inserted here under
 // the number of one that was taken over, and that began before.
 func (a *adoption) putUnseenLife(id merge.RowID, s *merge.State, row *crdt.Row, k *takeover, ch *crdt.Change, life clock.Stamp) error {
-	encoded, err := k.encode()
-	if err != nil {
+	if err := a.t.remember(id, k); err != nil {
 		return err
 	}
-	a.t.set(rowKey(keyTaken, id), encoded)
 	whole := *s
 	whole.Columns, whole.Values = row.Columns, row.Values // the table has none of it
 	return a.putOtherLife(id, &whole, row, ch, life)

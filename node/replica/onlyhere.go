@@ -83,11 +83,9 @@ func (a *adoption) onlyRow(id merge.RowID, row *merge.Row) error {
 	}
 	a.append(ch)
 	if a.bringUp.again {
-		encoded, err := (&takeover{Here: true, Columns: row.Columns, Values: row.Values}).encode()
-		if err != nil {
+		if err := a.t.remember(id, &takeover{Here: true, Columns: row.Columns, Values: row.Values}); err != nil {
 			return err
 		}
-		a.t.set(rowKey(keyTaken, id), encoded)
 	}
 	return a.bound()
 }

@@ -84,11 +84,9 @@ func (a *adoption) putOwn(id merge.RowID, k *takeover, own []crdt.Change, inTabl
 			k.Unseen = append(k.Unseen, c)
 		}
 	}
-	encoded, err := k.encode()
-	if err != nil {
+	if err := a.t.remember(id, k); err != nil {
 		return err
 	}
-	a.t.set(rowKey(keyTaken, id), encoded)
 	return a.t.Put(id, s, row.Lost)
 }
 

@@ -170,11 +170,7 @@ func (a *adoption) toOther(id merge.RowID, k *takeover, row *capture.Row) error 
 	if err := a.unseen(id, k, a.withoutNumber(row)); err != nil || !row.Delete {
 		return err
 	}
-	encoded, err := (&takeover{Gone: true, Columns: k.Columns, Values: k.Values}).encode() // what comes next is new
-	if err == nil {
-		a.t.set(rowKey(keyTaken, id), encoded)
-	}
-	return err
+	return a.t.remember(id, &takeover{Gone: true, Columns: k.Columns, Values: k.Values}) // what comes next is new
 }
 
 // withoutNumber takes the number out of a write of a row that was not inserted.

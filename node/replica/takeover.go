@@ -233,6 +233,15 @@ func (t *txn) takeover(id merge.RowID) (*takeover, error) {
 	return decodeTakeover(b)
 }
 
+// remember notes what the adoption batch needs of a row.
+func (t *txn) remember(id merge.RowID, k *takeover) error {
+	encoded, err := k.encode()
+	if err == nil {
+		t.set(rowKey(keyTaken, id), encoded)
+	}
+	return err
+}
+
 // putRows is how many rows one transaction takes over where there may be such
 // rows already, which it locks.
 const putRows = 2000
@@ -399,11 +408,9 @@ func (b *BringUp) row(t *txn, id merge.RowID, it *Item, mine *merge.Row, pending
 	}
 	k.Back = b.again && it.Settled && mine != nil && pending == nil && merge.Settled(row, b.r.settledOf(b.r.cfg.Self))
 	k.From = b.header.Site[:]
-	encoded, err := k.encode()
-	if err != nil {
+	if err := t.remember(id, k); err != nil {
 		return nil, err
 	}
-	t.set(rowKey(keyTaken, id), encoded)
 	if shown {
 		return row, errShowsOther
 	}
