@@ -11,7 +11,7 @@ import (
 // delete (docs/decisions/0005): it ends what was known of the row.
 
 // adopts reports whether a fact is such an insert, if the row was deleted.
-func (f *fact) adopts() bool { return f.adoption && f.inserts() }
+func (f *fact) adopts() bool { return len(f.after) > 0 && f.inserts() }
 
 // add takes a fact of the row in.
 func (r *oracleRow) add(f fact) {
@@ -54,8 +54,8 @@ func (r *oracleRow) over(f *fact) bool {
 }
 
 // end puts an end to what was known of a row when it was inserted, if it was deleted
-// and every site had applied that. By then every site had also applied what its
-// writers did without having seen the delete.
+// and every site had applied that: to what is applied before the insert, and to what was
+// done without having seen the delete.
 func (r *oracleRow) end(insert *fact) {
 	deleted := clock.Stamp{}
 	for i := range r.facts {
@@ -65,7 +65,7 @@ func (r *oracleRow) end(insert *fact) {
 	}
 	var before, since []fact
 	for _, f := range r.facts {
-		if f.at != insert.at && (insert.settled.Covers(f.at) || len(f.seen) > 0 && !f.seen.Covers(deleted)) {
+		if f.at != insert.at && (insert.after.Covers(f.at) || len(f.seen) > 0 && !f.seen.Covers(deleted)) {
 			before = append(before, f)
 		} else {
 			since = append(since, f)

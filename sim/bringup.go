@@ -244,10 +244,10 @@ func (f *fetch) finish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.jumped.Merge(f.view.Header().Vector) // it may fail when all is written
 	if err := f.up.Finish(ctx, scan, func(string, int64) error { return nil }); err != nil {
 		return err
 	}
-	s.jumped.Merge(f.view.Header().Vector)
 	f.placeRest(ctx)
 	return nil
 }

@@ -19,8 +19,8 @@ type fact struct {
 	seen clock.VersionVector
 	// settled is what its site had said that every site has applied.
 	settled clock.VersionVector
-	// adoption: it is of the batch with which its site joined.
-	adoption bool
+	// after is, of the batch with which its site joined, what is applied before it.
+	after clock.VersionVector
 }
 
 // value returns what a fact wrote to a column.

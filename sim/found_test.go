@@ -53,7 +53,7 @@ func TestFoundMoving(t *testing.T) {
 // an earlier one, and in 7528 and 9777 about what a site that lost its data directory
 // has of another's and its member has not. In 12660 a row is inserted in pieces in a
 // restored database. In 202056 a join goes on from a member that lacks a numbered row. In 5529
-// and 5593 such a database brings back what its site knows to be settled, and others do not.
+// and 5593 a restored database brings back what its site knows to be settled, and others do not.
 func TestFoundOfMany(t *testing.T) {
 	for _, seed := range []uint64{689, 2409, 3436, 5144, 5358, 7528, 8981, 9130, 9777, 5529, 5593, 12660, 60118, 100916, 101736, 202056, 910228, 9300814, 9301370, 9302984, 9303158, 9304773, 9401900, 9600113, 9602230} {
 		p := checkPlan(seed, 2, 8)

@@ -59,7 +59,7 @@ func (o *oracle) apply(origin clock.SiteID, ch *crdt.Change, e *loggedEntry) {
 		o.rows[id] = r
 	}
 	at := clock.Stamp{Time: ch.Time, Site: origin}
-	r.add(fact{ch, at, e.seen, e.settled, e.adoption})
+	r.add(fact{ch, at, e.seen, e.settled, e.after})
 }
 
 // view is what R4 and R5 make of all rows but some, that wait.
@@ -95,8 +95,8 @@ type loggedEntry struct {
 	seen clock.VersionVector
 	// settled is what the origin had said every site has applied.
 	settled clock.VersionVector
-	// adoption: it is of the batch with which the origin joined.
-	adoption bool
+	// after is, of the batch with which the origin joined, what is applied before it.
+	after clock.VersionVector
 }
 
 // fold takes what a site applied since the last call.
@@ -157,7 +157,7 @@ func (s *Site) foldOrigin(origin identity, upTo uint64, floor clock.Timestamp) e
 			for i := range e.Changes {
 				if ch := &e.Changes[i]; merge.IsSystem(ch.Table) {
 					if ch.Table == settingsTable {
-						s.oracle.applySetting(ch, fact{ch, clock.Stamp{Time: ch.Time, Site: origin.id}, e.seen, e.settled, e.adoption})
+						s.oracle.applySetting(ch, fact{ch, clock.Stamp{Time: ch.Time, Site: origin.id}, e.seen, e.settled, e.after})
 					}
 					continue
 				}
@@ -215,7 +215,11 @@ func (w *World) entry(s *Site, origin identity, seq uint64, raw []byte, floor cl
 	if l.batch == l.unseen {
 		seen = nil
 	}
-	l.raw, l.entries = append(l.raw, raw), append(l.entries, loggedEntry{e, seen, l.settled, l.unseen == 1 && l.batch == 1})
+	var after clock.VersionVector
+	if l.unseen == 1 && l.batch == 1 {
+		after = l.context
+	}
+	l.raw, l.entries = append(l.raw, raw), append(l.entries, loggedEntry{e, seen, l.settled, after})
 	return &l.entries[seq-1], nil
 }
 
