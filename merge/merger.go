@@ -151,7 +151,7 @@ func (p *Piece) applyRules(tp *tablePiece, w *work, states States) error {
 		g := &p.groups[c.group]
 		ch := tp.here(c.ch)
 		if Inserts(tp.t, c.ch) {
-			if Answer(w.row, g.Settled); Settled(w.row, g.Settled) {
+			if Answer(w.row, c.ch, g.Origin, g.Settled); Settled(w.row, g.Settled) {
 				ch = anew(w, ch, stays)
 			}
 		}

@@ -43,8 +43,12 @@ func anew(w *work, ch *crdt.Change, stays bool) *crdt.Change {
 // Answer drops the conflict that a delete was undone, where the row is inserted by
 // a writer to whom that delete was settled, as v, the vector of Settled, says.
 // He had seen it, though not as a tombstone: where that was still there, or the
-// write that undid the delete came later, there is no such conflict either.
-func Answer(r *crdt.Row, v clock.VersionVector) {
+// write that undid the delete came later, there is no such conflict either. An insert of
+// another row of that number (R3) says nothing of this one.
+func Answer(r *crdt.Row, ch *crdt.Change, origin clock.SiteID, v clock.VersionVector) {
+	if r.Number != "" && r.Exists && r.LifeOf(ch, clock.Stamp{Time: ch.Time, Site: origin}) != r.Life() {
+		return
+	}
 	r.Lost = slices.DeleteFunc(r.Lost, func(l crdt.Loss) bool { return l.Column == "" && v.Covers(l.Stamp) })
 }
 

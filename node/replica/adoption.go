@@ -376,7 +376,7 @@ func (a *adoption) unseen(id merge.RowID, k *takeover, captured *capture.Row) er
 			s, row = nil, &crdt.Row{Lost: row.Lost, Number: number}
 		}
 		if inserts {
-			merge.Answer(row, a.saidSettled())
+			merge.Answer(row, &ch, a.r.cfg.Self, a.saidSettled())
 		}
 	}
 	ch.Prior = a.unseenPrior(row, s, k, &ch)

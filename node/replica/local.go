@@ -328,7 +328,7 @@ func (l *local) merge(id merge.RowID, s *merge.State, ch *crdt.Change, captured 
 		}
 	}
 	if len(losses) > 0 && merge.Inserts(l.r.cfg.Model.Tables[id.Table], ch) {
-		merge.Answer(row, l.r.settledOf(l.r.cfg.Self))
+		merge.Answer(row, ch, l.r.cfg.Self, l.r.settledOf(l.r.cfg.Self))
 	}
 	row.Apply(ch, l.r.cfg.Self, l.context)
 	if stands, ok := l.otherLife(row, ch, s); ok {

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"baraza/capture"
+	"baraza/clock"
 	"baraza/crdt"
 	"baraza/merge"
 	"baraza/merge/memdb"
@@ -334,6 +335,33 @@ func TestNumberReplaced(t *testing.T) {
 		}
 		if lost, err := s.conflicts(); err != nil || len(lost) > 0 {
 			t.Errorf("site %d: %v, conflicts %v, want none", s.n, err, lost)
+		}
+	}
+}
+
+// An insert of another row under a number says nothing of the delete that was undone of
+// the row which has it, though its writer knew that every site had that delete: only an
+// insert of that row answers the conflict.
+//
+// Seen to fail when every insert answers it.
+func TestInsertOfAnotherNumberAnswersNothing(t *testing.T) {
+	at := func(ms int64, site byte) clock.Stamp {
+		return clock.Stamp{Time: clock.At(ms, 0), Site: clock.SiteID{site}}
+	}
+	first, deleted := at(10, 1), at(20, 2)
+	settled := clock.VersionVector{{Site: deleted.Site, Seq: 3, Through: deleted.Time}}
+	insert := crdt.Change{Table: "visit", Key: visitKey(7), Whole: true, Time: clock.At(40, 0), Columns: []string{"id", "note"}, Values: []crdt.Value{crdt.Int(7), crdt.Text("x")}}
+	again := insert
+	again.Prior = crdt.Stamps{Deleted: deleted}.WithLife("id", first)
+	for i, ch := range []*crdt.Change{&insert, &again} {
+		row := crdt.Row{
+			Number: "id", Exists: true, Columns: insert.Columns, Values: insert.Values,
+			Stamps: crdt.Stamps{Row: first, Deleted: deleted, Cells: []crdt.CellStamp{{Column: "note", Stamp: at(30, 1)}}},
+			Lost:   []crdt.Loss{{Stamp: deleted, Winner: at(30, 1)}},
+		}
+		merge.Answer(&row, ch, clock.SiteID{3}, settled)
+		if stays := len(row.Lost) == 1; stays != (i == 0) {
+			t.Errorf("insert %d: the row has lost %v", i, row.Lost)
 		}
 	}
 }
