@@ -204,3 +204,38 @@ func TestJoinedTicketOfAnotherMember(t *testing.T) {
 		}
 	}
 }
+
+// An application writes, in a database that was put back, to a ticket that others have
+// deleted, while one of them, to whom that is settled, inserts another of its number:
+// the first comes back, whole, be it known there any more or not.
+//
+// Seen to fail when only what was written goes to the others: p shows the second ticket,
+// q what there is of the first.
+func TestRestoredTicketThatWasDeleted(t *testing.T) {
+	p, q, n := newSiteOf(t, 1, tickets()).open(false), newSiteOf(t, 2, tickets()).open(false), newSiteOf(t, 3, tickets()).open(false)
+	p.app(newTicket(7, "first", "p's"))
+	exchange(p, q, n)
+	backup := n.db.Backup()
+	n.app(remove("ticket", ticketKey(7)))
+	exchange(p, q, n)
+	for _, s := range []*site{p, q, n} {
+		s.knows(p, q, n)
+	}
+	q.publish()
+	n.publish()
+	exchange(p, q, n)
+	for range 3 { // and the others do not hear of it
+		p.publish()
+		p.truncate()
+	}
+	n.db.Restore(backup)
+	n.noticed()
+	n.app(update("ticket", ticketKey(7), "note", "mine"))
+	n.recover(q)
+	p.app(newTicket(7, "second", "p's"))
+	p.capture()
+	exchange(q, n)
+	exchange(p, q, n)
+	sameTicket(t, "first", "mine", []string{"p's", "second"}, p, q, n)
+	agreeVisibly(t, p, q, n)
+}

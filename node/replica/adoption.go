@@ -379,7 +379,12 @@ func (a *adoption) unseen(id merge.RowID, k *takeover, captured *capture.Row) er
 			merge.Answer(row, &ch, a.r.cfg.Self, a.saidSettled())
 		}
 	}
-	ch.Prior = a.unseenPrior(row, s, k, &ch)
+	if a.deadNumber(row, k, &ch) {
+		a.complete(&ch, row)
+		ch.Prior = crdt.Stamps{Deleted: row.Deleted}.WithLife(number, row.Life())
+	} else {
+		ch.Prior = a.unseenPrior(row, s, k, &ch)
+	}
 	row.BeginAnew(&ch, a.saidSettled()) // as every site sees it
 	for i, c := range ch.Columns {      // its writer knew of no counter
 		ch.Values[i] = asBase(row, c, ch.Values[i])
@@ -416,6 +421,13 @@ func (a *adoption) unseenPrior(row *crdt.Row, s *merge.State, k *takeover, ch *c
 		return losing(prior, row.Number, s.Of(row.Number))
 	}
 	return prior
+}
+
+// deadNumber reports whether a write to a restored database is to a row that a number
+// alone names and that others have deleted. To some of them that may be settled, and
+// they may have inserted another row of the number since.
+func (a *adoption) deadNumber(row *crdt.Row, k *takeover, ch *crdt.Change) bool {
+	return a.bringUp.again && row.Number != "" && row.Dead() && k.Life == "" && !ch.Delete && !slices.Contains(ch.Columns, row.Number)
 }
 
 // complete makes an insert of a write to a row whose delete is settled, which a
