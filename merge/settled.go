@@ -26,9 +26,10 @@ func (s *State) Settled(v clock.VersionVector) bool {
 
 // anew prepares a row whose tombstone is settled for being inserted again. Nothing
 // but its conflicts is left; where the dead row stayed in the table (R4), the
-// write is one over the tombstone.
+// write is one over the tombstone, unless it is stamped before that, as what a site
+// brings that joins: then its writer saw no row there, and others show none.
 func anew(w *work, ch *crdt.Change, stays bool) *crdt.Change {
-	if !stays {
+	if !stays || ch.Time < w.row.Greatest().Time {
 		w.row = &crdt.Row{Lost: w.row.Lost, Number: w.row.Number}
 		return ch
 	}
