@@ -379,7 +379,7 @@ func (a *adoption) unseen(id merge.RowID, k *takeover, captured *capture.Row) er
 			merge.Answer(row, &ch, a.r.cfg.Self, a.saidSettled())
 		}
 	}
-	if a.deadNumber(row, k, &ch) {
+	if a.deadNumber(row, s, k, &ch) {
 		a.complete(&ch, row)
 		ch.Prior = crdt.Stamps{Deleted: row.Deleted}.WithLife(number, row.Life())
 	} else {
@@ -425,9 +425,11 @@ func (a *adoption) unseenPrior(row *crdt.Row, s *merge.State, k *takeover, ch *c
 
 // deadNumber reports whether a write to a restored database is to a row that a number
 // alone names and that others have deleted. To some of them that may be settled, and
-// they may have inserted another row of the number since.
-func (a *adoption) deadNumber(row *crdt.Row, k *takeover, ch *crdt.Change) bool {
-	return a.bringUp.again && row.Number != "" && row.Dead() && k.Life == "" && !ch.Delete && !slices.Contains(ch.Columns, row.Number)
+// they may have inserted another row of the number since. What was written to such
+// another row here is not one.
+func (a *adoption) deadNumber(row *crdt.Row, s *merge.State, k *takeover, ch *crdt.Change) bool {
+	another := s != nil && a.showsOther(ch.Table, s)
+	return !another && a.bringUp.again && row.Number != "" && row.Dead() && k.Life == "" && !ch.Delete && !slices.Contains(ch.Columns, row.Number)
 }
 
 // complete makes an insert of a write to a row whose delete is settled, which a
