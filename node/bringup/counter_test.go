@@ -47,13 +47,7 @@ func TestCounterInsertedInRestoredDatabase(t *testing.T) {
 	s.capture()
 	p.app(update("stock", key, "note", "p's"))
 	exchange(all...)
-	for range 4 {
-		for _, at := range all {
-			at.knows(all...)
-			at.publish()
-		}
-		exchange(all...)
-	}
+	settle(all...)
 	s.db.Restore(backup)
 	s.app(insert("stock", gauze(4, "news")))
 	s.restart()

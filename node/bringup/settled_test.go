@@ -33,6 +33,18 @@ func (s *site) truncate() {
 	}
 }
 
+// settle lets members say what they have applied, and what they know to be settled,
+// until each has heard from all that all is.
+func settle(all ...*site) {
+	for range 4 {
+		for _, at := range all {
+			at.knows(all...)
+			at.publish()
+		}
+		exchange(all...)
+	}
+}
+
 // deleted makes two members with a person that one of them deleted.
 func deleted(t *testing.T) (p, z *site) {
 	p, z = newSite(t, 1).open(false), newSite(t, 2).open(false)
@@ -181,13 +193,7 @@ func TestSetBackAfterTheTombstone(t *testing.T) {
 	p.app(remove("obs", keyOf(3)))
 	exchange(p, s, q)
 	all := []*site{p, s, q}
-	for range 4 {
-		for _, at := range all {
-			at.knows(all...)
-			at.publish()
-		}
-		exchange(all...)
-	}
+	settle(all...)
 	q.truncate() // and p does not
 	row := "obs " + keyOf(3).String() + " "
 	if strings.Contains(q.states(), row) || !strings.Contains(p.states(), row) {
@@ -222,13 +228,7 @@ func TestInsertedInPiecesAfterSetBack(t *testing.T) {
 	s.capture()
 	p.app(update("person", keyOf(60), "note", "p's"))
 	exchange(all...)
-	for range 4 {
-		for _, at := range all {
-			at.knows(all...)
-			at.publish()
-		}
-		exchange(all...)
-	}
+	settle(all...)
 	if p.conflicts() == "" {
 		t.Fatal("the delete is to be a conflict")
 	}
@@ -266,13 +266,7 @@ func TestSetBackBringsBackWhatItRefersTo(t *testing.T) {
 	}
 	all := []*site{p, s, q}
 	exchange(all...)
-	for range 4 {
-		for _, at := range all {
-			at.knows(all...)
-			at.publish()
-		}
-		exchange(all...)
-	}
+	settle(all...)
 	q.truncate() // and p does not
 	s.db.Restore(backup)
 	s.app(update("visit", keyOf(8), "reason", "news"))
