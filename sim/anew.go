@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"slices"
+
 	"baraza/clock"
 	"baraza/internal/rules"
 )
@@ -74,6 +76,18 @@ func (r *oracleRow) end(insert *fact) {
 	if row := rowOf(r, before); !row.Live() && !deleted.IsZero() && row.Deleted == deleted {
 		r.past, r.facts = append(r.past, before...), since
 	}
+}
+
+// ended is the row that came to an end, with all facts: later ones may speak of what
+// it left.
+func (r *oracleRow) ended() *oracleRow {
+	row := &oracleRow{Row: rowOf(r, r.past), facts: slices.Clone(r.past)}
+	if r.ID.Table == numbered {
+		row.relive()
+		row.later = r.line
+	}
+	row.facts, row.first = append(row.facts, r.facts...), len(r.past)
+	return row
 }
 
 func rowOf(r *oracleRow, facts []fact) rules.Row {

@@ -63,20 +63,23 @@ func (r *oracleRow) top(pass func(*fact) bool) *fact {
 // conflicts lists the row's conflicts as Replica.Conflicts does.
 func (r *oracleRow) conflicts() []crdt.Loss {
 	if n := len(r.past) + len(r.facts); r.lostFrom < n { // they follow from the facts alone
-		find := r.find
-		if r.ID.Table == numbered {
-			find = r.findNumbered
-		}
-		r.lost, r.lostFrom = find(), n
+		r.lost, r.lostFrom = r.findAll(), n
 		if len(r.past) > 0 {
-			past := oracleRow{facts: append(slices.Clone(r.past), r.facts...), first: len(r.past), Row: rowOf(r, r.past)}
-			r.lost = append(r.lost, past.find()...)
+			r.lost = append(r.lost, r.ended().findAll()...)
 		}
 	}
 	return r.lost
 }
 
-// find works the row's conflicts out.
+// findAll works the row's conflicts out.
+func (r *oracleRow) findAll() []crdt.Loss {
+	if r.ID.Table == numbered {
+		return r.findNumbered()
+	}
+	return r.find()
+}
+
+// find works the conflicts of a row out that is one, whoever inserted it.
 func (r *oracleRow) find() []crdt.Loss {
 	var list []crdt.Loss
 	exists := r.Live()

@@ -96,8 +96,15 @@ func (r *oracleRow) findNumbered() []crdt.Loss {
 	var list []crdt.Loss
 	for i := range r.facts {
 		f := &r.facts[i]
-		if slices.Contains(r.line, f.life()) {
+		past := i < r.first
+		if slices.Contains(r.line, f.life()) || r.first > 0 && !past && slices.Contains(r.later, f.life()) {
 			mine.facts = append(mine.facts, *f)
+			if past {
+				mine.first++
+			}
+			continue
+		}
+		if r.first > 0 && !past {
 			continue
 		}
 		for j, c := range f.Columns {
@@ -105,6 +112,9 @@ func (r *oracleRow) findNumbered() []crdt.Loss {
 				list = append(list, crdt.Loss{Column: c, Value: f.Values[j], Stamp: f.at, Winner: r.before(f.life()), Apart: true})
 			}
 		}
+	}
+	if r.first > 0 && mine.first == 0 {
+		return list
 	}
 	for _, l := range mine.find() {
 		if l.Column != numberColumn {
@@ -115,12 +125,15 @@ func (r *oracleRow) findNumbered() []crdt.Loss {
 }
 
 // before is the life that had the row when another began, or the one to which that says
-// that it lost.
+// that it lost; none where no life is known.
 func (r *oracleRow) before(life clock.Stamp) clock.Stamp {
 	for i := range r.facts {
 		if to, lost := r.facts[i].lostTo(); lost && r.facts[i].at == life {
 			life = to
 		}
+	}
+	if len(r.line) == 0 {
+		return clock.Stamp{}
 	}
 	had := r.line[0]
 	for _, l := range r.line {

@@ -238,9 +238,11 @@ func (l *Link) forget(s *Site) {
 // sawCopy reports whether who overwrote a value knowingly had seen it as one that a site
 // had when it joined again without its data directory: such a copy goes by a stamp of
 // that site, and the value itself had not come, or came as one of another row that got the
-// same number (docs/limits.md).
+// same number, or of the row before it was deleted and forgotten (docs/limits.md).
 func (s *Site) sawCopy(c *replica.Conflict) bool {
-	facts := s.oracle.rows[c.ID].facts
+	row := s.oracle.rows[c.ID]
+	facts := row.facts
+	other := c.Apart || slices.ContainsFunc(row.past, func(f fact) bool { return f.at == c.Stamp })
 	for i := range facts {
 		copied := &facts[i]
 		v, wrote := copied.value(c.Column)
@@ -248,7 +250,7 @@ func (s *Site) sawCopy(c *replica.Conflict) bool {
 			continue
 		}
 		for j := range facts {
-			if by := &facts[j]; by.Prior.Of(c.Column) == copied.at && (c.Apart || !by.seen.Covers(c.Stamp)) {
+			if by := &facts[j]; by.Prior.Of(c.Column) == copied.at && (other || !by.seen.Covers(c.Stamp)) {
 				return true
 			}
 		}

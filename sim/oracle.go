@@ -38,6 +38,7 @@ type oracleRow struct {
 	lostFrom int
 	columns  map[string]*columnFacts
 	line     []clock.Stamp // the lives that have the row, see lives.go
+	later    []clock.Stamp // of a row that came to an end, those that have it since
 }
 
 // begun reports whether the insert of a row was applied, and not only what a site had, or
