@@ -109,11 +109,11 @@ func (w *World) forgetSoon(id clock.SiteID) {
 	w.after(time.Duration(rnd.Int64N(int64(forgetWithin))), func() { w.forget(id, rnd.IntN(len(w.Sites))) })
 }
 
-// forgetAgain does so once more where the member who was told is gone itself.
+// forgetAgain does so once more where the member who was told is gone itself: others
+// list the site still.
 func (w *World) forgetAgain() {
-	heard := w.members()[0].listed(expulsionsTable)
 	for _, id := range w.membership.gone {
-		if !slices.Contains(heard, id) {
+		if slices.ContainsFunc(w.members(), func(s *Site) bool { return !slices.Contains(s.listed(expulsionsTable), id) }) {
 			w.forgetSoon(id)
 		}
 	}
@@ -123,11 +123,16 @@ func (w *World) forgetAgain() {
 // something is lost for good, where logs are not shortened.
 const publishLost = 10 * time.Second
 
-// giveUp lets sites whose logs are not shortened say what they have applied, and
-// forget those who are gone, once batches wait for entries that went with them: so
-// they come to know that nobody has those.
+// giveUp lets an administrator look once batches wait for entries that went with sites
+// that are gone: those are to be forgotten, also by who has not heard of it. Sites whose
+// logs are not shortened say what they have applied from then on. So all come to know
+// that nobody has those entries.
 func (w *World) giveUp() {
-	if w.opts.Publish > 0 || len(w.membership.gone) == 0 || !w.waitsInVain() {
+	if w.membership.leaving > 0 || len(w.membership.gone) == 0 || !w.waitsInVain() {
+		return
+	}
+	if w.opts.Publish > 0 {
+		w.forgetAgain()
 		return
 	}
 	w.note("batches wait for what is lost: sites that are gone are forgotten")

@@ -70,6 +70,7 @@ func (a *adoption) onlyRow(id merge.RowID, row *merge.Row) error {
 		at = a.stamp(&capture.Row{At: a.r.cfg.NowMillis() * 1000})
 	}
 	ch := crdt.Change{Table: id.Table, Key: id.Key, Whole: true, Time: at, Columns: row.Columns, Values: row.Values}
+	losses = a.lostBefore(id, losses, &ch)
 	s := &merge.State{Stamps: crdt.Stamps{Row: clock.Stamp{Time: at, Site: a.r.cfg.Self}}, HasLoss: len(losses) > 0}
 	life, others, err := a.shows(id)
 	if err != nil {
@@ -88,6 +89,18 @@ func (a *adoption) onlyRow(id merge.RowID, row *merge.Row) error {
 		}
 	}
 	return a.bound()
+}
+
+// lostBefore brings the conflicts of an earlier row of that name up to the insert, as
+// every site does that merges it: its writer had seen nothing of them.
+func (a *adoption) lostBefore(id merge.RowID, losses []crdt.Loss, insert *crdt.Change) []crdt.Loss {
+	if len(losses) == 0 {
+		return nil
+	}
+	row := &crdt.Row{Lost: losses, Number: a.r.number(id.Table)}
+	merge.Answer(row, insert, a.r.cfg.Self, a.saidSettled())
+	row.Apply(insert, a.r.cfg.Self, a.context)
+	return row.Lost
 }
 
 // countsFromNow reports whether rows of a table that only this site has begin now. Where
