@@ -258,6 +258,16 @@ func (s *Site) sawCopy(c *replica.Conflict) bool {
 	return false
 }
 
+// ofCopy reports whether a conflict is about a value of a copy of a numbered row: one
+// that a site had when it joined again, or one that a member gave it from which its join
+// did not go on. Whoever had seen the row itself had not seen the copy (docs/limits.md).
+func (s *Site) ofCopy(c *replica.Conflict) bool {
+	if c.ID.Table != numbered {
+		return false
+	}
+	return s.w.ledger.ofCopy(c.ID, c.Stamp) || slices.ContainsFunc(s.oracle.rows[c.ID].facts, func(f fact) bool { return f.at == c.Stamp && f.goesOn() })
+}
+
 // rejoined reports whether a site writes under a name since it lost its data directory.
 func rejoined(id clock.SiteID) bool { return id[2] > 0 }
 

@@ -2,8 +2,10 @@ package sim
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
+	"baraza/clock"
 	"baraza/crdt"
 	"baraza/internal/rules"
 	"baraza/merge"
@@ -85,9 +87,7 @@ func (s *Site) checkRules(now bool) error {
 	s.placing.steps = 0
 	bad := s.unruly(nil)
 	if len(bad) > 0 {
-		if waiting := s.ahead(); len(waiting) > 0 {
-			bad = s.unruly(waiting)
-		}
+		bad = s.unruly(s.ahead())
 	}
 	return some(bad, fmt.Sprintf("%s does not show what R4 and R5 make of its log", s))
 }
@@ -102,7 +102,13 @@ func (s *Site) unruly(waiting map[merge.RowID]bool) (bad []string) {
 		case there != v.Visible(id):
 			bad = append(bad, fmt.Sprintf("%s %s is there: %v", id.Table, shortKey(id.Key), there))
 		case there:
-			bad = append(bad, unlike(id, r, func(c string) crdt.Value { return v.Value(id, c) })...)
+			bad = append(bad, unlike(id, r, func(c string) crdt.Value {
+				want := v.Value(id, c)
+				if key, is := want.Key(); is && waiting != nil && s.isAhead(id, c, key, waiting) {
+					return r.Values[slices.Index(r.Columns, c)] // as it was
+				}
+				return want
+			})...)
 		}
 	}
 	return bad
@@ -120,9 +126,7 @@ func (s *Site) ahead() map[merge.RowID]bool {
 				continue
 			}
 			for _, ref := range clinic.Tables[id.Table].References {
-				key, is := o.Shows(ref.Column).Key()
-				to := merge.RowID{Table: ref.Table, Key: key}
-				if is && (waiting[to] || s.oracle.rows[to] == nil && s.inRest(o, to)) {
+				if key, is := o.Shows(ref.Column).Key(); is && s.isAhead(id, ref.Column, key, waiting) {
 					waiting[id], more = true, true
 				}
 			}
@@ -131,21 +135,49 @@ func (s *Site) ahead() map[merge.RowID]bool {
 	return waiting
 }
 
+// isAhead reports whether a row refers to one that waits, or that comes a batch later.
+func (s *Site) isAhead(id merge.RowID, column string, key crdt.Key, waiting map[merge.RowID]bool) bool {
+	ref := clinic.Tables[id.Table].Reference(column)
+	if ref == nil {
+		return false
+	}
+	to := merge.RowID{Table: ref.Table, Key: key}
+	return waiting[to] || s.oracle.rows[to] == nil && s.inRest(s.oracle.rows[id], to)
+}
+
 // inRest reports whether a site that wrote to a row in a batch of which it had seen
-// nothing logged another row after what of it was applied here.
+// nothing logged another row after what of it was applied here, or was given that row by
+// a member from which its join did not go on, and whose log it does not wait for.
 func (s *Site) inRest(o *oracleRow, to merge.RowID) bool {
 	for _, f := range o.facts {
-		l := s.w.logs[f.at.Site]
-		if f.seen != nil || l == nil {
+		if f.seen != nil {
 			continue
 		}
-		for _, e := range l.entries[s.oracle.applied.Seq(f.at.Site):] {
-			if slices.ContainsFunc(e.Changes, func(ch crdt.Change) bool { return ch.Table == to.Table && ch.Key == to.Key }) {
-				return true
+		if s.comesIn(f.at.Site, math.MaxUint64, to) {
+			return true
+		}
+		for _, by := range s.w.origins {
+			for _, e := range by.site.offered {
+				if by.id == f.at.Site && s.comesIn(e.Site, e.Seq, to) {
+					return true
+				}
 			}
 		}
 	}
 	return false
+}
+
+// comesIn reports whether a site's log up to an entry has a row in what is not applied
+// here.
+func (s *Site) comesIn(origin clock.SiteID, upTo uint64, id merge.RowID) bool {
+	l := s.w.logs[origin]
+	if l == nil {
+		return false
+	}
+	from, to := s.oracle.applied.Seq(origin), min(upTo, uint64(len(l.entries)))
+	return from < to && slices.ContainsFunc(l.entries[from:to], func(e loggedEntry) bool {
+		return slices.ContainsFunc(e.Changes, func(ch crdt.Change) bool { return ch.Table == id.Table && ch.Key == id.Key })
+	})
 }
 
 // checkPlaced is checkRules at the end, when no row may wait.
