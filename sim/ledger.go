@@ -156,7 +156,7 @@ func (s *Site) checkLedger() error {
 		if _, wrote := l.wrote[c.Value]; isFresh(c.Value) && !wrote {
 			bad = fmt.Errorf("%s has a conflict about %s, which nobody wrote", s, lost)
 		}
-		if l.known(s.w, lost) == yes && c.Stamp.Time > adoptedTime && !s.sawCopy(&c) && !s.ofCopy(&c) { // of an old database, see moves.go
+		if l.known(s.w, lost) == yes && c.Stamp.Time > adoptedTime && !s.sawCopy(&c) && !s.ofCopy(&c) && !s.sawAhead(&c) { // of an old database, see moves.go
 			bad = fmt.Errorf("%s has a conflict about %s, which was overwritten by one who had seen it", s, lost)
 		}
 		if c.Winner.IsZero() {

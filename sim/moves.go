@@ -268,6 +268,25 @@ func (s *Site) ofCopy(c *replica.Conflict) bool {
 	return s.w.ledger.ofCopy(c.ID, c.Stamp) || slices.ContainsFunc(s.oracle.rows[c.ID].facts, func(f fact) bool { return f.at == c.Stamp && f.goesOn() })
 }
 
+// sawAhead reports whether who overwrote a value had seen it as a member gave it from which
+// his site's join did not go on: the other had not got it yet (docs/limits.md).
+func (s *Site) sawAhead(c *replica.Conflict) bool {
+	for _, f := range s.oracle.rows[c.ID].facts {
+		if _, wrote := f.value(c.Column); f.seen.Covers(c.Stamp) || !wrote && !f.Delete {
+			continue
+		}
+		for _, o := range s.w.origins {
+			if o.id != f.at.Site || !o.site.offered.Covers(c.Stamp) {
+				continue
+			}
+			if first := &s.w.logs[o.id].entries[0]; first.Unseen && !first.after.Covers(c.Stamp) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // rejoined reports whether a site writes under a name since it lost its data directory.
 func rejoined(id clock.SiteID) bool { return id[2] > 0 }
 

@@ -142,7 +142,7 @@ func (s *Site) isAhead(id merge.RowID, column string, key crdt.Key, waiting map[
 		return false
 	}
 	to := merge.RowID{Table: ref.Table, Key: key}
-	return waiting[to] || s.oracle.rows[to] == nil && s.inRest(s.oracle.rows[id], to)
+	return waiting[to] || !s.oracle.rows[to].begun(to) && s.inRest(s.oracle.rows[id], to)
 }
 
 // inRest reports whether a site that wrote to a row in a batch of which it had seen
@@ -238,11 +238,11 @@ func (s *Site) kept(id merge.RowID) bool {
 // such a row: what a site wrote while it joined comes as two batches (docs/limits.md).
 func (s *Site) awaits(id merge.RowID, asked map[merge.RowID]bool) bool {
 	o := s.oracle.rows[id]
-	if o == nil {
-		return true
-	}
-	if _, there := s.watch.rows[id]; there || asked[id] {
+	if _, there := s.watch.rows[id]; o != nil && (there || asked[id]) {
 		return false
+	}
+	if !o.begun(id) {
+		return true
 	}
 	asked[id] = true
 	t := clinic.Tables[id.Table]
