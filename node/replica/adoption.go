@@ -385,8 +385,8 @@ func (a *adoption) unseen(id merge.RowID, k *takeover, captured *capture.Row) er
 	} else {
 		ch.Prior = a.unseenPrior(row, s, k, &ch)
 	}
-	row.BeginAnew(&ch, a.saidSettled()) // as every site sees it
-	for i, c := range ch.Columns {      // its writer knew of no counter
+	a.beginAnew(row, &ch)
+	for i, c := range ch.Columns { // its writer knew of no counter
 		ch.Values[i] = asBase(row, c, ch.Values[i])
 	}
 	kept := a.keptAfter(s, &ch)
@@ -401,6 +401,16 @@ func (a *adoption) unseen(id merge.RowID, k *takeover, captured *capture.Row) er
 		k.Columns, k.Values = row.Columns, row.Values
 	}
 	return a.putUnseen(id, s, row, kept, k, captured)
+}
+
+// beginAnew takes away what was added to the row before a delete that was undone, where
+// that was settled, as every site does: so it says. Others may have forgotten that
+// delete for a later one by the time they hear.
+func (a *adoption) beginAnew(row *crdt.Row, ch *crdt.Change) {
+	had := len(row.Columns)
+	if row.BeginAnew(ch, a.saidSettled()); len(row.Columns) < had {
+		ch.Columns, ch.Values = append(slices.Clone(ch.Columns), crdt.Reset), append(ch.Values, crdt.ResetAt(row.Deleted))
+	}
 }
 
 // unseenPrior returns the stamps of what a change overwrites that a site made before it
