@@ -20,33 +20,41 @@ type Heard struct {
 	Vector clock.VersionVector
 }
 
-// Base returns what a peer has as far as is known, nil for nothing. The word of
+// Base is what a peer has as far as is known.
+type Base struct {
+	Vector clock.VersionVector
+	// Told: it has told this site so itself. If not it may have much more.
+	Told bool
+}
+
+// Base returns what a peer has as far as is known. The word of
 // the last connection, or of a bundle that came since, counts; the peer may have
 // published since that it applied more, at the time atMillis. A bundle's word is
 // not merged with an older one: the peer may have been set back in between.
-func (p *Protocol) Base(peer clock.SiteID, last Heard, applied clock.VersionVector, atMillis int64) clock.VersionVector {
+func (p *Protocol) Base(peer clock.SiteID, last Heard, applied clock.VersionVector, atMillis int64) Base {
 	known := p.Known(peer).Clone()
 	if known == nil {
 		known = last.Vector.Clone()
 	}
+	told := len(known) > 0
 	if uint64(max(atMillis, 0)) > last.Number {
 		known.Merge(applied)
 	}
-	return known
+	return Base{known, told}
 }
 
 // Begin returns where a bundle begins for a peer that has base, by the first
-// entries that the log holds. Where nothing is known of the peer, that is where
-// the log begins; else gap is the first origin of which the log does not hold what
-// the peer lacks.
-func (p *Protocol) Begin(peer clock.SiteID, base clock.VersionVector, first func(clock.SiteID) uint64) (_ clock.VersionVector, gap *Missing) {
-	unknown := len(base) == 0
-	base = base.Clone()
+// entries that the log holds. What every member has, everyone's, it has too, though it
+// may have joined since it was last heard of. A bundle for a peer that has told nothing
+// begins where the log does at the latest, and the reply tells; else gap is the first
+// origin of which the log does not hold what the peer lacks.
+func (p *Protocol) Begin(peer clock.SiteID, from Base, everyones clock.VersionVector, first func(clock.SiteID) uint64) (_ clock.VersionVector, gap *Missing) {
+	base := from.Vector.Clone()
 	for _, e := range p.have {
 		held, has := first(e.Site), base.Seq(e.Site)
 		switch {
 		case has+1 >= held || e.Site == peer:
-		case unknown:
+		case !from.Told || everyones.Seq(e.Site)+1 >= held:
 			base.Set(clock.Entry{Site: e.Site, Seq: held - 1})
 		default:
 			return nil, &Missing{Origin: e.Site, Have: has, First: held}

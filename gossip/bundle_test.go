@@ -106,24 +106,30 @@ func TestBase(t *testing.T) {
 	at := func(n uint64) clock.VersionVector { return clock.VersionVector{{Site: x, Seq: n}} }
 	p := New(Config{Site: self}, at(20))
 	first := func(clock.SiteID) uint64 { return 11 }
-	base, gap := p.Begin(peer, p.Base(peer, Heard{}, nil, 0), first)
+	base, gap := p.Begin(peer, p.Base(peer, Heard{}, nil, 0), nil, first)
 	if base.Seq(x) != 10 || gap != nil {
 		t.Errorf("of a peer that nothing is known of: %v, %+v", base, gap)
 	}
 	last := Heard{Number: 1000, Vector: at(12)}
 	for atMillis, want := range map[int64]uint64{1001: 15, 999: 12} {
-		if got := p.Base(peer, last, at(15), atMillis).Seq(x); got != want {
+		if got := p.Base(peer, last, at(15), atMillis).Vector.Seq(x); got != want {
 			t.Errorf("published at %d: %d, want %d", atMillis, got, want)
 		}
 	}
 	if err := p.Carried(peer, at(5)); err != nil {
 		t.Fatal(err)
 	}
-	base = p.Base(peer, last, nil, 0)
-	if _, gap = p.Begin(peer, base, first); gap == nil || *gap != (Missing{Origin: x, Have: 5, First: 11}) {
+	known := p.Base(peer, last, nil, 0)
+	if _, gap = p.Begin(peer, known, at(9), first); gap == nil || *gap != (Missing{Origin: x, Have: 5, First: 11}) {
 		t.Errorf("what the log does not hold: %+v", gap)
 	}
-	base.Set(clock.Entry{Site: x, Seq: 99})
+	if from, gap := p.Begin(peer, known, at(10), first); gap != nil || from.Seq(x) != 10 {
+		t.Errorf("what every member has, of one that was last heard of before it joined: %v, %+v", from, gap)
+	}
+	if from, gap := p.Begin(clock.SiteID{4}, p.Base(clock.SiteID{4}, Heard{}, at(5), 1), nil, first); gap != nil || from.Seq(x) != 10 {
+		t.Errorf("what others say of one that has told nothing: %v, %+v", from, gap)
+	}
+	known.Vector.Set(clock.Entry{Site: x, Seq: 99})
 	if p.Known(peer).Seq(x) != 5 {
 		t.Error("the base is the protocol's own")
 	}

@@ -75,7 +75,8 @@ func (n *Node) nextBundle() (uint64, error) {
 type engineView struct {
 	applied clock.VersionVector // as the reader published it
 	at      int64
-	capture error // why not all is captured
+	stable  clock.VersionVector // what every member has applied
+	capture error               // why not all is captured
 }
 
 // bundlePatience is how long an export waits for the engine, which may be busy
@@ -93,6 +94,7 @@ func (n *Node) lookForBundle(ctx context.Context, peer clock.SiteID) (engineView
 		var v engineView
 		v.capture = n.captureAll(ctx)
 		v.applied, v.at = n.replica.Published(peer)
+		v.stable = n.replica.Stable()
 		seen <- v
 		return nil
 	})
@@ -119,15 +121,15 @@ func (n *Node) captureAll(ctx context.Context) error {
 // baseFor returns from where on a bundle for a peer is written. It is No when
 // the log does not hold what the peer lacks.
 func (n *Node) baseFor(peer clock.SiteID, seen *engineView, all bool) (clock.VersionVector, error) {
-	var base clock.VersionVector
+	var known gossip.Base
 	if !all {
 		last, err := n.carriedBy(peer)
 		if err != nil {
 			return nil, err
 		}
-		base = n.hub().Base(peer, last, seen.applied, seen.at)
+		known = n.hub().Base(peer, last, seen.applied, seen.at)
 	}
-	base, gap := n.hub().Begin(peer, base, n.replica.Log().First)
+	base, gap := n.hub().Begin(peer, known, seen.stable, n.replica.Log().First)
 	if gap != nil {
 		return nil, admin.Nof("%s lacks entries of the log of %s from %d on, as far as is known here, and this site holds them from %d on only: export at a site that has been a member for longer, or connect the two sites once; --all exports what there is",
 			n.name(peer), n.name(gap.Origin), gap.Have+1, gap.First)

@@ -111,7 +111,7 @@ func (s *Site) joining() bool { return s.r == nil || s.r.BringingUp() }
 
 // joinAgain gives a site a new data directory.
 func (s *Site) joinAgain() {
-	if !s.w.moves() || !s.w.spares(s) {
+	if !s.w.spares(s) {
 		s.w.note("the administrator can do nothing for %s", s)
 		return
 	}

@@ -43,7 +43,7 @@ func (s *Site) checkBounds() error {
 		{"rows to be woken", held.Wake, len(s.oracle.rows)},
 		{"interned names", held.Names, sites + columnCount + systemColumns},
 		{"origins in the protocol", gossip.Origins, sites},
-		{"peers in the protocol", gossip.Peers, retired + len(s.links) + s.couriers},
+		{"peers in the protocol", gossip.Peers, retired + len(s.links) + s.couriers + len(s.w.lent.links)},
 		{"subscriptions", gossip.Subscriptions, sites * len(s.links)},
 		{"commands to be sent", gossip.Commands, sites * len(s.links)},
 	}

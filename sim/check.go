@@ -230,6 +230,9 @@ func (w *World) state() string {
 
 // checkSettled: all sites are equal, and nothing is lost.
 func (w *World) checkSettled() error {
+	if w.brought {
+		w.ledger.regain(w)
+	}
 	var first *Site
 	var tables, conflicts []string
 	for _, s := range w.members() {

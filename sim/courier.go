@@ -45,7 +45,15 @@ type courier struct {
 	Courier
 	w    *World
 	rnd  *rand.Rand
-	kept [2][][]byte // bundles of earlier, by where they go to
+	kept [2][]*bundle // of earlier, by where they go to
+}
+
+// bundle is one that was written, by and for whom: sites may have other identities
+// when it arrives.
+type bundle struct {
+	writer, reader clock.SiteID
+	number         uint64
+	bytes          []byte
 }
 
 // carried reports whether a courier goes between two sites in place of a line.
@@ -80,13 +88,25 @@ func (w *World) courierRound() (most time.Duration) {
 func (c *courier) leave() {
 	a, b := c.w.Sites[c.A], c.w.Sites[c.B]
 	c.w.after(c.Every, c.leave)
-	c.carry(a, b, func() { c.carry(b, a, func() {}) })
+	c.carry(a, b, func() {
+		c.carry(b, a, func() {
+			if a.stranger(b) && b.stranger(a) { // no bundle of either is written, nor would it be read
+				a.refusedBundle(b.id)
+				b.refusedBundle(a.id)
+			}
+		})
+	})
+}
+
+// stranger reports whether a site runs that does not know another yet.
+func (s *Site) stranger(o *Site) bool {
+	return s.up && !s.away() && !s.joining() && !o.away() && !s.knows(o.id)
 }
 
 // carry takes a bundle from one site to the other, where it is read, and then
 // goes on.
 func (c *courier) carry(from, to *Site, then func()) {
-	bundle := from.pack(to)
+	b := from.pack(to)
 	where := 0
 	if to.n-1 == c.B {
 		where = 1
@@ -97,14 +117,14 @@ func (c *courier) carry(from, to *Site, then func()) {
 			to.unpack(from, kept[c.rnd.IntN(len(kept))])
 		}
 		switch {
-		case bundle == nil:
+		case b == nil:
 		case c.rnd.Float64() < c.Loss && !c.w.repaired:
 			c.w.note("the courier loses the bundle of %s for %s", from, to)
 		default:
-			to.unpack(from, bundle)
+			to.unpack(from, b)
 		}
-		if bundle != nil {
-			c.kept[where] = append(kept[max(len(kept)-keptMax+1, 0):], bundle)
+		if b != nil {
+			c.kept[where] = append(kept[max(len(kept)-keptMax+1, 0):], b)
 		}
 		c.w.after(courierStay, then)
 	})
@@ -116,16 +136,22 @@ type bundles struct {
 	heard  map[clock.SiteID]gossip.Heard
 }
 
-// pack writes a bundle for another site; nil when this one is down.
-func (s *Site) pack(to *Site) []byte {
-	if !s.up {
+func newBundles() bundles { return bundles{heard: map[clock.SiteID]gossip.Heard{}} }
+
+// pack writes a bundle for another site; nil when this one is down, or cannot.
+func (s *Site) pack(to *Site) *bundle {
+	switch {
+	case !s.up:
 		s.w.note("%s is down: no bundle for %s", s, to)
+		return nil
+	case s.joining() || to.outside || !s.knows(to.id):
+		s.w.note("%s has no bundle for %s yet", s, to)
 		return nil
 	}
 	applied, at := s.r.Published(to.id)
-	base, gap := s.p.Begin(to.id, s.p.Base(to.id, s.bundles.heard[to.id], applied, at), s.r.Log().First)
-	if gap != nil && s.w.opts.Administrator && s.jumped.Seq(gap.Origin) > gap.Have { // it has the rows
-		s.w.note("%s has no bundle for %s: it got rows in place of what it has not of the log of %s", s, to, gap.Origin.Short())
+	base, gap := s.p.Begin(to.id, s.p.Base(to.id, s.bundles.heard[to.id], applied, at), s.r.Stable(), s.r.Log().First)
+	if gap != nil && s.w.opts.Administrator && s.lacks(gap, to.id) {
+		s.w.note("%s has no bundle for %s: it has no more than the rows of what that lacks of the log of %s", s, to, gap.Origin.Short())
 		to.refusedBundle(gap.Origin)
 		return nil
 	}
@@ -135,8 +161,7 @@ func (s *Site) pack(to *Site) []byte {
 	}
 	s.bundles.number = max(uint64(s.nowMillis()), s.bundles.number+1)
 	pack := s.p.NewPack(to.id, base)
-	b := binary.AppendUvarint(nil, s.bundles.number)
-	b = appendFrame(b, pack.Hello())
+	b := appendFrame(nil, pack.Hello())
 	for {
 		origin, after, last, ok := pack.Next()
 		if !ok {
@@ -151,7 +176,13 @@ func (s *Site) pack(to *Site) []byte {
 	}
 	s.told.Merge(pack.Hello().Vector)
 	s.w.note("%s packs %d entries for %s, %d bytes", s, pack.Written(), to, len(b))
-	return b
+	return &bundle{writer: s.id, reader: to.id, number: s.bundles.number, bytes: b}
+}
+
+// lacks reports whether a site has only rows in place of entries that another is to
+// get: it got the rows, or did not know of the other.
+func (s *Site) lacks(m *gossip.Missing, reader clock.SiteID) bool {
+	return s.jumped.Seq(m.Origin) > m.Have || s.passed[reader].Seq(m.Origin) > m.Have
 }
 
 func appendFrame(dst []byte, m gossip.Message) []byte {
@@ -161,30 +192,55 @@ func appendFrame(dst []byte, m gossip.Message) []byte {
 
 // unpack reads a bundle, a message at a time as the disk takes it. When the
 // courier's stay is over all of it must be there, if nothing went wrong here.
-func (s *Site) unpack(from *Site, bundle []byte) {
-	if !s.up {
-		s.w.note("%s is down: it does not read the bundle of %s", s, from)
+func (s *Site) unpack(from *Site, b *bundle) {
+	if why := s.refuses(b); why != "" {
+		s.w.note("%s does not read the bundle of %s: %s", s, from, why)
 		return
 	}
-	s.w.note("%s reads a bundle of %s, %d bytes", s, from, len(bundle))
-	number, n := binary.Uvarint(bundle)
-	u := gossip.NewUnpack(from.id)
+	if b.writer != from.id { // what was lost with its disk may come back
+		s.w.note("%s reads the bundle of who %s was before", s, from)
+		s.w.brought = true
+	}
+	if !s.knows(b.writer) && !s.restored.behind && !s.wroteSystem(s.passOn(b.writer)) {
+		return
+	}
+	s.w.note("%s reads a bundle of %s, %d bytes", s, from, len(b.bytes))
+	u := gossip.NewUnpack(b.writer)
 	began := s.w.now
-	s.feed(u, from, number, bundle[n:])
+	s.feed(u, b, b.bytes)
 	s.while(courierStay-time.Millisecond, func() {
-		missing := u.Missing(s.id, s.r.Log().Vector())
-		if len(missing) > 0 && s.troubled < began-restMax {
-			s.w.fail(fmt.Errorf("%s lacks of a bundle of %s after %v: %+v", s, from, courierStay, missing))
+		for _, m := range u.Missing(s.id, s.r.Log().Vector()) {
+			if m.Gap() && b.writer == from.id && from.lacks(&m, s.id) {
+				s.w.note("%s lacks of a bundle of %s what that has no more than the rows of: %+v", s, from, m)
+			} else if s.troubled < began-restMax {
+				s.w.fail(fmt.Errorf("%s lacks of a bundle of %s after %v: %+v", s, from, courierStay, m))
+			}
 		}
 	})
 }
 
-func (s *Site) feed(u *gossip.Unpack, from *Site, number uint64, rest []byte) {
+// refuses tells why a site does not read a bundle; "" when it does.
+func (s *Site) refuses(b *bundle) string {
+	switch {
+	case !s.up:
+		return "it is down"
+	case b.reader != s.id:
+		return "it is for who it was before"
+	case s.joining():
+		return "it has no rows yet"
+	case s.w.membership.moved && slices.Contains(s.listed(expulsionsTable), b.writer):
+		return "its writer was removed"
+	}
+	return ""
+}
+
+// feed takes what is left of a bundle.
+func (s *Site) feed(u *gossip.Unpack, b *bundle, rest []byte) {
 	if len(rest) == 0 {
 		return
 	}
 	if s.storer.busy || len(s.storer.list) > 0 { // memory is bounded
-		s.while(syncMin, func() { s.feed(u, from, number, rest) })
+		s.while(syncMin, func() { s.feed(u, b, rest) })
 		return
 	}
 	size, n := binary.Uvarint(rest)
@@ -193,27 +249,27 @@ func (s *Site) feed(u *gossip.Unpack, from *Site, number uint64, rest []byte) {
 		err = u.Take(m)
 	}
 	if err == nil {
-		err = s.unpacked(m, from, number)
+		err = s.unpacked(m, b)
 	}
 	if err != nil {
-		s.w.fail(fmt.Errorf("%s cannot read a bundle of %s: %w", s, from, err))
+		s.w.fail(fmt.Errorf("%s cannot read a bundle of %s: %w", s, b.writer.Short(), err))
 		return
 	}
-	s.feed(u, from, number, rest[n+int(size):])
+	s.feed(u, b, rest[n+int(size):])
 }
 
 // unpacked takes a message of a bundle.
-func (s *Site) unpacked(m gossip.Message, from *Site, number uint64) error {
+func (s *Site) unpacked(m gossip.Message, b *bundle) error {
 	if e, ok := m.(gossip.Entries); ok {
-		s.storer.list = append(s.storer.list, arrival{from, e})
+		s.storer.list = append(s.storer.list, arrival{b.writer, e})
 		s.store()
 		return nil
 	}
-	if h, ok := m.(gossip.Hello); ok && number > s.bundles.heard[from.id].Number {
-		if err := s.p.Carried(from.id, h.Vector); err != nil {
+	if h, ok := m.(gossip.Hello); ok && b.number > s.bundles.heard[b.writer].Number {
+		if err := s.p.Carried(b.writer, h.Vector); err != nil {
 			return err
 		}
-		s.bundles.heard[from.id] = gossip.Heard{Number: number, Vector: h.Vector}
+		s.bundles.heard[b.writer] = gossip.Heard{Number: b.number, Vector: h.Vector}
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"baraza/clock"
 	"baraza/gossip"
 	"baraza/node/replica"
 )
@@ -135,7 +136,7 @@ func (s *Site) stepTakes() time.Duration {
 
 // arrival is a message of entries that waits to be stored.
 type arrival struct {
-	from *Site
+	from clock.SiteID
 	gossip.Entries
 }
 
@@ -154,7 +155,7 @@ func (s *Site) store() {
 	group, runs := s.storer.list, s.storer.runs[:0]
 	s.storer.list = nil
 	for _, a := range group {
-		e, err := s.p.Handle(a.from.id, a.Entries, s.instant())
+		e, err := s.p.Handle(a.from, a.Entries, s.instant())
 		if err != nil {
 			s.w.fail(err)
 			return

@@ -35,6 +35,8 @@ type Link struct {
 	packed  [2]flight        // what goes out next, see ship; empty between events
 	line    Line
 	opened  time.Duration // when the last cut ended
+	lent    *Site         // who got it for its rows; off: it is taken away
+	off     bool
 }
 
 // conn is one connection over a link: two reliable streams, until it breaks.
@@ -97,13 +99,13 @@ func (l *Link) up(side int) bool { return l.conn != nil && l.conn.side[side].up 
 
 // redial makes the first site dial in a while.
 func (l *Link) redial(in time.Duration) {
-	if l.dialing {
+	if l.dialing || l.off {
 		return
 	}
 	l.dialing = true
 	l.w.after(in, func() {
 		l.dialing = false
-		if l.up(0) || !l.ends[0].up {
+		if l.up(0) || !l.ends[0].up || l.off {
 			return // its next start or break dials
 		}
 		l.dialing = true

@@ -45,13 +45,10 @@ func (o identity) String() string {
 // away reports whether a site is no member, or waits for its first rows.
 func (s *Site) away() bool { return s.outside || s.left }
 
-// moves reports whether sites may come and go in a run.
-func (w *World) moves() bool { return len(w.opts.Couriers) == 0 }
-
 // plant makes the sites that join later wait outside.
 func (w *World) plant() {
 	for _, j := range w.opts.Joins {
-		if j.Site > 0 && j.Site < len(w.Sites) && w.moves() {
+		if j.Site > 0 && j.Site < len(w.Sites) {
 			s := w.Sites[j.Site]
 			s.outside = true
 			w.At(j.At, s.join)
@@ -101,6 +98,7 @@ func (s *Site) bringUp() {
 	if s.w.now < s.fetchedAt+bringUpPause {
 		return
 	}
+	s.lend()
 	for _, l := range s.links {
 		if o := l.other(s); s.fetch == nil && o.up && !o.restored.behind && l.up(0) && l.up(1) {
 			s.bringUpFrom(o)
@@ -110,19 +108,20 @@ func (s *Site) bringUp() {
 
 // Leave stops a site for good, if the others stay joined by lines.
 func (s *Site) Leave() {
-	if !s.w.moves() || s.away() || !s.w.spares(s) {
+	if s.away() || !s.w.spares(s) {
 		s.w.note("%s stays", s)
 		return
 	}
 	s.Crash(time.Hour)
 	s.left = true
+	s.giveBack()
 	s.w.ledger.strand(s)
 	s.w.note("%s leaves for good", s)
 	s.w.retire(s.id)
 }
 
-// spares reports whether the other sites are joined by lines without one, and
-// one of them can give rows.
+// spares reports whether the other sites are joined by lines and couriers without one,
+// and one of them can give rows.
 func (w *World) spares(gone *Site) bool {
 	var first *Site
 	members, whole := 0, 0
@@ -141,8 +140,8 @@ func (w *World) spares(gone *Site) bool {
 	}
 	reached := map[*Site]bool{first: true}
 	for way := []*Site{first}; len(way) > 0; way = way[1:] {
-		for _, l := range way[0].links {
-			if o := l.other(way[0]); !reached[o] && o != gone && !o.left {
+		for _, o := range way[0].neighbours() {
+			if !reached[o] && o != gone && !o.left {
 				reached[o] = true
 				way = append(way, o)
 			}
@@ -151,10 +150,28 @@ func (w *World) spares(gone *Site) bool {
 	return len(reached) == members
 }
 
+// neighbours are those to whom lines and couriers lead.
+func (s *Site) neighbours() (list []*Site) {
+	for _, l := range s.links {
+		if l.lent == nil {
+			list = append(list, l.other(s))
+		}
+	}
+	for _, c := range s.w.opts.Couriers {
+		switch s.n - 1 {
+		case c.A:
+			list = append(list, s.w.Sites[c.B])
+		case c.B:
+			list = append(list, s.w.Sites[c.A])
+		}
+	}
+	return list
+}
+
 // LoseDisk takes a site's data directory away; in a while it joins again over
 // the same database.
 func (s *Site) LoseDisk(d time.Duration) {
-	if !s.w.moves() || s.away() || s.restored.behind || s.strange() || !s.w.spares(s) {
+	if s.away() || s.restored.behind || s.strange() || !s.w.spares(s) {
 		s.w.note("%s keeps its disk", s)
 		return
 	}
@@ -174,7 +191,7 @@ func (s *Site) LoseBoth(d time.Duration) {
 		if s.w.repaired || s.w.err != nil || s.away() || s.joinedAt > at {
 			return
 		}
-		if !s.w.moves() || s.restored.behind || s.strange() || !s.w.spares(s) {
+		if s.restored.behind || s.strange() || !s.w.spares(s) {
 			s.w.note("%s keeps its machine", s)
 			return
 		}
@@ -197,6 +214,7 @@ func (s *Site) loseDisk(d time.Duration, what FaultKind) {
 	s.backAgain = s.w.began(what.String(), s)
 	s.w.ledger.strand(s)
 	s.w.retire(s.id)
+	s.giveBack()
 	for _, l := range s.links {
 		l.forget(s)
 	}
@@ -209,7 +227,7 @@ func (s *Site) loseDisk(d time.Duration, what FaultKind) {
 	}
 	s.disk = &disk{Mem: kv.NewMem(), breaker: &s.breaker}
 	s.oracle, s.told, s.jumped, s.offered = newOracle(), nil, nil, nil
-	s.r, s.outside = nil, true
+	s.r, s.outside, s.bundles = nil, true, newBundles()
 	s.w.after(d, s.join)
 }
 
@@ -302,11 +320,12 @@ func (l *ledger) strand(s *Site) {
 				lost.shown[cell{id, c, r.Values[i]}] = true
 			}
 		}
-	} else { // what it showed when it lost its disk, and had not sent since, leaves with it
-		for i := range l.losses {
-			if before := &l.losses[i]; before.site == s {
-				maps.DeleteFunc(before.shown, func(c cell, _ bool) bool { return !l.kept(s, c.value) })
-			}
+	}
+	// What it, or one that left, showed when it lost its disk before, and neither shows
+	// now nor others have by now, goes with it.
+	for i := range l.losses {
+		if before := &l.losses[i]; before.site == s || before.site != nil && before.site.left {
+			maps.DeleteFunc(before.shown, func(c cell, _ bool) bool { return !lost.shown[c] && !l.kept(s, c.value) })
 		}
 	}
 	l.losses = append(l.losses, lost)
@@ -338,6 +357,17 @@ func (l *ledger) last(gone *Site, lost *loss) {
 	}
 	slices.Sort(lost.txns)
 	lost.txns = slices.Compact(lost.txns)
+}
+
+// regain takes back what is lost for good, where a bundle has brought it: only what no
+// member has now is.
+func (l *ledger) regain(w *World) {
+	for i := range l.losses {
+		if lost := &l.losses[i]; lost.never {
+			lost.txns = nil
+			l.last(&Site{w: w}, lost)
+		}
+	}
 }
 
 // kept reports whether a member other than one that goes has the batch of a value

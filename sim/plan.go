@@ -216,11 +216,14 @@ func (p *Plan) move(length time.Duration) {
 }
 
 // mayMove reports whether sites may come and go: where logs are shortened, in half of
-// the plans.
+// the plans, and so where there are couriers.
 func (p *Plan) mayMove() bool {
 	short := p.Publish > 0 && rand.New(rand.NewPCG(p.Seed, shortMovesStream)).IntN(2) > 0
-	return !short && len(p.Couriers) == 0
+	return !short && (len(p.Couriers) == 0 || rand.New(rand.NewPCG(p.Seed, carriedMovesStream)).IntN(2) > 0)
 }
+
+// carriedMovesStream is that of mayMove where there are couriers.
+const carriedMovesStream = 131
 
 // shortMovesStream is the random stream of mayMove.
 const shortMovesStream = 130

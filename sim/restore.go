@@ -56,7 +56,7 @@ func (b *copied) putBack(stop bool) {
 	if s.away() || s.joinedAt >= b.at || s.restored.behind && s.up && s.r.BringingUp() {
 		return // that backup is of another site
 	}
-	if !s.w.couldGive(s) {
+	if !s.w.couldGive(s) && !s.w.couldLend(s) {
 		s.w.note("%s keeps its database: no other site could give it back what it lacked", s)
 		return
 	}
@@ -81,7 +81,7 @@ func (w *World) couldGive(to *Site) bool {
 			if !reached[o] && !o.restored.behind && !o.away() {
 				return true
 			}
-			if !reached[o] {
+			if !reached[o] && !o.left {
 				reached[o] = true
 				way = append(way, o)
 			}
@@ -157,6 +157,7 @@ func (s *Site) recover() {
 	if s.fetch != nil || s.w.now < s.fetchedAt+bringUpPause {
 		return
 	}
+	s.lend()
 	for range s.links { // one after the other: the first may be restored itself
 		s.fetchTurn++
 		o := s.links[s.fetchTurn%len(s.links)].other(s)
@@ -171,6 +172,7 @@ func (s *Site) recover() {
 func (s *Site) recovered() {
 	s.restored = restored{}
 	s.troubled = s.w.now
+	s.giveBack()
 	if s.backAgain != nil {
 		s.backAgain()
 		s.backAgain = nil

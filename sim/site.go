@@ -110,14 +110,16 @@ type Site struct {
 	// told is what its peers may have been told that it has: no crash takes that
 	// back.
 	told clock.VersionVector
+	// passed are sites of which it did not know when it dropped entries that they lack.
+	passed map[clock.SiteID]clock.VersionVector
 	// attention is what the administrator knows of it.
 	attention attention
 }
 
 func newSite(w *World, n int) *Site {
-	s := &Site{w: w, n: n, id: clock.SiteID{byte(n >> 8), byte(n)}, rnd: w.random("site", n), nonces: w.random("nonce", n), oracle: newOracle(), linkTo: map[clock.SiteID]*Link{}}
+	s := &Site{w: w, n: n, id: clock.SiteID{byte(n >> 8), byte(n)}, rnd: w.random("site", n), nonces: w.random("nonce", n), oracle: newOracle(), linkTo: map[clock.SiteID]*Link{}, passed: map[clock.SiteID]clock.VersionVector{}}
 	s.watch = newWatch(s)
-	s.bundles.heard = map[clock.SiteID]gossip.Heard{}
+	s.bundles = newBundles()
 	s.alarm, s.turn, s.synced, s.serve = s.alarmed, s.worked, s.storedNow, s.sendTo
 	s.clock.reading = epochMicros
 	if c := w.opts.Clock; c != nil {
@@ -292,7 +294,7 @@ func (s *Site) take(from *Site, b []byte) error {
 		return fmt.Errorf("%s gets what it cannot read from %s: %w", s, from, err)
 	}
 	if e, ok := m.(gossip.Entries); ok {
-		s.storer.list = append(s.storer.list, arrival{from, e})
+		s.storer.list = append(s.storer.list, arrival{from.id, e})
 		s.store()
 		return nil
 	}

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"baraza/clock"
 	"baraza/node/replica"
 )
 
@@ -58,7 +59,8 @@ func (s *Site) tend() (more bool, err error) {
 // tendsPerWord is how often a site drops what it can between two words.
 const tendsPerWord = 3
 
-// checkDropped: no log entry was dropped that some site has not applied.
+// checkDropped: no log entry was dropped that some site has not applied, but for those
+// whom the site does not know.
 func (s *Site) checkDropped() error {
 	for _, origin := range s.w.origins {
 		last := s.r.Log().First(origin.id) - 1
@@ -73,7 +75,11 @@ func (s *Site) checkDropped() error {
 			if other.r != nil { // it may have gone down as it got its rows, before anyone looked
 				has = max(has, other.r.Applied().Seq(origin.id))
 			}
-			if has < last {
+			passed := s.passed[other.id]
+			if has < last && !s.knows(other.id) { // who admitted it is gone, or has told nobody yet
+				passed.Set(clock.Entry{Site: origin.id, Seq: last})
+				s.passed[other.id] = passed
+			} else if has < last && last > passed.Seq(origin.id) {
 				return fmt.Errorf("%s dropped entries of %s up to %d, and %s has applied %d", s, origin, last, other, has)
 			}
 		}

@@ -80,6 +80,9 @@ type World struct {
 	breakOffs []*breakOff
 	repaired  bool // no fault acts any more
 	slow      bool // a line is too slow for large transactions
+	// brought: a bundle came of an identity that its site had before.
+	brought bool
+	lent    lent
 
 	membership membership
 	// origins are all identities that sites had, the first ones first.

@@ -69,6 +69,10 @@ func (r *Replica) advanceStable() error {
 	return nil
 }
 
+// Stable is what every member has applied, as far as this site knew when it last
+// shortened its log or said what it has applied itself.
+func (r *Replica) Stable() clock.VersionVector { return r.stable.Clone() }
+
 func lesser(a, b clock.Entry) clock.Entry {
 	if b.Seq < a.Seq {
 		return b

@@ -171,17 +171,17 @@ func (h *Hub) unpack(in *reader, u *gossip.Unpack, peer clock.SiteID, held *inta
 }
 
 // Base tells what a peer has as far as is known.
-func (h *Hub) Base(peer clock.SiteID, last gossip.Heard, applied clock.VersionVector, atMillis int64) clock.VersionVector {
+func (h *Hub) Base(peer clock.SiteID, last gossip.Heard, applied clock.VersionVector, atMillis int64) gossip.Base {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.protocol.Base(peer, last, applied, atMillis)
 }
 
 // Begin tells where a bundle begins.
-func (h *Hub) Begin(peer clock.SiteID, base clock.VersionVector, first func(clock.SiteID) uint64) (clock.VersionVector, *gossip.Missing) {
+func (h *Hub) Begin(peer clock.SiteID, base gossip.Base, everyones clock.VersionVector, first func(clock.SiteID) uint64) (clock.VersionVector, *gossip.Missing) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.protocol.Begin(peer, base, first)
+	return h.protocol.Begin(peer, base, everyones, first)
 }
 
 // Carried tells what a peer had when it wrote a bundle.

@@ -141,7 +141,12 @@ func New(sites int, interval, duration time.Duration, draw [2]time.Duration) *Re
 // Attach gives the recorder its world, which must not have run yet.
 func (r *Recorder) Attach(w *sim.World) {
 	r.w = w
-	for _, l := range w.Links {
+	r.lines()
+}
+
+// lines counts in lines that came since.
+func (r *Recorder) lines() {
+	for _, l := range r.w.Links[len(r.Links):] {
 		a, b := l.Ends()
 		r.Links = append(r.Links, LinkTotal{A: a, B: b})
 	}
@@ -216,6 +221,9 @@ func (r *Recorder) Sent(m sim.Message) {
 	kind := slices.Index(sim.MessageKinds, m.Kind)
 	r.total.Messages[kind]++
 	r.total.Bytes[kind] += uint64(m.Bytes)
+	if m.Link >= len(r.Links) {
+		r.lines()
+	}
 	r.Links[m.Link].Messages++
 	r.Links[m.Link].Bytes += uint64(m.Bytes)
 	r.entries += uint64(m.Entries)

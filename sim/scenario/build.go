@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
-	"slices"
 	"time"
 
 	"baraza/sim"
@@ -43,13 +42,6 @@ func (s *Scenario) joins() (list []sim.Join) {
 		}
 	}
 	return list
-}
-
-// moves reports whether sites come and go.
-func (s *Scenario) moves() bool {
-	return len(s.joins()) > 0 || slices.ContainsFunc(s.Faults, func(f Fault) bool {
-		return slices.Contains(f.Kinds, sim.DiskLost.String()) || slices.Contains(f.Kinds, sim.BothLost.String()) || slices.Contains(f.Kinds, sim.Left.String())
-	})
 }
 
 // joins returns which sites i < j of n have a line.

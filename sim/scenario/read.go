@@ -139,9 +139,6 @@ func (l *loader) whole(root ast.Node) {
 		l.spacetime[1] = spacetimeUsual
 	}
 	s.Spacetime = [2]time.Duration{l.spacetime[0], l.spacetime[0] + max(l.spacetime[1], 0)}
-	if s.moves() && len(s.Couriers) > 0 {
-		l.bad(root, "sites that join or leave, or lose their disk, cannot be simulated with couriers yet: take those out")
-	}
 	if s.Topology.Kind == "lines" && len(s.Rules) == 0 {
 		l.bad(root, "topology: lines, and there are none: add lines: [{between: [a, b]}]")
 	}
