@@ -165,6 +165,7 @@ func (f *fetch) greet(ctx context.Context) (err error) {
 	f.up, err = f.s.r.StartBringUp(ctx, f.view.Header())
 	if err == nil {
 		f.s.offered.Merge(f.view.Header().Vector)
+		f.s.offered.Merge(o.offered) // its own rows may be of one that broke off
 	}
 	return err
 }

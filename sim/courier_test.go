@@ -51,9 +51,9 @@ func TestCourier(t *testing.T) {
 // databases, and leave. They get a line for their rows, and no longer; bundles go to and
 // come from identities that sites do not have any more.
 //
-// Seen to fail when a bundle for who a site was before is read ("a place in the
-// bundle"), when a line stays, when what a bundle brings back counts as lost for good,
-// and when the first bundle after a join begins at what its reader has published.
+// Seen to fail when a bundle for who a site was before is read, when a line stays, and
+// when a bundle after a join begins at what its reader has published, or was heard to
+// have before.
 func TestCouriersAndMoves(t *testing.T) {
 	what := map[string]int{
 		"gets a line": 0, "is taken away": 0, "for who it was before": 0, "its writer was removed": 0, "leaves for good": 0,
@@ -83,6 +83,42 @@ func TestCouriersAndMoves(t *testing.T) {
 	for part, n := range what {
 		if n < 2 {
 			t.Errorf("%q: %d times", part, n)
+		}
+	}
+}
+
+// TestBroughtBack: what a site wrote that lost its machine must be there in the end where
+// a courier had it on her way, and not where she lost it.
+//
+// Seen to fail when what a bundle brings back stays lost for good.
+func TestBroughtBack(t *testing.T) {
+	for _, loss := range []float64{0, 1} {
+		p := NewPlan(1, 2, 2)
+		w, err := New(Options{Seed: 1, Sites: 2, Rows: 4, Topology: Mesh, Latency: p.Latency, Administrator: true, Couriers: []Courier{
+			{A: 1, B: 0, At: 20 * time.Second, Every: time.Minute, Trip: 20 * time.Second, Loss: loss},
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Sites[1].LoseBoth(30 * time.Second) // the backup is of now
+		run := func(d time.Duration) {
+			t.Helper()
+			if err := w.Run(w.now + d); err != nil {
+				t.Fatal(err)
+			}
+		}
+		run(10 * time.Second)
+		wrote := setting(w.Sites[1], 1)
+		run(25 * time.Second)
+		if w.Sites[1].boths != 1 || w.ledger.due(w, wrote) {
+			t.Fatalf("loss %v: not what was to happen", loss)
+		}
+		run(10 * time.Second)
+		if err := w.Settle(time.Hour); err != nil {
+			t.Fatalf("loss %v: %v", loss, err)
+		}
+		if due, shows := w.ledger.due(w, wrote), w.Sites[0].shows(wrote); due != (loss == 0) || shows != due {
+			t.Errorf("loss %v: the write must be there: %v, and is: %v", loss, due, shows)
 		}
 	}
 }
