@@ -162,7 +162,7 @@ func (k *takeover) news(row *capture.Row) *capture.Row {
 // it was deleted: whoever brings it back brings back all of it.
 func (a *adoption) deletedHere(id merge.RowID, row *capture.Row) error {
 	s, err := a.t.State(id)
-	if err != nil || s != nil {
+	if err != nil || s != nil && !(s.Deleted.IsZero() && s.Greatest().IsZero()) { // but for what it lost
 		return err
 	}
 	return a.onlyRow(id, &merge.Row{Key: row.Key, Columns: row.Columns, Values: row.Values})

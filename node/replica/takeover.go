@@ -326,6 +326,12 @@ func (b *BringUp) put(ctx context.Context, tx merge.Tx, t *txn, c *Chunk) error 
 			b.taken[id], taken = true, true
 			continue
 		}
+		if errors.Is(err, errOwnDeleted) {
+			if err = putLost(t, id, items[id].Lost); err == nil {
+				p.LeaveOut(id)
+				continue
+			}
+		}
 		if errors.Is(err, errShowsOther) {
 			if err = b.putShown(t, id, rows[id]); err == nil {
 				p.LeaveOut(id)
@@ -345,18 +351,27 @@ func (b *BringUp) put(ctx context.Context, tx merge.Tx, t *txn, c *Chunk) error 
 	return p.Adopt(ctx, tx, t, rows)
 }
 
+// errOwnDeleted says that the member need not remember a row, and that an application
+// has deleted one of this site's own: that is one which only this site ever had.
+var errOwnDeleted = errors.New("an application has deleted a row that nobody else has")
+
+// putLost stores the conflicts of a row of which nothing else is known.
+func putLost(t *txn, id merge.RowID, lost []crdt.Loss) error {
+	if len(lost) == 0 {
+		return t.Put(id, nil, nil)
+	}
+	return t.Put(id, &merge.State{HasLoss: true}, lost)
+}
+
 // row works out what becomes of one row, and remembers what the adoption batch
 // needs of it.
 func (b *BringUp) row(t *txn, id merge.RowID, it *Item, mine *merge.Row, pending *localWrites) (*crdt.Row, error) {
-	var before *takeover
-	var err error
-	if b.remembered[id.Table] {
-		if before, err = t.takeover(id); err != nil {
-			return nil, err
-		}
+	before, err := b.earlier(t, id)
+	if err != nil {
+		return nil, err
 	}
-	if before == nil && b.bare[id.Table] {
-		before = &takeover{} // this site had nothing of its own
+	if it.Settled && !b.again && before == nil && pending != nil && pending.deleted {
+		return nil, errOwnDeleted
 	}
 	row, number := it.row(), b.r.number(id.Table)
 	row.Number = number
@@ -415,6 +430,17 @@ func (b *BringUp) row(t *txn, id merge.RowID, it *Item, mine *merge.Row, pending
 		return row, errShowsOther
 	}
 	return row, nil
+}
+
+// earlier returns what an earlier attempt left to remember of a row; nil for nothing.
+func (b *BringUp) earlier(t *txn, id merge.RowID) (before *takeover, err error) {
+	if b.remembered[id.Table] {
+		before, err = t.takeover(id)
+	}
+	if before == nil && b.bare[id.Table] {
+		before = &takeover{} // this site had nothing of its own
+	}
+	return before, err
 }
 
 // own returns the values that this site had before anyone shipped it anything and that
