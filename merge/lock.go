@@ -44,7 +44,8 @@ func (p *Piece) lockReferrers(ctx context.Context, tx Tx, states States) error {
 	return err
 }
 
-// mayGo reports whether a locked row may be removed by its changes.
+// mayGo reports whether a locked row may be removed by its changes, or since what it
+// waits for was deleted.
 func (w *work) mayGo(states States) (bool, error) {
 	if w.inTable == nil {
 		return false, nil
@@ -53,7 +54,7 @@ func (w *work) mayGo(states States) (bool, error) {
 		return true, nil
 	}
 	s, err := states.State(w.id)
-	return err == nil && s != nil && s.Dead(), err
+	return err == nil && s != nil && (s.Dead() || s.Place == Waiting), err
 }
 
 func (p *Piece) lockNext(ctx context.Context, tx Tx, front map[string][]crdt.Key, seen map[RowID]bool, up *ascent) (map[string][]crdt.Key, error) {

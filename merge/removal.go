@@ -407,6 +407,7 @@ func (rm *removal) stayed(c *candidate) error {
 		kept.wait(d.column, v, d.id)
 	}
 	rm.pl.revives(lacks)
+	rm.pl.kept = append(rm.pl.kept, c.id())
 	for i, name := range c.w.row.Columns { // its other columns were not written
 		if at := find(c.w.inTable.Columns, name); at < 0 || c.w.inTable.Values[at] != c.w.row.Values[i] {
 			if find(kept.columns, name) < 0 {

@@ -214,9 +214,9 @@ func (p *Piece) deferTo(pl *placing) {
 	}
 }
 
-// deferKept leaves dead rows that are in their tables to a piece of their own,
-// where one of them may be there only because a row was not locked: that piece
-// locks all that would go with them. One that had such a piece already is left
+// deferKept leaves dead rows that are in their tables, and those that wait for one, to a
+// piece of their own, where one of them may be there only because a row was not locked:
+// that piece locks all that would go with them. One that had such a piece already is left
 // to the next Retry, so that this ends.
 func (p *Piece) deferKept(all *rounds, states States) error {
 	if !all.unsure {
@@ -231,7 +231,7 @@ func (p *Piece) deferKept(all *rounds, states States) error {
 		if err != nil {
 			return err
 		}
-		if s != nil && s.Place == Kept {
+		if s != nil && (s.Place == Kept || s.Place == Waiting) {
 			p.Deferred = append(p.Deferred, id)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 
+	"baraza/clock"
 	"baraza/crdt"
 	"baraza/merge"
 	"baraza/merge/memdb"
@@ -161,5 +162,45 @@ func TestWhatIsAboveAReleasedRowGoesAtOnce(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// A row refers to one that was deleted, and that itself refers to a row which everybody
+// has forgotten, so that it cannot come back: it goes with that one, and so do the rows
+// below it, whether it came to wait for it first or not.
+//
+// Seen to fail when the rows below are not locked: the row stays, and waits for the
+// deleted one to come back, for ever.
+func TestWhatRefersToADeletedRowThatCannotComeBack(t *testing.T) {
+	of := func(s *site) merge.Row { return visit(s, 7, 1, 8).Row }
+	for _, order := range [][]int{{0, 1, 2}, {1, 0, 2}, {1, 2, 0}} {
+		w, err := newWorld(1, references, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := w.sites[0]
+		a.do(t, insert("person", a, 1), visit(a, 1, 1, 0), visit(a, 3, 1, 1))
+		a.capture(t)
+		row := of(a)
+		moves := crdt.Change{Key: keyOf(1), Columns: []string{"parent_id"}, Values: []crdt.Value{refTo(7)}}
+		moves.Prior.Row = clock.Stamp{Time: clock.Timestamp(1 << 16), Site: a.id}
+		changes := []crdt.Change{moves, {Key: keyOf(7), Whole: true, Columns: row.Columns, Values: row.Values}, {Key: keyOf(7), Delete: true}}
+		var log [][]byte
+		for n, i := range order {
+			ch := changes[i]
+			ch.Table, ch.Time = "visit", clock.Timestamp(uint64(w.micros/1000+int64(n)+1)<<16)
+			log = append(log, (&crdt.Entry{First: true, Last: true, Context: a.r.Applied().Clone(), Through: ch.Time, Changes: []crdt.Change{ch}}).Encode())
+		}
+		if err := a.r.Log().Append(clock.SiteID{9}, 1, log); err != nil {
+			t.Fatal(err)
+		}
+		for range 20 {
+			if _, err := a.r.Apply(context.Background(), 1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := a.db.Len("visit"); n != 0 {
+			t.Errorf("order %v: the site shows %d visits:\n%v", order, n, a.lines())
+		}
 	}
 }
