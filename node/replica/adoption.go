@@ -351,8 +351,7 @@ func (a *adoption) unseen(id merge.RowID, k *takeover, captured *capture.Row) er
 	if err != nil {
 		return err
 	}
-	number := a.r.number(id.Table)
-	row := &crdt.Row{Columns: k.Columns, Values: k.Values, Number: number}
+	row := &crdt.Row{Columns: k.Columns, Values: k.Values, Number: a.r.number(id.Table)}
 	if s != nil {
 		row.Stamps, row.KnownRow, row.KnownCells = s.Stamps, s.KnownRow, s.KnownCells
 		if row.Lost, err = a.t.Losses(id); err != nil {
@@ -363,28 +362,8 @@ func (a *adoption) unseen(id merge.RowID, k *takeover, captured *capture.Row) er
 	if !row.Exists && captured.Delete { // deleted at both sites
 		return a.putUnseen(id, s, row, nil, &takeover{}, captured)
 	}
-	ch := crdt.Change{Table: id.Table, Key: id.Key, Delete: captured.Delete, Time: a.stamp(captured)}
-	if !ch.Delete {
-		ch.Columns, ch.Values = captured.Columns, slices.Clone(captured.Values)
-		ch.Whole = len(ch.Columns) == a.r.shipped[id.Table]
-		inserts := merge.Inserts(a.r.cfg.Model.Tables[id.Table], &ch)
-		if (inserts || a.bringUp.again) && merge.Settled(row, a.saidSettled()) { // as every site sees it
-			if a.bringUp.again {
-				a.complete(&ch, row)
-				inserts = true
-			}
-			s, row = nil, &crdt.Row{Lost: row.Lost, Number: number}
-		}
-		if inserts {
-			merge.Answer(row, &ch, a.r.cfg.Self, a.saidSettled())
-		}
-	}
-	if a.deadNumber(row, s, k, &ch) {
-		a.complete(&ch, row)
-		ch.Prior = crdt.Stamps{Deleted: row.Deleted}.WithLife(number, row.Life())
-	} else {
-		ch.Prior = a.unseenPrior(row, s, k, &ch)
-	}
+	had := s
+	ch, row, s, completed := a.unseenWrite(id, k, captured, row, s)
 	a.beginAnew(row, &ch)
 	for i, c := range ch.Columns { // its writer knew of no counter
 		ch.Values[i] = asBase(row, c, ch.Values[i])
@@ -395,12 +374,45 @@ func (a *adoption) unseen(id merge.RowID, k *takeover, captured *capture.Row) er
 	if stands, ok := a.otherLife(row, &ch, s); ok {
 		return a.putUnseenLife(id, s, row, k, &ch, stands)
 	}
+	if completed { // what waits of the rest waits on
+		s, kept = had, a.keptAfter(had, &crdt.Change{Table: ch.Table, Columns: captured.Columns})
+	}
 	if ch.Delete {
 		k = &takeover{} // what comes after it is a row of this site
 	} else {
 		k.Columns, k.Values = row.Columns, row.Values
 	}
 	return a.putUnseen(id, s, row, kept, k, captured)
+}
+
+// unseenWrite returns the change that a captured write is, with what it overwrites, and
+// the row and the state that it is merged into. completed: it has more of the row than
+// was written.
+func (a *adoption) unseenWrite(id merge.RowID, k *takeover, captured *capture.Row, row *crdt.Row, s *merge.State) (ch crdt.Change, _ *crdt.Row, _ *merge.State, completed bool) {
+	number := row.Number
+	ch = crdt.Change{Table: id.Table, Key: id.Key, Delete: captured.Delete, Time: a.stamp(captured)}
+	if !ch.Delete {
+		ch.Columns, ch.Values = captured.Columns, slices.Clone(captured.Values)
+		ch.Whole = len(ch.Columns) == a.r.shipped[id.Table]
+		inserts := merge.Inserts(a.r.cfg.Model.Tables[id.Table], &ch)
+		if (inserts || a.bringUp.again) && merge.Settled(row, a.saidSettled()) { // as every site sees it
+			if a.bringUp.again {
+				completed = a.complete(&ch, row)
+				inserts = true
+			}
+			s, row = nil, &crdt.Row{Lost: row.Lost, Number: number}
+		}
+		if inserts {
+			merge.Answer(row, &ch, a.r.cfg.Self, a.saidSettled())
+		}
+	}
+	if a.deadNumber(row, s, k, &ch) {
+		completed = a.complete(&ch, row)
+		ch.Prior = crdt.Stamps{Deleted: row.Deleted}.WithLife(number, row.Life())
+	} else {
+		ch.Prior = a.unseenPrior(row, s, k, &ch)
+	}
+	return ch, row, s, completed
 }
 
 // beginAnew takes away what was added to the row before a delete that was undone, where
@@ -445,9 +457,9 @@ func (a *adoption) deadNumber(row *crdt.Row, s *merge.State, k *takeover, ch *cr
 // complete makes an insert of a write to a row whose delete is settled, which a
 // database that was set back had still: others may have forgotten the tombstone,
 // and with it the values that the write leaves as they were.
-func (a *adoption) complete(ch *crdt.Change, row *crdt.Row) {
+func (a *adoption) complete(ch *crdt.Change, row *crdt.Row) (more bool) {
 	if ch.Whole {
-		return
+		return false
 	}
 	written := *ch
 	ch.Columns, ch.Values, ch.Whole = nil, nil, true
@@ -460,6 +472,7 @@ func (a *adoption) complete(ch *crdt.Change, row *crdt.Row) {
 			ch.Columns, ch.Values = append(ch.Columns, c), append(ch.Values, v)
 		}
 	}
+	return true
 }
 
 // ownStamps returns the stamps of a row as a site knows them that has seen
