@@ -28,7 +28,7 @@ var createHome = []string{
 		tbl SMALLINT UNSIGNED NOT NULL,
 		op TINYINT NOT NULL,
 		at TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
-		same VARBINARY(128) COMMENT 'of an update, a byte for each column: 1 where it left the value as it was',
+		same VARBINARY(128) COMMENT 'of an update, a byte for each column: 1 where it left the value as it was, 2 where there was none',
 		k BLOB NOT NULL) ENGINE=InnoDB`,
 	`CREATE TABLE IF NOT EXISTS ` + home + `.tables (
 		id SMALLINT UNSIGNED PRIMARY KEY,

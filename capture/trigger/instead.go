@@ -10,9 +10,13 @@ import (
 // would fail with "unknown column", until the triggers are made anew: seconds
 // while the site runs, for ever while it does not. The servers resolve names when
 // a statement of the trigger runs, so a handler catches that. What the trigger
-// then notes is less: of an update that any column may have been written; of a
+// then notes is less: of an update which columns of those that are still there it
+// wrote, found in a statement for each (sameApart); of a
 // delete the key only; and where even the key has another name, that something
 // was changed (opLost), which a compare with another site finds.
+
+// badField is the error of the server for a column that is not there.
+const badField = 1054
 
 // handled are the errors of the server that a change of the schema makes of a
 // trigger that was right before: no such column (1054), no such table (1146), a
@@ -37,7 +41,22 @@ func orLost(id int, instead string) string {
 	return "BEGIN\nDECLARE EXIT HANDLER FOR " + handled + " " + noteLost(id) + instead + "END;\n"
 }
 
-// updateInstead notes the row, with no word of its columns (mask.go).
+// compared is the variable of the session that has what sameApart found. One of
+// the trigger's own would cost every run of the trigger.
+const compared = "@baraza_same"
+
+// sameApart is same, in a statement for each column: one that is not there leaves
+// what is known of the others as it is, and has the byte columnGone.
+func (p *plan) sameApart() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "SET %s=REPEAT(CHAR(%d),%d);\nBEGIN\nDECLARE CONTINUE HANDLER FOR %d BEGIN END;\n", compared, columnGone, len(p.columns), badField)
+	for i := range p.columns {
+		fmt.Fprintf(&b, "SET %[1]s=INSERT(%[1]s,%[2]d,1,CHAR(%[3]s));\n", compared, i+1, p.columns[i].SameSQL("NEW", "OLD", p.signedZero))
+	}
+	return b.String() + "END;\n"
+}
+
+// updateInstead notes the row, with what can be told of its columns.
 func (p *plan) updateInstead(id int) string {
 	var same []string
 	for i := range p.columns {
@@ -46,7 +65,7 @@ func (p *plan) updateInstead(id int) string {
 		}
 	}
 	return orLost(id, "IF "+strings.Join(same, " AND ")+" THEN\n"+
-		p.note(id, opUpdate, "NEW", "")+
+		p.sameApart()+p.note(id, opUpdate, "NEW", compared)+
 		"ELSE\n"+p.noteKeyDeleted(id)+p.note(id, opInsert, "NEW", "")+"END IF;\n")
 }
 

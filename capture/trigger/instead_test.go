@@ -21,10 +21,10 @@ func TestColumnGoes(t *testing.T) {
 		lost   string
 	}{
 		{"ALTER TABLE item DROP COLUMN a", []string{
-			`item u1 uuid="u1" b=5`, `item u4 uuid="u4" b=6`, `item u2 deleted uuid="u2" b=NULL`, `item u5 uuid="u5" b=1`, `item u3 deleted uuid="u3" b=NULL`,
+			`item u1 b=5`, `item u4 uuid="u4" b=6`, `item u2 deleted uuid="u2" b=NULL`, `item u5 uuid="u5" b=1`, `item u3 deleted uuid="u3" b=NULL`,
 		}, ""},
 		{"ALTER TABLE item CHANGE a z VARCHAR(20)", []string{
-			`item u1 uuid="u1" z="x" b=5`, `item u4 uuid="u4" z=NULL b=6`, `item u2 deleted uuid="u2" z=NULL b=NULL`, `item u5 uuid="u5" z="z" b=1`, `item u3 deleted uuid="u3" z=NULL b=NULL`,
+			`item u1 z="x" b=5`, `item u4 uuid="u4" z=NULL b=6`, `item u2 deleted uuid="u2" z=NULL b=NULL`, `item u5 uuid="u5" z="z" b=1`, `item u3 deleted uuid="u3" z=NULL b=NULL`,
 		}, ""},
 		{"ALTER TABLE item MODIFY a VARCHAR(200); UPDATE item SET a = REPEAT('l', 100) WHERE uuid = 'u2'", []string{
 			`item u1 b=5`, `item u4 uuid="u4" a=NULL b=6`, `item u2 a=NULL`, `item u2 deleted uuid="u2" a=NULL b=NULL`,
@@ -68,6 +68,44 @@ func TestColumnGoes(t *testing.T) {
 		}
 		s.Must(t, "UPDATE item SET b = 9 WHERE uuid = 'u4'")
 		s.expect(c.change+", triggers made anew", "item u4 b=9")
+		s.clean()
+	}
+}
+
+// An update that is noted by triggers which name columns that are gone is one of the
+// columns that it wrote, and of no other that the triggers know.
+//
+// Seen to fail when such an update is noted without its columns ("got item u1 uuid="u1"
+// b=5 c=1.5 …"), when all columns count as written as soon as one is gone, and when the
+// default of a column that has come as another went counts as not written (no "z=NULL").
+func TestUpdateWithoutColumn(t *testing.T) {
+	for _, c := range []struct {
+		change string
+		want   []string
+	}{
+		{"ALTER TABLE item DROP COLUMN a", []string{`item u1 b=5`, `item u2 b=6 d="x"`, `item u3 c=2.5 e=2026-01-02 03:04:05`}},
+		{"ALTER TABLE item DROP COLUMN a, DROP COLUMN f", []string{`item u1 b=5`, `item u2 b=6 d="x"`, `item u3 c=2.5 e=2026-01-02 03:04:05`}},
+		{"ALTER TABLE item CHANGE a z VARCHAR(20); UPDATE item SET z = NULL WHERE uuid = 'u4'", []string{
+			`item u1 z="a" b=5`, `item u2 z="a" b=6 d="x"`, `item u3 z="a" c=2.5 e=2026-01-02 03:04:05`, `item u4 z=NULL`,
+		}},
+		{"ALTER TABLE item CHANGE a z VARCHAR(20); ALTER TABLE item CHANGE z y VARCHAR(20), CHANGE f g INT", []string{
+			`item u1 y="a" b=5 g=7`, `item u2 y="a" b=6 d="x" g=7`, `item u3 y="a" c=2.5 e=2026-01-02 03:04:05 g=7`,
+		}},
+		{"ALTER TABLE item CHANGE a z VARCHAR(20); UPDATE item SET f = 8 WHERE uuid = 'u4'; ALTER TABLE item CHANGE z a VARCHAR(20)", []string{
+			`item u1 b=5`, `item u2 b=6 d="x"`, `item u3 c=2.5 e=2026-01-02 03:04:05`, `item u4 f=8`,
+		}},
+		{"ALTER TABLE item DROP COLUMN a; UPDATE item SET f = f + 1; ALTER TABLE item ADD COLUMN a VARCHAR(20) AFTER uuid", []string{
+			`item u1 b=5`, `item u1 f=8`, `item u2 b=6 d="x"`, `item u2 f=8`, `item u3 c=2.5 e=2026-01-02 03:04:05`, `item u3 f=8`, `item u4 f=8`,
+		}},
+	} {
+		s := newSite(t, schema.Options{}, "CREATE TABLE item (id INT AUTO_INCREMENT PRIMARY KEY, uuid CHAR(36) NOT NULL UNIQUE, "+
+			"a VARCHAR(20), b INT, c FLOAT, d VARCHAR(20), e DATETIME, f INT)",
+			"INSERT INTO item (uuid, a, b, c, d, f) VALUES ('u1', 'a', 1, 1.5, 'D', 7), ('u2', 'a', NULL, NULL, 'D', 7), ('u3', 'a', 3, 1.5, NULL, 7), ('u4', 'a', 4, 1.5, NULL, 7)")
+		s.read()
+		s.Must(t, c.change, "UPDATE item SET b = 5, c = 1.5, d = 'D' WHERE uuid = 'u1'", "UPDATE item SET b = 6, d = IF(uuid = 'u2', 'x', d) WHERE uuid = 'u2'",
+			"UPDATE item SET c = 2.5, e = '2026-01-02 03:04:05' WHERE uuid = 'u3'")
+		s.install()
+		s.expect(c.change, c.want...)
 		s.clean()
 	}
 }

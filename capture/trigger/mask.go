@@ -36,23 +36,38 @@ func (m mask) each(f func(i int)) {
 	}
 }
 
+// The bytes by which a log row says of a column what an update did to it.
+const (
+	columnWritten = 0
+	// columnSame: it left the value as it was.
+	columnSame = 1
+	// columnGone: the table had no such column (instead.go).
+	columnGone = 2
+)
+
 // written translates what a log row says of an update (see plan.same) to the
-// columns as they are now. Where it says nothing, all may have been written
-// (instead.go).
-func (n *numbered) written(same []byte) (mask, error) {
-	m := n.unknown
+// columns as they are now. perhaps are those of them that the trigger did not
+// know, and that the update may have left as they were (perhaps.go). Where a
+// column was gone, one of those may be it under another name: it had values that
+// no log row told of, so it counts as written whatever it shows. Triggers of
+// older versions said nothing at all then.
+func (n *numbered) written(same []byte) (m, perhaps mask, err error) {
 	if same == nil {
-		return full(len(n.now.Columns)), nil
+		return full(len(n.now.Columns)), perhaps, nil
 	}
 	if len(same) != len(n.shipped) {
-		return m, fmt.Errorf("it tells of %d columns of table %s, not %d", len(same), n.table, len(n.shipped))
+		return m, perhaps, fmt.Errorf("it tells of %d columns of table %s, not %d", len(same), n.table, len(n.shipped))
 	}
+	m, perhaps = n.unknown, n.unknown
 	for i, s := range same {
-		if s == 0 && n.shipped[i] >= 0 {
+		if s == columnGone {
+			perhaps = mask{}
+		}
+		if s == columnWritten && n.shipped[i] >= 0 {
 			m.set(n.shipped[i])
 		}
 	}
-	return m, nil
+	return m, perhaps, nil
 }
 
 // columnSets gives rows of one shape one slice of column names.

@@ -190,11 +190,8 @@ func (r *reading) complete(ctx context.Context, e *entry, raw rawEntry) error {
 	}
 	var err error
 	if e.op == opUpdate {
-		if e.written, err = e.gen.written(raw.same); err != nil {
+		if e.written, e.perhaps, err = e.gen.written(raw.same); err != nil {
 			return err
-		}
-		if raw.same != nil {
-			e.perhaps = e.gen.unknown
 		}
 	}
 	parts := bytes.Split(raw.key, []byte{','})
@@ -430,7 +427,7 @@ func (r *reading) checkColumns(ctx context.Context, t *sqlrow.Table) error {
 
 // explain recognises the server's words for a schema that changed meanwhile.
 func explain(err error) error {
-	const badField, noSuchTable, tableDefChanged = 1054, 1146, 1412
+	const noSuchTable, tableDefChanged = 1146, 1412
 	var e *mysql.MySQLError
 	if errors.As(err, &e) && (e.Number == badField || e.Number == noSuchTable || e.Number == tableDefChanged) {
 		return fmt.Errorf("%w: %w", ErrSchemaChanged, err)
