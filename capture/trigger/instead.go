@@ -41,8 +41,8 @@ func orLost(id int, instead string) string {
 	return "BEGIN\nDECLARE EXIT HANDLER FOR " + handled + " " + noteLost(id) + instead + "END;\n"
 }
 
-// compared is the variable of the session that has what sameApart found. One of
-// the trigger's own would cost every run of the trigger.
+// compared is the variable of the session that has what sameApart found. For one of
+// its own a trigger makes room at every run.
 const compared = "@baraza_same"
 
 // sameApart is same, in a statement for each column: one that is not there leaves

@@ -122,7 +122,13 @@ func testColumnDropped(t *testing.T, a, b *site) {
 	b.exec("UPDATE part SET size = NULL WHERE uuid IN ('p1', 'p2')") // what the column had when it was dropped is not here any more
 }
 
-// A renamed column is another column until the other site renames it too.
+// A renamed column is another column until the other site renames it too. An update
+// that is noted before the triggers are made anew is one of the columns that it wrote:
+// what the other site writes to another column of the row meanwhile, later or before,
+// stays, and is no conflict.
+//
+// Seen to fail when such an update counts as one of all columns: site first stays at
+// "71tin".
 func testColumnRenamed(t *testing.T, a, b *site) {
 	cut(t, []*site{a, b}, func() {
 		a.exec("ALTER TABLE part CHANGE color paint VARCHAR(20)")
@@ -133,6 +139,22 @@ func testColumnRenamed(t *testing.T, a, b *site) {
 	arrives(a, "SELECT CONCAT(price, paint) FROM part WHERE uuid = 'p1'", "71gold")
 	b.exec("ALTER TABLE part CHANGE color paint VARCHAR(20)")
 	arrives(b, "SELECT CONCAT(price, paint) FROM part WHERE uuid = 'p1'", "71gold")
+	a.exec("ALTER TABLE part ADD COLUMN junk INT")
+	a.noticed("part", "junk")
+	a.stop()
+	b.exec("UPDATE part SET price = 72 WHERE uuid = 'p1'")
+	a.exec("ALTER TABLE part DROP COLUMN junk")
+	a.exec("UPDATE part SET paint = 'tin' WHERE uuid = 'p1'")
+	a.run()
+	a.running()
+	for _, s := range []*site{a, b} {
+		arrives(s, "SELECT CONCAT(price, paint) FROM part WHERE uuid = 'p1'", "72tin")
+	}
+	for _, c := range a.conflicts().Conflicts {
+		if c.Column == "price" {
+			t.Errorf("a conflict about a price that only one site has written: %+v", c)
+		}
+	}
 	same(t, 10*time.Second, "SELECT uuid, name, price, paint, size FROM part ORDER BY uuid", a, b)
 }
 
