@@ -75,7 +75,7 @@ func (c *checks) settleDoubts(ctx context.Context) time.Duration {
 		switch {
 		case err != nil:
 			wait = max(wait, doubtAgain)
-			texts = append(texts, fmt.Sprintf("table %s was written around capture (%s, found %s) and is still to be compared with another site: %s",
+			texts = append(texts, fmt.Sprintf("table %s is in doubt (%s, found %s) and is still to be compared with another site: %s",
 				d.Table, d.Why, since, strings.Join(strings.Fields(err.Error()), " ")))
 		case missing > 0:
 			wait = max(wait, doubtMissing)
@@ -83,7 +83,7 @@ func (c *checks) settleDoubts(ctx context.Context) time.Duration {
 				d.Table, missing, d.Why, since, d.Table))
 		default:
 			err := n.engine.do(ctx, func() error { return n.replica.EndDoubt(d.Table) })
-			n.log.Info("the table that was written around capture is in order", "table", d.Table, "error", err)
+			n.log.Info("the table that was in doubt is in order", "table", d.Table, "error", err)
 		}
 	}
 	c.doubts.texts.Store(&texts)
@@ -119,7 +119,7 @@ func (c *checks) settleWith(ctx context.Context, p dialer.Peer, table string) (m
 			missing += before - len(found)
 			changes, err := c.n.affirm(ctx, table, found)
 			if changes > 0 {
-				c.n.log.Info("rows that were written around capture became ordinary changes", "table", table, "rows", changes)
+				c.n.log.Info("rows that only this site had, or had so, became ordinary changes", "table", table, "rows", changes)
 			}
 			return true, err
 		},

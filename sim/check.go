@@ -283,21 +283,13 @@ func (s *Site) checkEnd() error {
 func (s *Site) lines() []string {
 	var lines []string
 	for id, r := range tables(s.db) {
-		if s.orphan(id) {
+		if s.keepsOrphan(id) {
 			continue
 		}
 		lines = append(lines, id.Table+" "+shortKey(id.Key)+": "+showRow(r))
 	}
 	slices.Sort(lines)
 	return lines
-}
-
-// orphan reports whether a member gave a row from which the site's join did not go on,
-// and left for good before anybody had it from its log (docs/limits.md).
-func (s *Site) orphan(id merge.RowID) bool {
-	return !s.oracle.rows[id].begun(id) && slices.ContainsFunc(s.w.membership.gone, func(gone clock.SiteID) bool {
-		return s.oracle.applied.Seq(gone) < s.offered.Seq(gone)
-	})
 }
 
 // conflicts lists the conflicts of a site.

@@ -267,6 +267,9 @@ func (l *originLog) check(w *World, s *Site, seq uint64, e *crdt.Entry, floor cl
 		if err := w.checkLife(&fact{Change: ch, at: clock.Stamp{Time: ch.Time, Site: s.id}}); err != nil {
 			return err
 		}
+		if ch.Whole && s.orphan(merge.RowID{Table: ch.Table, Key: ch.Key}) {
+			continue // its writer is gone, and so is his log
+		}
 		for j, v := range ch.Values {
 			if ch.Whole && l.unseen > 1 && l.batch == l.unseen && l.hadBefore(w, s, v) {
 				if err := s.mayComeBack(ch); err != nil {

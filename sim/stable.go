@@ -48,6 +48,9 @@ func (s *Site) tend() (more bool, err error) {
 		}
 	}
 	s.w.fail(s.fold())
+	if err := s.settleDoubts(ctx); err != nil {
+		return false, err
+	}
 	more, err = s.r.Truncate(ctx)
 	if err != nil {
 		return false, err

@@ -6,9 +6,11 @@ import (
 	"strings"
 	"testing"
 
+	"baraza/clock"
 	"baraza/crdt"
 	"baraza/merge/memdb"
 	"baraza/node/bringup"
+	"baraza/node/replica"
 )
 
 // A join that is cut and goes on from a member that lacks rows which the first one
@@ -191,5 +193,55 @@ func cutJoin(t *testing.T, n, p *site, taken func() bool) {
 	n.fault = nil
 	if err == nil || !taken() {
 		t.Fatalf("the join was not cut after a row was taken over: %v", err)
+	}
+}
+
+// The first member is gone for good before anybody got its log: what it gave is known to
+// all once the site has heard that nobody has any of that, and compared its tables.
+//
+// Seen to fail when no table is in doubt: q has no such person.
+func TestFirstMemberIsGone(t *testing.T) {
+	p, q, n := twoMembers(t)
+	p.app(insert("person", person(41, "p's")), insert("remark", remark(1, "p's")))
+	p.capture()
+	n.open(true)
+	cutJoin(t, n, p, func() bool { return n.show("remark", keyOf(1), "body") == "p's" })
+	n.restart()
+	mustJoin(t, n, q)
+	tell := func() {
+		for _, s := range []*site{q, n} {
+			s.r.SetMembership(replica.Membership{Members: []clock.SiteID{q.id, n.id}, Gone: []clock.SiteID{p.id}})
+			s.publish()
+		}
+		exchange(q, n)
+	}
+	n.publish()
+	if doubts, err := n.r.Doubts(); err != nil || len(doubts) > 0 {
+		t.Fatalf("tables are in doubt while the first member may come back: %v, %v", doubts, err)
+	}
+	for range 3 {
+		tell()
+	}
+	doubts, err := n.r.Doubts()
+	n.ok(err)
+	for _, d := range doubts {
+		var rows []replica.Affirmed
+		for _, r := range n.db.Rows(d.Table) {
+			if !q.db.Has(d.Table, r.Key) {
+				rows = append(rows, replica.Affirmed{Key: r.Key})
+			}
+		}
+		_, err := n.r.Affirm(context.Background(), d.Table, rows)
+		n.ok(err)
+		n.ok(n.r.EndDoubt(d.Table))
+	}
+	exchange(q, n)
+	agree(t, q, n)
+	if got := q.show("person", keyOf(41), "name"); got != "p's" {
+		t.Errorf("q shows %q", got)
+	}
+	tell()
+	if doubts, err := n.r.Doubts(); err != nil || len(doubts) > 0 {
+		t.Errorf("tables are in doubt once more: %v, %v", doubts, err)
 	}
 }

@@ -10,7 +10,8 @@ import (
 
 // A table is in doubt when something was written to it that capture did not
 // see: its triggers were not there for a while, or could not tell which row they
-// ran for. What is in the table is then compared with what another site has.
+// ran for. So it is when it may have rows that nobody else ever gets (tried.go). What is
+// in the table is then compared with what another site has.
 
 // Doubt is a table that was written around capture.
 type Doubt struct {

@@ -199,6 +199,9 @@ func (r *Replica) PublishApplied(ctx context.Context) (bool, error) {
 	if err := r.advanceStable(); err != nil {
 		return false, err
 	}
+	if err := r.doubtTried(); err != nil {
+		return false, err
+	}
 	closed, err := r.closing()
 	if err != nil {
 		return false, err

@@ -76,7 +76,10 @@ func (r *Replica) StartBringUp(ctx context.Context, h *Header) (*BringUp, error)
 	if b.member, err = wasMember(r.cfg.Store, h.Vector); err != nil {
 		return nil, err
 	}
-	return b, b.loadBare()
+	if err := b.loadBare(); err != nil {
+		return nil, err
+	}
+	return b, b.begins()
 }
 
 // dropStates forgets all row states.
