@@ -54,8 +54,10 @@ type Loss struct {
 	// row alive or brought it back. It is no conflict then; it is kept because
 	// it is one again when a writer who knew it only as deleted overwrites it.
 	Visible bool
-	// Apart: the value is of a row that another site inserted under the same
-	// number; Winner is when the one in its place was inserted (R3).
+	// Apart: the value never was one of this row, and the loss stays as it is. It is
+	// of a row that another site inserted under the same number, and Winner is when the
+	// one in its place was inserted (R3); or, with WinnerDelete, a joining site had it of
+	// a row of which it found the delete (ended.go).
 	Apart bool
 }
 
@@ -83,6 +85,10 @@ func (r *Row) SetValue(column string, v Value) {
 // never written in place: they may be shared with others.
 func (r *Row) Apply(ch *Change, origin clock.SiteID, seen clock.VersionVector) {
 	at := clock.Stamp{Time: ch.Time, Site: origin}
+	if ch.LostToDelete() {
+		r.loseToNamed(ch, at)
+		return
+	}
 	var life clock.Stamp
 	if r.Number != "" {
 		life = r.LifeOf(ch, at)
@@ -247,7 +253,7 @@ func (r *Row) applyDelete(ch *Change, at clock.Stamp, seen clock.VersionVector) 
 func (r *Row) loseTo(at clock.Stamp, seen clock.VersionVector) {
 	for i := range r.Lost {
 		l := &r.Lost[i]
-		if l.Column != "" && l.WinnerDelete && l.Stamp.Less(at) && l.Winner.Less(at) && !seen.Covers(l.Stamp) {
+		if l.Column != "" && l.WinnerDelete && !l.Apart && l.Stamp.Less(at) && l.Winner.Less(at) && !seen.Covers(l.Stamp) {
 			l.Winner = at
 		}
 	}

@@ -18,6 +18,9 @@ type Incoming struct {
 	// Settled: a tombstone that it covers is, for the writes of this batch, as
 	// if it were not there (see the function of that name).
 	Settled clock.VersionVector
+	// After is, of a batch whose writers had seen nothing, what it is applied after
+	// (crdt.Entry.Unseen); nil of others.
+	After   clock.VersionVector
 	Changes []crdt.Change
 }
 
@@ -151,7 +154,11 @@ func (p *Piece) applyRules(tp *tablePiece, w *work, states States) error {
 		g := &p.groups[c.group]
 		ch := tp.here(c.ch)
 		if Inserts(tp.t, c.ch) {
-			if Answer(w.row, c.ch, g.Origin, g.Settled); Settled(w.row, g.Settled) {
+			Answer(w.row, c.ch, g.Origin, g.Settled)
+			switch {
+			case g.ends(c.ch) && tp.number == "":
+				w.row.End(g.After)
+			case Settled(w.row, g.Settled):
 				ch = anew(w, ch, stays)
 			}
 		}

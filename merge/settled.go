@@ -24,12 +24,25 @@ func (s *State) Settled(v clock.VersionVector) bool {
 	return s.Dead() && s.Place == InDatabase && v.Covers(s.Deleted)
 }
 
+// ends reports whether a change is a row that a site brought which joins, as it had it
+// before: an insert of one who had seen nothing, older than what it is applied after. The
+// member had no such row, or one of which everybody had applied the delete; so all that the
+// batch is applied after has come to an end, and what others wrote who had not heard of
+// that has not. (A change that names a column which it overwrote is no insert: the row's
+// identity is written differently at the two sites.)
+func (g *Incoming) ends(ch *crdt.Change) bool {
+	if g.After == nil || len(ch.Prior.Cells) > 0 {
+		return false
+	}
+	return slices.ContainsFunc(g.After, func(e clock.Entry) bool { return ch.Time <= e.Through })
+}
+
 // anew prepares a row whose tombstone is settled for being inserted again. Nothing
 // but its conflicts is left; where the dead row stayed in the table (R4), the
-// write is one over the tombstone, unless it is stamped before that, as what a site
-// brings that joins: then its writer saw no row there, and others show none.
+// write is one over the tombstone, unless it is stamped before that: then its writer saw
+// no row there, and others show none.
 func anew(w *work, ch *crdt.Change, stays bool) *crdt.Change {
-	if !stays || ch.Time < w.row.Greatest().Time {
+	if !stays || ch.Time < w.row.Deleted.Time {
 		w.row = &crdt.Row{Lost: w.row.Lost, Number: w.row.Number}
 		return ch
 	}

@@ -366,7 +366,7 @@ func (n *Node) describe(c *replica.Conflict) admin.Conflict {
 	if c.Column == "" {
 		won = "(row written)"
 	}
-	if c.Apart {
+	if c.Apart && !c.WinnerDelete {
 		return admin.Conflict{
 			ID: conflictID(c), Table: c.ID.Table, Key: c.ID.Key.String(), Column: c.Column, Rule: "R3",
 			Won: side(c.Winner, "(another row was inserted under this number first)", false), Lost: side(c.Stamp, c.Value.String(), false),

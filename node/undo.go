@@ -67,7 +67,7 @@ func (s service) UndoConflict(ctx context.Context, req admin.UndoRequest) (*admi
 func (u *undoing) cannot() string {
 	_, _, part := crdt.PartOf(u.Column)
 	switch {
-	case u.Apart:
+	case u.Apart && !u.WinnerDelete:
 		return "another row has the number; insert the row again, with a number that is free, or with none"
 	case part:
 		return "a counter adds up what is written to it; UPDATE it by what is missing"

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"baraza/clock"
+	"baraza/crdt"
 	"baraza/internal/rules"
 )
 
@@ -24,6 +25,7 @@ func (r *oracleRow) add(f fact) {
 		r.part()
 	case r.ID.Table == numbered:
 		r.relive()
+	case f.lost():
 	default:
 		r.Apply(f.Change, f.at, f.seen, f.settled)
 	}
@@ -93,8 +95,31 @@ func (r *oracleRow) ended() *oracleRow {
 func rowOf(r *oracleRow, facts []fact) rules.Row {
 	row := rules.Row{ID: r.ID}
 	for i := range facts {
-		f := &facts[i]
-		row.Apply(f.Change, f.at, f.seen, f.settled)
+		if f := &facts[i]; !f.lost() {
+			row.Apply(f.Change, f.at, f.seen, f.settled)
+		}
 	}
 	return row
+}
+
+// lost reports whether a fact says that it lost to a delete: a site that joined had it, and
+// got the tombstone. It writes nothing, and is a conflict with that delete, whatever
+// becomes of the row.
+func (f *fact) lost() bool { return !f.Delete && !f.Whole && f.Prior.Deleted.Time > f.at.Time }
+
+// lostBefore lists the conflicts of such facts.
+func (r *oracleRow) lostBefore() (list []crdt.Loss) {
+	for i := range r.facts {
+		f := &r.facts[i]
+		if !f.lost() || r.first > 0 && i >= r.first {
+			continue
+		}
+		for j, c := range f.Columns {
+			if c == numberColumn {
+				continue
+			}
+			list = append(list, crdt.Loss{Column: c, Value: f.Values[j], Stamp: f.at, Winner: f.Prior.Deleted, WinnerDelete: true, Apart: true})
+		}
+	}
+	return list
 }

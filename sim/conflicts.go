@@ -104,7 +104,7 @@ func (r *oracleRow) find() []crdt.Loss {
 			}
 		}
 	}
-	return append(list, r.lostDelete(exists)...)
+	return append(append(list, r.lostBefore()...), r.lostDelete(exists)...)
 }
 
 // columnFacts is what the facts of a row say of a column: which wrote it, and what;
@@ -132,6 +132,9 @@ func (r *oracleRow) factsOf(column string) *columnFacts {
 	}
 	for ; of.upTo < len(r.facts); of.upTo++ {
 		f := &r.facts[of.upTo]
+		if f.lost() {
+			continue
+		}
 		v, wrote := f.value(column)
 		if wrote {
 			of.wrote = append(of.wrote, columnFact{of.upTo, v})
@@ -173,7 +176,7 @@ func (r *oracleRow) lostDelete(exists bool) []crdt.Loss {
 		if f.inserts() && f.settled.Covers(r.Deleted) {
 			return nil
 		}
-		if f.Prior.Deleted == r.Deleted || f.Whole && r.Deleted.Less(f.at) && f.seen.Covers(r.Deleted) && !r.undone(f) {
+		if f.Prior.Deleted == r.Deleted && !f.lost() || f.Whole && r.Deleted.Less(f.at) && f.seen.Covers(r.Deleted) && !r.undone(f) {
 			return nil
 		}
 	}

@@ -83,7 +83,7 @@ func (r *oracleRow) relive() {
 func (r *oracleRow) follow() {
 	r.Row = rules.Row{ID: r.ID}
 	for i := range r.facts {
-		if f := &r.facts[i]; slices.Contains(r.line, f.life()) {
+		if f := &r.facts[i]; slices.Contains(r.line, f.life()) && !f.lost() {
 			r.Apply(f.Change, f.at, f.seen, f.settled)
 		}
 	}
@@ -97,7 +97,7 @@ func (r *oracleRow) findNumbered() []crdt.Loss {
 	for i := range r.facts {
 		f := &r.facts[i]
 		past := i < r.first
-		if slices.Contains(r.line, f.life()) || r.first > 0 && !past && slices.Contains(r.later, f.life()) {
+		if f.lost() && (past || r.first == 0) || slices.Contains(r.line, f.life()) || r.first > 0 && !past && slices.Contains(r.later, f.life()) {
 			mine.facts = append(mine.facts, *f)
 			if past {
 				mine.first++

@@ -297,6 +297,7 @@ type pending struct {
 	first, last uint64
 	context     clock.VersionVector
 	settled     clock.VersionVector // see merge.Incoming
+	unseen      clock.VersionVector // its After
 	changes     []crdt.Change       // not for a large batch
 }
 
@@ -309,7 +310,7 @@ func (g *group) piece(r *Replica, i int) ([]merge.Incoming, error) {
 		g.in = g.in[:0]
 		for j := range g.batches {
 			b := &g.batches[j]
-			g.in = append(g.in, merge.Incoming{Origin: b.origin, Context: b.context, Settled: b.settled, Changes: b.changes})
+			g.in = append(g.in, merge.Incoming{Origin: b.origin, Context: b.context, Settled: b.settled, After: b.unseen, Changes: b.changes})
 		}
 		return g.in, nil
 	}
@@ -322,5 +323,5 @@ func (g *group) piece(r *Replica, i int) ([]merge.Incoming, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []merge.Incoming{{Origin: b.origin, Context: b.context, Settled: b.settled, Changes: e.Changes}}, nil
+	return []merge.Incoming{{Origin: b.origin, Context: b.context, Settled: b.settled, After: b.unseen, Changes: e.Changes}}, nil
 }

@@ -166,7 +166,7 @@ func (r *Replica) due(g *group, have clock.Entry, limit int) (b due, err error) 
 			b.after = r.contextOf(g, have.Site, e.Context)
 			b.context = b.after
 			if e.Unseen {
-				b.context = nil
+				b.context, b.unseen = nil, b.after
 			}
 			b.said = publishedIn(have.Site, e.Changes)
 			b.settled = g.settledOf(r, have.Site, b.said)

@@ -52,7 +52,7 @@ func (a *adoption) ownAgain(id merge.RowID, row *merge.Row) error {
 			values[j] = first.Values[i]
 		}
 	}
-	first.Columns, first.Values, first.Whole = row.Columns, values, true
+	first.Columns, first.Values, first.Whole, first.Prior = row.Columns, values, true, crdt.Stamps{}
 	k.Own = (&crdt.Entry{Changes: own}).Encode()
 	return a.putOwn(id, k, own, row)
 }

@@ -399,10 +399,8 @@ func (b *BringUp) row(t *txn, id merge.RowID, it *Item, mine *merge.Row, pending
 	}
 	if changes := b.ownChanges(id, row, own, at); len(changes) > 0 {
 		changes[0].Whole = it.Settled && pending == nil
+		b.ownPriors(id.Table, it, row, changes)
 		for i := range changes {
-			if number != "" {
-				changes[i].Prior = changes[i].Prior.WithLife(number, row.Life())
-			}
 			row.Apply(&changes[i], b.r.cfg.Self, nil)
 		}
 		k.Own = (&crdt.Entry{Changes: changes}).Encode()
@@ -517,6 +515,9 @@ func (b *BringUp) ownChanges(id merge.RowID, row *crdt.Row, own merge.Row, at cl
 		theirs++
 	}
 	first := crdt.Change{Table: id.Table, Key: id.Key, Time: at, Columns: own.Columns, Values: own.Values}
+	if at < row.Deleted.Time {
+		return []crdt.Change{first} // it beats nothing: see ownPriors
+	}
 	second := crdt.Change{Table: id.Table, Key: id.Key, Time: theirs}
 	for _, c := range own.Columns {
 		if stamp := row.Of(c); !stamp.IsZero() && (stamp.Time > ownTime || at > ownTime) {
@@ -530,6 +531,26 @@ func (b *BringUp) ownChanges(id merge.RowID, row *crdt.Row, own merge.Row, at cl
 		return []crdt.Change{first}
 	}
 	return []crdt.Change{first, second}
+}
+
+// ownPriors says of the changes of a row what they overwrite: nothing that anybody wrote.
+// Those that are older than the row's delete have lost to it, and name it, also where
+// the row is back: what it has of before the delete may come to an end. Where the two sites
+// write the row's identity in different ways, it is named too: what has it is no insert.
+func (b *BringUp) ownPriors(table string, it *Item, row *crdt.Row, changes []crdt.Change) {
+	t := b.r.cfg.Model.Tables[table]
+	for i := range changes {
+		ch := &changes[i]
+		if ch.Time < row.Deleted.Time {
+			ch.Prior.Deleted = row.Deleted
+		}
+		switch {
+		case row.Number != "":
+			ch.Prior = ch.Prior.WithLife(row.Number, row.Life())
+		case t != nil && !it.Settled && slices.Contains(ch.Columns, t.Identity.Columns[0]):
+			ch.Prior.Cells = []crdt.CellStamp{{Column: t.Identity.Columns[0]}}
+		}
+	}
 }
 
 // keepLocal lets local writes that are not captured yet stand: columns that
