@@ -27,10 +27,15 @@ func (t *txn) noteGave(id merge.RowID, old, now *merge.State) {
 	if table == nil || table.Number() == "" {
 		return
 	}
-	if life := shownLife(table.Number(), old); shownLife(table.Number(), now).Less(life) {
+	t.noteGaveLife(id, shownLife(table.Number(), old), shownLife(table.Number(), now))
+}
+
+// noteGaveLife is noteGave for the lives that the table shows.
+func (t *txn) noteGaveLife(id merge.RowID, old, now clock.Stamp) {
+	if now.Less(old) {
 		key := rowKey(keyGave, id)
 		key = binary.BigEndian.AppendUint64(key, t.mark.Boot)
-		t.set(binary.BigEndian.AppendUint64(key, t.mark.Number), []byte(crdt.LifeValue(life)))
+		t.set(binary.BigEndian.AppendUint64(key, t.mark.Number), []byte(crdt.LifeValue(old)))
 	}
 }
 
@@ -101,16 +106,25 @@ func (r *Replica) noteLives() error {
 	return nil
 }
 
-// nowShows notes which life of a row that was taken over its table shows.
-func (b *BringUp) nowShows(t *txn, id merge.RowID, row *crdt.Row) {
+// nowShows notes which life of a row that was taken over its table shows, and that another
+// gave way to it.
+func (b *BringUp) nowShows(t *txn, id merge.RowID, row *crdt.Row) error {
 	if row.Number == "" {
-		return
+		return nil
+	}
+	v, err := t.get(rowKey(keyShows, id))
+	if err != nil {
+		return err
+	}
+	if b.again && len(v) > 0 {
+		t.noteGaveLife(id, crdt.LifeOf(crdt.Value(v)), row.Life())
 	}
 	if !row.Exists {
 		t.set(rowKey(keyShows, id), nil)
-		return
+		return nil
 	}
 	t.set(rowKey(keyShows, id), []byte(crdt.LifeValue(row.Life())))
+	return nil
 }
 
 // shows returns the life that a table shows of a row, as far as that was noted and no

@@ -412,7 +412,7 @@ func (b *BringUp) row(t *txn, id merge.RowID, it *Item, mine *merge.Row, pending
 	switch {
 	case shown || err != nil:
 	case pending == nil:
-		b.nowShows(t, id, row)
+		err = b.nowShows(t, id, row)
 	default:
 		row, err = keepLocal(row, mine, pending, k)
 	}
