@@ -236,7 +236,7 @@ func (r *Row) afterWrite(ch *Change, at clock.Stamp, wasDead bool, seen clock.Ve
 func (r *Row) applyDelete(ch *Change, at clock.Stamp, seen clock.VersionVector) {
 	r.Lost = slices.DeleteFunc(r.Lost, func(l Loss) bool { return l.Column != "" && l.Stamp == ch.Prior.Of(l.Column) })
 	r.markKnown(&ch.Prior)
-	r.loseTo(at, seen)
+	r.loseTo(at, &ch.Prior, seen)
 	if at.Compare(r.Deleted) <= 0 {
 		return
 	}
@@ -250,10 +250,10 @@ func (r *Row) applyDelete(ch *Change, at clock.Stamp, seen clock.VersionVector) 
 }
 
 // loseTo records what a delete takes that its writer had not seen.
-func (r *Row) loseTo(at clock.Stamp, seen clock.VersionVector) {
+func (r *Row) loseTo(at clock.Stamp, prior *Stamps, seen clock.VersionVector) {
 	for i := range r.Lost {
 		l := &r.Lost[i]
-		if l.Column != "" && l.WinnerDelete && !l.Apart && l.Stamp.Less(at) && l.Winner.Less(at) && !seen.Covers(l.Stamp) {
+		if l.Column != "" && l.WinnerDelete && !l.Apart && l.Stamp.Less(at) && l.Winner.Less(at) && !Saw(prior.seenOf(l.Column, seen), l.Stamp) {
 			l.Winner = at
 		}
 	}
@@ -362,7 +362,7 @@ func (r *Row) dropLoss(column string, stamp clock.Stamp) {
 func (r *Row) raiseWinners(column string, at clock.Stamp, value Value, seen clock.VersionVector) {
 	for i := range r.Lost {
 		l := &r.Lost[i]
-		if l.Column == column && !l.Apart && l.Stamp.Less(at) && (l.WinnerDelete || l.Winner.Less(at)) && !seen.Covers(l.Stamp) {
+		if l.Column == column && !l.Apart && l.Stamp.Less(at) && (l.WinnerDelete || l.Winner.Less(at)) && !Saw(seen, l.Stamp) {
 			l.Winner, l.WinnerDelete, l.WinnerValue = at, false, value
 		}
 	}

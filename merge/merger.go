@@ -165,8 +165,9 @@ func (p *Piece) applyRules(tp *tablePiece, w *work, states States) error {
 		w.row.BeginAnew(c.ch, g.Settled)
 		w.row.Apply(ch, g.Origin, g.Context)
 	}
-	// A dead row that is not in its table, and waits, was to come back.
-	w.revive = w.inTable == nil && !w.row.Exists && s != nil && s.Dead() && s.Place != InDatabase
+	// A dead row that is not in its table, and waits, was to come back; one of which no
+	// more than the delete was ever seen, while the table was left out, was not.
+	w.revive = w.inTable == nil && !w.row.Exists && s != nil && s.Dead() && s.Place != InDatabase && len(w.row.Columns) > 0
 	p.m.splitCounters(w)
 	return nil
 }

@@ -62,6 +62,9 @@ func (s *Site) checkTables() error {
 	var bad []string
 	var later []merge.RowID
 	look := func(id merge.RowID, r merge.Row, there bool, o *oracleRow) {
+		if s.leavesOut(id.Table) {
+			return
+		}
 		if id.Table == numbered && s.replaces() {
 			later = append(later, id)
 			return
@@ -186,7 +189,7 @@ func (w *World) latest() time.Duration {
 // settled reports whether all sites have applied all there is.
 func (w *World) settled() bool {
 	for _, s := range w.members() {
-		if !s.up || s.restored.behind || s.lags() {
+		if !s.up || s.restored.behind || s.lags() || len(s.without.tables) > 0 {
 			return false
 		}
 	}

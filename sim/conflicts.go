@@ -46,7 +46,7 @@ func (f *fact) knew(column string, at clock.Stamp) bool {
 			return false
 		}
 	}
-	return f.seen.Covers(at)
+	return crdt.Saw(f.seen, at)
 }
 
 // top returns the greatest fact that passes; nil when none does.
@@ -158,7 +158,7 @@ func (r *oracleRow) beaten(f *fact, column string, of *columnFacts) crdt.Loss {
 	if !l.Winner.IsZero() {
 		return l
 	}
-	if d := r.top(func(g *fact) bool { return g.Delete && f.at.Less(g.at) && !g.seen.Covers(f.at) }); d != nil {
+	if d := r.top(func(g *fact) bool { return g.Delete && f.at.Less(g.at) && !g.knew(column, f.at) }); d != nil {
 		l.Winner, l.WinnerDelete = d.at, true
 	}
 	return l

@@ -126,7 +126,7 @@ func TestBroughtBack(t *testing.T) {
 // carriedAndMoving is a plan in which couriers go and sites come and go.
 func carriedAndMoving(seed uint64) Plan {
 	p := NewPlan(seed, 3, 4)
-	p.Topology, p.Couriers, p.Joins = Star, nil, nil
+	p.Topology, p.Couriers, p.Joins, p.Adds = Star, nil, nil, nil
 	for site := 1; site < p.Sites; site++ {
 		p.Couriers = append(p.Couriers, Courier{A: 0, B: site, Every: time.Duration(20+10*site) * time.Second, Trip: 5 * time.Second, Loss: 0.2})
 	}

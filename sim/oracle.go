@@ -252,6 +252,12 @@ func (l *originLog) check(w *World, s *Site, seq uint64, e *crdt.Entry, floor cl
 		if l.unseen == 1 && l.batch == 1 && w.ledger.copies(s, ch) {
 			continue
 		}
+		if crdt.Published(ch.Time) && s.without.added[ch.Table] {
+			if err := l.published(w, s, ch); err != nil {
+				return err
+			}
+			continue
+		}
 		if f := (&fact{Change: ch, at: clock.Stamp{Time: ch.Time, Site: s.id}}); l.unseen == 1 && l.batch == 1 && f.goesOn() {
 			if err := w.checkLife(f); err != nil {
 				return err

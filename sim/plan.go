@@ -104,6 +104,7 @@ func NewPlan(seed uint64, least, most int) Plan {
 	p.strain(length)
 	p.number()
 	p.cascade()
+	p.adding(length)
 	slices.SortStableFunc(p.Ops, func(a, b Op) int { return int(a.At - b.At) })
 	slices.SortStableFunc(p.Faults, func(a, b Fault) int { return int(a.At - b.At) })
 	return p
@@ -332,6 +333,9 @@ func (p *Plan) Length() (end time.Duration) {
 	}
 	for _, x := range p.Settings {
 		end = max(end, x.At)
+	}
+	for _, a := range p.Adds {
+		end = max(end, a.At)
 	}
 	return end
 }

@@ -99,6 +99,7 @@ func (s *Site) unruly(waiting map[merge.RowID]bool) (bad []string) {
 	for id := range s.oracle.rows {
 		r, there := s.watch.rows[id]
 		switch {
+		case s.leavesOut(id.Table):
 		case there != v.Visible(id):
 			bad = append(bad, fmt.Sprintf("%s %s is there: %v", id.Table, shortKey(id.Key), there))
 		case there:

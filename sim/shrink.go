@@ -41,6 +41,9 @@ func (s *shrinker) all() {
 		again = s.leaveOut(1, func(p *Plan) int { return len(p.Joins) }, func(p *Plan, i, n int) {
 			p.Joins = slices.Delete(slices.Clone(p.Joins), i, i+n)
 		}) || again
+		again = s.leaveOut(1, func(p *Plan) int { return len(p.Adds) }, func(p *Plan, i, n int) {
+			p.Adds = slices.Delete(slices.Clone(p.Adds), i, i+n)
+		}) || again
 		again = s.leaveOut(1, func(p *Plan) int { return len(p.Settings) }, func(p *Plan, i, n int) {
 			p.Settings = slices.Delete(slices.Clone(p.Settings), i, i+n)
 		}) || again
@@ -138,6 +141,13 @@ func (p Plan) withoutSite(gone int) Plan {
 			q.Joins = append(q.Joins, j)
 		}
 	}
+	q.Adds = nil
+	for _, a := range p.Adds {
+		if a.Site != gone {
+			a.Site = lower(a.Site)
+			q.Adds = append(q.Adds, a)
+		}
+	}
 	q.Couriers = nil
 	for _, c := range p.Couriers {
 		if c.A != gone && c.B != gone {
@@ -209,6 +219,9 @@ func (p *Plan) moments() (list []time.Duration) {
 	for _, s := range p.steps() {
 		list = append(list, s.when())
 	}
+	for _, a := range p.Adds {
+		list = append(list, a.At)
+	}
 	slices.Sort(list)
 	return slices.Compact(list)
 }
@@ -219,6 +232,12 @@ func (p Plan) sooner(from, by time.Duration) Plan {
 	for i := range p.Joins {
 		if p.Joins[i].At >= from {
 			p.Joins[i].At -= by
+		}
+	}
+	p.Adds = slices.Clone(p.Adds)
+	for i := range p.Adds {
+		if p.Adds[i].At >= from {
+			p.Adds[i].At = max(p.Adds[i].At-by, time.Millisecond)
 		}
 	}
 	p.Settings = slices.Clone(p.Settings)

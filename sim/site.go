@@ -13,6 +13,7 @@ import (
 	"baraza/merge"
 	"baraza/merge/memdb"
 	"baraza/node/replica"
+	"baraza/schema"
 )
 
 const (
@@ -32,6 +33,9 @@ type Site struct {
 	links  []*Link
 	// linkTo finds the link to a peer.
 	linkTo map[clock.SiteID]*Link
+	// model is that of its tables, of which it leaves some out.
+	model   *schema.Model
+	without without
 	// couriers counts those who come here.
 	couriers int
 	rnd      *rand.Rand // of its disk and its processor
@@ -119,6 +123,7 @@ type Site struct {
 func newSite(w *World, n int) *Site {
 	s := &Site{w: w, n: n, id: clock.SiteID{byte(n >> 8), byte(n)}, rnd: w.random("site", n), nonces: w.random("nonce", n), oracle: newOracle(), linkTo: map[clock.SiteID]*Link{}, passed: map[clock.SiteID]clock.VersionVector{}}
 	s.watch = newWatch(s)
+	s.leaveOut()
 	s.bundles = newBundles()
 	s.alarm, s.turn, s.synced, s.serve = s.alarmed, s.worked, s.storedNow, s.sendTo
 	s.clock.reading = epochMicros
@@ -128,7 +133,7 @@ func newSite(w *World, n int) *Site {
 	}
 	s.disk = &disk{Mem: kv.NewMem(), breaker: &s.breaker}
 	s.db = memdb.New(memdb.Config{
-		Model: w.model(), First: int64(1 + 100*(n%2)), // some sites number alike, some do not
+		Model: s.model, First: int64(1 + 100*(n%2)), // some sites number alike, some do not
 		Offset: int64(n), Increment: w.numberStride(),
 		Now:       func() int64 { return s.clock.micros(w.now) },
 		Committed: s.showed,
@@ -162,8 +167,9 @@ func (s *Site) nowMillis() int64 {
 
 // boot starts the process from what the disk and the database have.
 func (s *Site) boot() error {
+	s.leaveOutAgain()
 	r, err := replica.Open(context.Background(), replica.Config{
-		Self: s.id, Store: s.disk, Database: s.db, Source: s.db, Model: s.w.model(),
+		Self: s.id, Store: s.disk, Database: s.db, Source: s.db, Model: s.model,
 		NowMillis: s.nowMillis, MaxDriftMillis: s.w.opts.MaxDrift.Milliseconds(),
 		Nonce: s.nonces.Uint64() | 1,
 	})
@@ -191,6 +197,7 @@ func (s *Site) boot() error {
 	if err := s.check(); err != nil {
 		return err
 	}
+	s.leaveOutAgain()
 	for _, l := range s.links {
 		if l.ends[0] == s {
 			l.backoff = redialMin

@@ -47,6 +47,8 @@ type Options struct {
 	Publish time.Duration
 	// Joins are sites that are no members from the beginning.
 	Joins []Join
+	// Adds are tables that sites leave out at first.
+	Adds []Add
 	// Administrator: somebody gives sites that lack log entries of which their
 	// neighbours have no more than the rows a line to another member.
 	Administrator bool
@@ -117,6 +119,7 @@ func New(o Options) (*World, error) {
 	w.soon.wrongClocks = o.Clock != nil
 	w.watchSoon()
 	w.attend()
+	w.promise()
 	return w, nil
 }
 

@@ -106,6 +106,14 @@ func New(config Config) *DB {
 	return db
 }
 
+// SetModel changes which tables are replicated: what applications write to the others is
+// not noted. The model must have the same tables.
+func (db *DB) SetModel(m *schema.Model) {
+	for name, t := range db.tables {
+		t.def = m.Tables[name]
+	}
+}
+
 // Rows returns the rows of a table in portable form, sorted by key.
 func (db *DB) Rows(name string) []merge.Row {
 	t := db.tables[name]

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"baraza/capture"
 	"baraza/clock"
@@ -239,6 +240,29 @@ func (l *local) settled(s *merge.State) *merge.State {
 	return &merge.State{HasLoss: true}
 }
 
+// apart reports whether all of a row waits outside its table, of which the site knows
+// by others: what its applications see there is a row of its own, of a table that it
+// adds now.
+func (l *local) apart(table string, s *merge.State) bool {
+	t := l.r.cfg.Model.Tables[table]
+	return s.Place == merge.Aside && t != nil && slices.Contains(s.Columns, t.Identity.Columns[0])
+}
+
+// priorApart is what a delete of such a row overwrites: nothing that others wrote, which
+// waits with the state, but what the site itself wrote since it adds the table.
+func priorApart(s *merge.State) (p crdt.Stamps) {
+	for _, c := range s.Columns {
+		p.Cells = append(p.Cells, crdt.CellStamp{Column: c})
+	}
+	for _, c := range s.Cells {
+		if !slices.Contains(s.Columns, c.Column) {
+			p.Cells = append(p.Cells, c)
+		}
+	}
+	slices.SortFunc(p.Cells, func(a, b crdt.CellStamp) int { return strings.Compare(a.Column, b.Column) })
+	return p
+}
+
 // append adds a change to the batch and writes a full entry.
 func (l *local) append(ch crdt.Change) {
 	l.pending = append(l.pending, ch)
@@ -268,6 +292,9 @@ func (l *local) priorOf(id merge.RowID, s *merge.State, ch *crdt.Change) crdt.St
 		return crdt.Stamps{Deleted: s.Deleted}
 	case ch.Delete:
 		delete(l.revived, id)
+		if l.apart(id.Table, s) {
+			return priorApart(s)
+		}
 		return crdt.Stamps{Row: s.Row, Cells: s.Cells}
 	}
 	if tombstone, ok := l.revived[id]; ok {

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"baraza/clock"
 	"baraza/crdt"
 	"baraza/internal/kv"
 	"baraza/merge"
+	"baraza/schema"
 )
 
 // publishTries bounds how often one piece of a table is tried when the
@@ -23,11 +26,56 @@ const publishTries = 20
 // id, and the other value becomes a conflict. Rows that
 // came from other sites before the table was here are placed. scan is a view
 // that was opened after the triggers were installed.
+//
+// After an error nothing of the table is applied until Publish went well: the site's own
+// rows would be overwritten, and nobody would know that they were there.
 func (r *Replica) Publish(ctx context.Context, scan merge.Scan, table string) error {
 	t := r.cfg.Model.Tables[table]
 	if t == nil || !t.Replicated {
 		return fmt.Errorf("table %s is not replicated", table)
 	}
+	r.setTold(table, true)
+	err := r.publish(ctx, scan, t)
+	if err != nil {
+		r.setTold(table, false)
+	}
+	return err
+}
+
+// setTold notes whether all rows of a table are told.
+func (r *Replica) setTold(table string, yes bool) {
+	switch {
+	case yes == !r.untold[table]:
+		return
+	case yes:
+		delete(r.untold, table)
+	case r.untold == nil:
+		r.untold = map[string]bool{table: true}
+	default:
+		r.untold[table] = true
+	}
+	r.SetModel(r.cfg.Model)
+}
+
+// toldOnly is a model that leaves out the tables whose rows are not all told.
+func (r *Replica) toldOnly(m *schema.Model) *schema.Model {
+	if len(r.untold) == 0 {
+		return m
+	}
+	only := *m
+	only.Tables = maps.Clone(m.Tables)
+	for name := range r.untold {
+		if t := only.Tables[name]; t != nil {
+			left := *t
+			left.Replicated = false
+			only.Tables[name] = &left
+		}
+	}
+	return &only
+}
+
+func (r *Replica) publish(ctx context.Context, scan merge.Scan, t *schema.Table) error {
+	table := t.Name
 	err := scan.Rows(ctx, t, func(rows []merge.Row) error {
 		keys := make([]crdt.Key, len(rows))
 		for i := range rows {
@@ -109,11 +157,11 @@ func (r *Replica) fillPublished(ctx context.Context, table string, keys []crdt.K
 		if err != nil {
 			return err
 		}
-		ch := unsaid(table, &rows[i], s, r.number(table))
+		ch := unsaid(table, &rows[i], s, r.number(table), r.cfg.Self)
 		if ch == nil {
 			continue
 		}
-		ch.Time = dates.of(table, rows[i].Columns, rows[i].Values, r.cfg.Model.ZoneSeconds)
+		ch.Time = crdt.PublishedAt(dates.of(table, rows[i].Columns, rows[i].Values, r.cfg.Model.ZoneSeconds))
 		l.clock.Observe(ch.Time)
 		if s == nil && r.number(table) != "" { // it begins where it stands
 			if err := t.Put(merge.RowID{Table: table, Key: ch.Key}, &merge.State{Stamps: crdt.Stamps{Row: clock.Stamp{Time: ch.Time, Site: r.cfg.Self}}}, nil); err != nil {
@@ -144,9 +192,22 @@ func (r *Replica) fillPublished(ctx context.Context, table string, keys []crdt.K
 // unsaid returns the change that says what no change has said of a row yet;
 // nil when all of it was.
 // number is the column that alone names the row, if one does.
-func unsaid(table string, row *merge.Row, s *merge.State, number string) *crdt.Change {
+func unsaid(table string, row *merge.Row, s *merge.State, number string, self clock.SiteID) *crdt.Change {
 	ch := &crdt.Change{Table: table, Key: row.Key, Columns: row.Columns, Values: row.Values, Whole: true}
-	if s == nil || s.Place != merge.InDatabase {
+	if s == nil {
+		return ch
+	}
+	if s.Place != merge.InDatabase { // what the state has is of others
+		written := func(c string) bool { return s.Of(c).Site == self && !slices.Contains(s.Columns, c) }
+		if !slices.ContainsFunc(row.Columns, written) {
+			return ch
+		}
+		ch.Whole, ch.Columns, ch.Values = false, nil, nil
+		for i, c := range row.Columns {
+			if !written(c) {
+				ch.Columns, ch.Values = append(ch.Columns, c), append(ch.Values, row.Values[i])
+			}
+		}
 		return ch
 	}
 	ch.Whole, ch.Columns, ch.Values = false, nil, nil

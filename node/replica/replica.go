@@ -81,6 +81,8 @@ type Replica struct {
 	// bringingUp: the site waits for its first rows (bringup.go).
 	bringingUp bool
 	none       none
+	// untold are tables that the site began to publish and has not yet (publish.go).
+	untold map[string]bool
 	// spare is the memory of a step that is done, and spareGroup of its group;
 	// memory is that of the changes and rows of the step at hand, reset when a group
 	// begins (newGroup), and decoder reads entries into it.
@@ -127,7 +129,7 @@ func Open(ctx context.Context, cfg Config) (*Replica, error) {
 func (r *Replica) SetModel(m *schema.Model) {
 	r.cfg.Model = m
 	before := r.merger
-	r.merger = merge.NewMerger(m)
+	r.merger = merge.NewMerger(r.toldOnly(m))
 	r.merger.Memory = &r.memory
 	if before != nil {
 		r.merger.Rules = before.Rules

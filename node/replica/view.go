@@ -88,7 +88,7 @@ func (r *Replica) View(scan merge.Scan) (*View, error) {
 		_ = scan.Close()
 		return nil, ErrRecover
 	}
-	v := &View{scan: scan, snap: r.cfg.Store.Snapshot(), model: r.cfg.Model, ChunkRows: chunkRows}
+	v := &View{scan: scan, snap: r.cfg.Store.Snapshot(), model: r.merger.Model, ChunkRows: chunkRows}
 	v.header = Header{
 		Site: r.cfg.Self, Vector: r.applied.Clone(), Contexts: r.lendContexts(), Content: maps.Clone(r.content),
 		Settled: r.settledOf(r.cfg.Self).Clone(), Clock: r.clock.Last(), Tables: r.merger.Order,

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"baraza/sim"
@@ -20,7 +21,7 @@ func random(seed uint64, concern string, n int) *rand.Rand {
 func (s *Scenario) options(seed uint64) sim.Options {
 	joined := s.Topology.joins(len(s.Sites), seed)
 	return sim.Options{
-		Joins: s.joins(), Seed: seed, Sites: len(s.Sites), Rows: s.Rows, Mix: s.Mix, Checks: s.Checks, MaxDrift: s.MaxDrift, Publish: s.Publish, Couriers: s.Couriers, Administrator: s.Administrator,
+		Joins: s.joins(), Seed: seed, Sites: len(s.Sites), Rows: s.Rows, Mix: s.Mix, Checks: s.Checks, MaxDrift: s.MaxDrift, Publish: s.Publish, Couriers: s.Couriers, Administrator: s.Administrator, Adds: s.Adds,
 		Clock: func(site int) sim.ClockStart { return s.Sites[site].Clock },
 		Wire: func(a, b int) (sim.Line, bool) {
 			line, is := s.Line, joined(a, b)
@@ -42,6 +43,16 @@ func (s *Scenario) joins() (list []sim.Join) {
 		}
 	}
 	return list
+}
+
+// loses reports whether sites leave, or what they had is lost.
+func (s *Scenario) loses() bool {
+	for _, kind := range sim.FaultKinds() {
+		if kind >= sim.Restored && slices.ContainsFunc(s.Faults, func(f Fault) bool { return slices.Contains(f.Kinds, kind.String()) }) {
+			return true
+		}
+	}
+	return false
 }
 
 // joins returns which sites i < j of n have a line.

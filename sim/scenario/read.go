@@ -104,6 +104,7 @@ func (l *loader) scenario(root ast.Node) {
 		field{"workload", l.after(l.workload)},
 		field{"transactions", l.after(func(n ast.Node) { l.list(n, l.transaction) })},
 		field{"settings", l.after(func(n ast.Node) { l.list(n, l.setting) })},
+		field{"added", l.after(func(n ast.Node) { l.list(n, l.adding) })},
 		field{"faults", l.after(func(n ast.Node) { l.list(n, l.fault) })},
 		field{"expect", func(n ast.Node) { l.list(n, l.expect) }},
 	)
@@ -123,6 +124,9 @@ func (l *loader) whole(root ast.Node) {
 	for _, x := range s.Settings {
 		s.Duration = max(s.Duration, x.At)
 	}
+	for _, a := range s.Adds {
+		s.Duration = max(s.Duration, a.At)
+	}
 	if s.Duration <= 0 {
 		l.bad(root, "duration: there is none: add a line duration: 10m")
 	}
@@ -139,6 +143,9 @@ func (l *loader) whole(root ast.Node) {
 		l.spacetime[1] = spacetimeUsual
 	}
 	s.Spacetime = [2]time.Duration{l.spacetime[0], l.spacetime[0] + max(l.spacetime[1], 0)}
+	if len(s.Adds) > 0 && (s.Publish > 0 || s.loses() || len(s.joins()) > 0) {
+		l.bad(root, "added: this cannot be simulated with publish, sites that join or leave, or databases or disks that are lost: take those out")
+	}
 	if s.Topology.Kind == "lines" && len(s.Rules) == 0 {
 		l.bad(root, "topology: lines, and there are none: add lines: [{between: [a, b]}]")
 	}

@@ -56,7 +56,9 @@ type Scenario struct {
 	Faults       []Fault
 	// Settings are what administrators set for all sites.
 	Settings []sim.Setting
-	Expect   []Bound
+	// Adds are tables that sites leave out at first.
+	Adds   []sim.Add
+	Expect []Bound
 }
 
 // Site is one site.

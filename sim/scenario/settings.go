@@ -69,3 +69,36 @@ func writeSettings(p *sim.Plan, line func(format string, args ...any)) {
 		line("  - {%stable: %s, %s}", at, x.Table, what)
 	}
 }
+
+// adding reads which site adds a table that it left out.
+func (l *loader) adding(n ast.Node) {
+	a, r := sim.Add{}, &l.reader
+	var sites []int
+	before := len(l.problems)
+	l.mapping(n, "added",
+		field{"at", scalar(r, "at", "10m", parseLength, &a.At)},
+		field{"site", l.names(&sites)},
+		field{"table", scalar(r, "table", "setting", parseText, &a.Table)})
+	switch {
+	case len(l.problems) > before:
+		return
+	case a.At <= 0 || len(sites) != 1:
+		l.bad(n, "added: this should be at one site, at some time: add site: %s, at: 10m", l.s.firstSite())
+		return
+	}
+	if err := a.Check(&l.s.Mix); err != nil {
+		l.bad(n, "added: %v", err)
+		return
+	}
+	a.Site = sites[0]
+	l.s.Adds = append(l.s.Adds, a)
+}
+
+func writeAdds(p *sim.Plan, line func(format string, args ...any)) {
+	if len(p.Adds) > 0 {
+		line("added:")
+	}
+	for _, a := range p.Adds {
+		line("  - {at: %v, site: s%d, table: %s}", a.At, a.Site+1, a.Table)
+	}
+}

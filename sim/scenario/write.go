@@ -68,6 +68,7 @@ func Write(name, about string, p *sim.Plan) string {
 	writeCouriers(p, line)
 	line("workload: {rows: %d%s}", p.Rows, mixed(&p.Mix))
 	writeSettings(p, line)
+	writeAdds(p, line)
 	if len(p.Ops) > 0 {
 		line("transactions:")
 	}
