@@ -11,8 +11,7 @@ import (
 // applications write them often.
 //
 // Seen to fail when who has seen a site's log counts as having seen rows that it tells
-// later (crdt.Saw), when the site's own rows may be overwritten before they are told
-// (replica.Publish), and when what others wrote does not go into the table.
+// later (crdt.Saw), and when no rows are told.
 func TestAdding(t *testing.T) {
 	added, again, conflicts := 0, 0, 0
 	for seed := uint64(1); seed <= 90; seed++ {
