@@ -42,7 +42,7 @@ var mutants = []mutant{
 	},
 	{
 		"merge: what a delete takes unseen leaves no conflict", "crdt/row.go",
-		"r.loseTo(at, seen)\n", "",
+		"r.loseTo(at, &ch.Prior, seen)\n", "",
 	},
 	{
 		"merge: a delete is forgotten", "crdt/row.go",
