@@ -530,6 +530,9 @@ func (a *adoption) putUnseenLife(id merge.RowID, s *merge.State, row *crdt.Row, 
 	}
 	whole := *s
 	whole.Columns, whole.Values = row.Columns, row.Values // the table has none of it
+	if whole.Place == merge.InDatabase {
+		whole.Place, whole.Reason = merge.Aside, "is to take the place of another row of this number"
+	}
 	return a.putOtherLife(id, &whole, row, ch, life)
 }
 
