@@ -14,7 +14,9 @@ import (
 // insert for one that knew of all deletes if it knew of one; only-a-restored-site-has-it
 // when the administrator gives no line to a site whose database is restored;
 // ahead-of-its-parent when the checker does not know that a row which a site wrote while
-// it joined may come a batch before the one to which it refers.
+// it joined may come a batch before the one to which it refers; bundle-for-newcomer and
+// bundle-for-stranger when a bundle for a site that has told nothing yet begins at what
+// others say of it (gossip.Begin).
 func TestFound(t *testing.T) {
 	names, err := filepath.Glob("testdata/found/*.yaml")
 	if err != nil || len(names) == 0 {
