@@ -374,7 +374,9 @@ func (a *adoption) unseen(id merge.RowID, k *takeover, captured *capture.Row) er
 	if stands, ok := a.otherLife(row, &ch, s); ok {
 		return a.putUnseenLife(id, s, row, k, &ch, stands)
 	}
-	if completed { // what waits of the rest waits on
+	if completed { // what waits of the rest waits on, and nobody has seen it here
+		k.Other = slices.DeleteFunc(slices.Clone(ch.Columns), func(c string) bool { return c == row.Number || slices.Contains(captured.Columns, c) })
+		k.Unseen = append(slices.Clip(k.Unseen), k.Other...)
 		s, kept = had, a.keptAfter(had, &crdt.Change{Table: ch.Table, Columns: captured.Columns})
 	}
 	if ch.Delete {
