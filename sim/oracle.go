@@ -284,6 +284,10 @@ func (l *originLog) check(w *World, s *Site, seq uint64, e *crdt.Entry, floor cl
 				w.ledger.again(cell{merge.RowID{Table: ch.Table, Key: ch.Key}, ch.Columns[j], v})
 				continue // of a row that comes back with what was written to a backup
 			}
+			if ch.Table == numbered && l.unseen == 1 && l.batch == 1 && !ch.Prior.Deleted.IsZero() && l.hadBefore(w, s, v) {
+				w.ledger.again(cell{merge.RowID{Table: ch.Table, Key: ch.Key}, ch.Columns[j], v})
+				continue // of a row that comes back with what was written to it while its site joined
+			}
 			if w.ledger.carries(s, merge.RowID{Table: ch.Table, Key: ch.Key}, ch.Columns[j], v) {
 				continue // of a row whose key changed
 			}

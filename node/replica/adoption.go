@@ -358,7 +358,7 @@ func (a *adoption) unseen(id merge.RowID, k *takeover, captured *capture.Row) er
 			return err
 		}
 	}
-	row.Exists = !row.Dead()
+	row.Exists = !row.Dead() && (s != nil || len(row.Columns) > 0 || captured.Delete) // else nothing is known of it but what was lost
 	if !row.Exists && captured.Delete { // deleted at both sites
 		return a.putUnseen(id, s, row, nil, &takeover{}, captured)
 	}
@@ -441,8 +441,8 @@ func (a *adoption) unseenPrior(row *crdt.Row, s *merge.State, k *takeover, ch *c
 		return withCell(crdt.Stamps{}, row.Number, crdt.LifeOf(k.Life))
 	case !slices.Contains(ch.Columns, row.Number): // the number named one row for both sites
 		return withCell(prior, row.Number, shownLife(row.Number, s))
-	default:
-		return losing(prior, row.Number, s.Of(row.Number))
+	default: // also to a row from before, whose life is the zero stamp
+		return prior.LosesTo(row.Number, s.Of(row.Number))
 	}
 	return prior
 }
@@ -453,7 +453,7 @@ func (a *adoption) unseenPrior(row *crdt.Row, s *merge.State, k *takeover, ch *c
 // another row here is not one.
 func (a *adoption) deadNumber(row *crdt.Row, s *merge.State, k *takeover, ch *crdt.Change) bool {
 	another := s != nil && a.showsOther(ch.Table, s)
-	return !another && a.bringUp.again && row.Number != "" && row.Dead() && k.Life == "" && !ch.Delete && !slices.Contains(ch.Columns, row.Number)
+	return !another && row.Number != "" && row.Dead() && k.Life == "" && !ch.Delete && !slices.Contains(ch.Columns, row.Number)
 }
 
 // complete makes an insert of a write to a row whose delete is settled, which a
@@ -530,7 +530,10 @@ func (a *adoption) putUnseenLife(id merge.RowID, s *merge.State, row *crdt.Row, 
 	if err := a.t.remember(id, k); err != nil {
 		return err
 	}
-	whole := *s
+	whole := merge.State{}
+	if s != nil {
+		whole = *s
+	}
 	whole.Columns, whole.Values = row.Columns, row.Values // the table has none of it
 	if whole.Place == merge.InDatabase {
 		whole.Place, whole.Reason = merge.Aside, "is to take the place of another row of this number"

@@ -107,7 +107,7 @@ func (l *local) priorOfShown(id merge.RowID, life clock.Stamp, ch *crdt.Change) 
 // otherLife reports whether a local change was of another life than the one that has
 // the row, and which one the table shows.
 func (l *local) otherLife(row *crdt.Row, ch *crdt.Change, s *merge.State) (life clock.Stamp, other bool) {
-	if row.Number == "" || s == nil {
+	if row.Number == "" {
 		return life, false
 	}
 	life = row.LifeOf(ch, clock.Stamp{Time: ch.Time, Site: l.r.cfg.Self})
@@ -117,9 +117,12 @@ func (l *local) otherLife(row *crdt.Row, ch *crdt.Change, s *merge.State) (life 
 // putOtherLife stores the state of a row that a local change of another life left as
 // it was. What has the row is not in the table, and the row is tried again at once.
 func (l *local) putOtherLife(id merge.RowID, s *merge.State, row *crdt.Row, ch *crdt.Change, life clock.Stamp) error {
-	next := *s
+	next := merge.State{} // of a row from before, of which nobody wrote anything
+	if s != nil {
+		next = *s
+	}
 	next.HasLoss = len(row.Lost) > 0
-	next.Columns, next.Values = merge.WithoutShown(s.Columns, s.Values)
+	next.Columns, next.Values = merge.WithoutShown(next.Columns, next.Values)
 	if !ch.Delete {
 		next.Columns = append(slices.Clone(next.Columns), crdt.Shown(row.Number))
 		next.Values = append(slices.Clone(next.Values), crdt.LifeValue(life))
