@@ -277,16 +277,11 @@ func (l *originLog) check(w *World, s *Site, seq uint64, e *crdt.Entry, floor cl
 			continue // its writer is gone, and so is his log
 		}
 		for j, v := range ch.Values {
-			if ch.Whole && l.unseen > 1 && l.batch == l.unseen && l.hadBefore(w, s, v) {
-				if err := s.mayComeBack(ch); err != nil {
-					return err
-				}
+			if back, err := l.comesBack(w, s, ch, v); err != nil {
+				return err
+			} else if back {
 				w.ledger.again(cell{merge.RowID{Table: ch.Table, Key: ch.Key}, ch.Columns[j], v})
-				continue // of a row that comes back with what was written to a backup
-			}
-			if ch.Table == numbered && l.unseen == 1 && l.batch == 1 && !ch.Prior.Deleted.IsZero() && l.hadBefore(w, s, v) {
-				w.ledger.again(cell{merge.RowID{Table: ch.Table, Key: ch.Key}, ch.Columns[j], v})
-				continue // of a row that comes back with what was written to it while its site joined
+				continue
 			}
 			if w.ledger.carries(s, merge.RowID{Table: ch.Table, Key: ch.Key}, ch.Columns[j], v) {
 				continue // of a row whose key changed
@@ -300,6 +295,19 @@ func (l *originLog) check(w *World, s *Site, seq uint64, e *crdt.Entry, floor cl
 		l.last = e.Through
 	}
 	return nil
+}
+
+// comesBack reports whether a value is one of before, of a row that comes back whole: with
+// what was written to a backup, or to a deleted row that a number alone names while its site
+// joined.
+func (l *originLog) comesBack(w *World, s *Site, ch *crdt.Change, v crdt.Value) (bool, error) {
+	if !ch.Whole || l.batch != l.unseen || !l.hadBefore(w, s, v) {
+		return false, nil
+	}
+	if l.unseen > 1 {
+		return true, s.mayComeBack(ch)
+	}
+	return ch.Table == numbered && !ch.Prior.Deleted.IsZero(), nil
 }
 
 // split reports whether a batch is the one before, of a bring-up: the rows that

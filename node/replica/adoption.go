@@ -359,7 +359,7 @@ func (a *adoption) unseen(id merge.RowID, k *takeover, captured *capture.Row) er
 		}
 	}
 	row.Exists = !row.Dead() && (s != nil || len(row.Columns) > 0 || captured.Delete) // else nothing is known of it but what was lost
-	if !row.Exists && captured.Delete { // deleted at both sites
+	if !row.Exists && captured.Delete {                                               // deleted at both sites
 		return a.putUnseen(id, s, row, nil, &takeover{}, captured)
 	}
 	had := s
@@ -447,8 +447,8 @@ func (a *adoption) unseenPrior(row *crdt.Row, s *merge.State, k *takeover, ch *c
 	return prior
 }
 
-// deadNumber reports whether a write to a restored database is to a row that a number
-// alone names and that others have deleted. To some of them that may be settled, and
+// deadNumber reports whether a write to a restored database, or to that of a site that
+// joins, is to a row that a number alone names and that others have deleted. To some of them that may be settled, and
 // they may have inserted another row of the number since. What was written to such
 // another row here is not one.
 func (a *adoption) deadNumber(row *crdt.Row, s *merge.State, k *takeover, ch *crdt.Change) bool {
@@ -456,8 +456,8 @@ func (a *adoption) deadNumber(row *crdt.Row, s *merge.State, k *takeover, ch *cr
 	return !another && row.Number != "" && row.Dead() && k.Life == "" && !ch.Delete && !slices.Contains(ch.Columns, row.Number)
 }
 
-// complete makes an insert of a write to a row whose delete is settled, which a
-// database that was set back had still: others may have forgotten the tombstone,
+// complete makes an insert of a write to a row that was deleted, which this site's
+// database had still: others may have forgotten the tombstone,
 // and with it the values that the write leaves as they were.
 func (a *adoption) complete(ch *crdt.Change, row *crdt.Row) (more bool) {
 	if ch.Whole {
