@@ -212,7 +212,7 @@ func (w *World) members() []*Site {
 // the end.
 func (w *World) appliedAll(applied, all clock.VersionVector) bool {
 	for _, e := range all {
-		if applied.Seq(e.Site) < w.whole(e) {
+		if seq := applied.Seq(e.Site); seq < e.Seq && seq < w.whole(e) {
 			return false
 		}
 	}

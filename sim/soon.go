@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"baraza/clock"
+	"baraza/crdt"
 )
 
 // How soon changes must travel. Two sites are joined by a working path when
@@ -107,7 +108,31 @@ func (w *World) behindSoon(s *Site, had clock.VersionVector, then time.Duration)
 
 // whole is the last entry, up to the one given, that ends a batch.
 func (w *World) whole(e clock.Entry) uint64 {
+	if w.opts.Checks == CheckNone { // the world keeps no logs
+		return w.wholeIn(e)
+	}
 	return w.lastOf(e, func(x *loggedEntry) bool { return x.Last })
+}
+
+// wholeIn is whole as the log of a site has it that has the entries.
+func (w *World) wholeIn(e clock.Entry) uint64 {
+	for _, s := range w.members() {
+		if s.r == nil || s.r.Log().Vector().Seq(e.Site) < e.Seq {
+			continue
+		}
+		for seq := e.Seq; seq > 0; seq-- {
+			first, raw, err := s.r.Log().Read(e.Site, seq-1, 1)
+			if err != nil {
+				w.fail(err)
+				return seq
+			}
+			if first > seq || crdt.EndsBatch(raw[0]) { // what a log dropped, all have applied
+				return seq
+			}
+		}
+		return 0
+	}
+	return e.Seq
 }
 
 // due is whole of batches whose writers had seen nothing but what is in had: where
