@@ -17,8 +17,8 @@ type rounds struct {
 	looked        map[RowID]int
 	settling      settling
 	// kept are the dead rows that stayed, or came back, in some round, and those that would
-	// have gone with one; unsure tells
-	// that some row stayed since one that refers to it is not locked.
+	// have gone with one; unsure tells that some row stayed since one that refers to it is
+	// not locked.
 	kept   []RowID
 	unsure bool
 }

@@ -448,9 +448,9 @@ func (a *adoption) unseenPrior(row *crdt.Row, s *merge.State, k *takeover, ch *c
 }
 
 // deadNumber reports whether a write to a restored database, or to that of a site that
-// joins, is to a row that a number alone names and that others have deleted. To some of them that may be settled, and
-// they may have inserted another row of the number since. What was written to such
-// another row here is not one.
+// joins, is to a row that a number alone names and that others have deleted. To some of
+// them that may be settled, and they may have inserted another row of the number since.
+// What was written to such another row here is not one.
 func (a *adoption) deadNumber(row *crdt.Row, s *merge.State, k *takeover, ch *crdt.Change) bool {
 	another := s != nil && a.showsOther(ch.Table, s)
 	return !another && row.Number != "" && row.Dead() && k.Life == "" && !ch.Delete && !slices.Contains(ch.Columns, row.Number)

@@ -56,11 +56,9 @@ func (a *adoption) leftHere(id merge.RowID, row *merge.Row) error {
 	if err != nil || !known { // an application has inserted another one
 		return err
 	}
-	encoded, err := (&takeover{Left: true, Columns: row.Columns, Values: row.Values}).encode()
-	if err != nil {
+	if err := a.t.remember(id, &takeover{Left: true, Columns: row.Columns, Values: row.Values}); err != nil {
 		return err
 	}
-	a.t.set(rowKey(keyTaken, id), encoded)
 	return a.t.Put(id, &merge.State{Stamps: crdt.Stamps{Row: life}}, nil)
 }
 
@@ -92,11 +90,9 @@ func (a *adoption) leftWritten(id merge.RowID, k *takeover, row *capture.Row) (v
 
 // copyOfLeft adds a copy of such a row to the batch.
 func (a *adoption) copyOfLeft(id merge.RowID, life clock.Stamp, k *takeover) error {
-	encoded, err := k.encode()
-	if err != nil {
+	if err := a.t.remember(id, k); err != nil {
 		return err
 	}
-	a.t.set(rowKey(keyTaken, id), encoded)
 	number := a.r.number(id.Table)
 	a.append(crdt.Change{
 		Table: id.Table, Key: id.Key, Whole: true, Time: life.Time,
