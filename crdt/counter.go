@@ -111,6 +111,22 @@ func (r *Row) BeginAnew(ch *Change, seen clock.VersionVector) {
 	}
 }
 
+// beginOver takes away the parts that one who inserts a row of which it knows nothing
+// had seen all the same: the row was deleted since, whatever other deletes it has met
+// here.
+func (r *Row) beginOver(ch *Change, at clock.Stamp, seen clock.VersionVector) {
+	if slices.ContainsFunc(r.Columns, IsPart) && ch.Begins() {
+		r.dropParts(func(part string) bool { return ch.EndsPart(at, r.Of(part), seen) })
+	}
+}
+
+// EndsPart reports whether a change that begins a row ends a part of a counter: its
+// writer had seen it, and had no such row any more. What a site publishes that adds the
+// table says nothing of that.
+func (ch *Change) EndsPart(at, part clock.Stamp, seen clock.VersionVector) bool {
+	return !Published(ch.Time) && part.Less(at) && Saw(seen, part)
+}
+
 func (r *Row) dropParts(which func(part string) bool) {
 	var columns []string
 	var values []Value

@@ -104,6 +104,7 @@ func (r *Row) Apply(ch *Change, origin clock.SiteID, seen clock.VersionVector) {
 	default:
 		r.applyWrite(ch, at, seen)
 		r.BeginAnew(ch, seen)
+		r.beginOver(ch, at, seen)
 	}
 	if r.Number != "" && r.Life() != life {
 		r.setStamp(r.Number, life)

@@ -149,7 +149,7 @@ func (o *oracle) applySetting(ch *crdt.Change, f fact) {
 		o.settings[id] = r
 	}
 	r.facts = append(r.facts, f)
-	r.Apply(ch, f.at, f.seen)
+	r.Apply(ch, f.at, f.seen, nil)
 }
 
 // govern lets administrators of a plan set something: counters in one plan of

@@ -13,22 +13,22 @@ type Row struct {
 	ID               merge.RowID
 	Written, Deleted clock.Stamp
 	Cells            []Cell
-	// deletes and inserts tell which parts of counters are gone: those older than
-	// a delete that every site had applied when someone inserted the row anew.
+	// deletes and inserts tell which parts of counters are gone: those that someone had
+	// seen who then inserted the row anew, and those older than a delete that every site
+	// had applied by then.
 	deletes []clock.Stamp
 	inserts []insert
 }
 
 // insert is when someone inserted a row anew, and what he had seen.
 type insert struct {
-	at   clock.Stamp
-	seen []clock.VersionVector
+	*crdt.Change
+	at            clock.Stamp
+	seen, settled clock.VersionVector
 }
 
 // knows reports whether he knew of a delete.
-func (x *insert) knows(d clock.Stamp) bool {
-	return slices.ContainsFunc(x.seen, func(v clock.VersionVector) bool { return v.Covers(d) })
-}
+func (x *insert) knows(d clock.Stamp) bool { return x.seen.Covers(d) || x.settled.Covers(d) }
 
 // Cell is the register of a column.
 type Cell struct {
@@ -38,9 +38,9 @@ type Cell struct {
 }
 
 // Apply takes a change in, in any order.
-// seen is what its writer had applied, its own changes too, or knew that every
-// site had.
-func (r *Row) Apply(ch *crdt.Change, at clock.Stamp, seen ...clock.VersionVector) {
+// seen is what its writer had applied, its own changes too, and settled what it knew
+// that every site had.
+func (r *Row) Apply(ch *crdt.Change, at clock.Stamp, seen, settled clock.VersionVector) {
 	if ch.Delete {
 		r.deletes = append(r.deletes, at)
 		if r.Deleted.Less(at) {
@@ -52,7 +52,7 @@ func (r *Row) Apply(ch *crdt.Change, at clock.Stamp, seen ...clock.VersionVector
 		r.Written = at
 	}
 	if ch.Begins() {
-		r.inserts = append(r.inserts, insert{at, seen})
+		r.inserts = append(r.inserts, insert{ch, at, seen, settled})
 	}
 	for i, name := range ch.Columns {
 		c := r.cell(name)
@@ -110,10 +110,10 @@ func (r *Row) Counts(c *Cell) bool {
 	return !r.begunAnew(c.Stamp) && (reset.IsNull() || crdt.ResetAt(c.Stamp) >= reset)
 }
 
-// begunAnew reports whether the row was inserted anew since a write, by one who knew
-// of the last delete before the insert. One who did not brings the row back as it was,
-// though he knew of earlier deletes: so is an insert into a database that was set back
-// and is not brought up again yet.
+// begunAnew reports whether the row was inserted anew since a write, by one who had seen
+// that write, or knew of the last delete before the insert. Any other brings the row back
+// as it was, though he knew of earlier deletes: so is an insert into a database that was
+// set back and is not brought up again yet.
 func (r *Row) begunAnew(at clock.Stamp) bool {
 	return slices.ContainsFunc(r.inserts, func(x insert) bool {
 		var last clock.Stamp
@@ -122,7 +122,7 @@ func (r *Row) begunAnew(at clock.Stamp) bool {
 				last = d
 			}
 		}
-		return at.Less(last) && x.knows(last)
+		return at.Less(last) && x.knows(last) || x.EndsPart(x.at, at, x.seen)
 	})
 }
 
