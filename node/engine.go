@@ -33,6 +33,8 @@ type engine struct {
 	// watch looks now and then whether the tables are still those of the model;
 	// more: it is to go on at once.
 	watch func(context.Context) (more bool, err error)
+	// adopt is called when tables came whose rows here no other site knows of.
+	adopt func(context.Context) error
 	// changed is called when the tables are not those of the model any more.
 	changed func(context.Context) error
 
@@ -57,7 +59,7 @@ func newEngine(r *replica.Replica, log *slog.Logger) *engine {
 		replica: r, log: log, started: time.Now(),
 		wake: make(chan struct{}, 1), requests: make(chan func()), done: make(chan struct{}),
 		grown: func() {}, applied: func(replica.Result) {},
-		changed: func(context.Context) error { return nil }, watch: func(context.Context) (bool, error) { return false, nil },
+		changed: func(context.Context) error { return nil }, adopt: func(context.Context) error { return nil }, watch: func(context.Context) (bool, error) { return false, nil },
 		recover: func(context.Context) (bool, error) { return false, nil }, look: func() {}, failed: func(error) {},
 		tend: func(context.Context) (bool, error) { return false, nil },
 	}
@@ -66,6 +68,7 @@ func newEngine(r *replica.Replica, log *slog.Logger) *engine {
 		Settled:  func() { e.grown() },
 		Captured: func(int) { e.grown() },
 		Recover:  func(ctx context.Context) (bool, error) { return e.recover(ctx) },
+		Adopt:    func(ctx context.Context) error { return e.adopt(ctx) },
 		Retried:  func() { e.grown() }, // it may have taken local changes on its way
 		Applied: func(res replica.Result) {
 			if res.Local > 0 {

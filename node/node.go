@@ -308,9 +308,13 @@ func (n *Node) tryDatabase(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	untold, err := n.untold(m)
+	if err != nil {
+		return err
+	}
 	n.setTables(m)
 	n.replica, err = replica.Open(ctx, replica.Config{
-		Self: n.key.ID(), Store: n.store, Model: m,
+		Self: n.key.ID(), Store: n.store, Model: m, Untold: untold,
 		Database: n.hooks.Watch(db), Source: source,
 		NowMillis:      func() int64 { return time.Now().UnixMilli() },
 		MaxDriftMillis: time.Duration(n.cfg.MaxDrift).Milliseconds(),
@@ -319,12 +323,15 @@ func (n *Node) tryDatabase(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := n.noteFirst(); err != nil {
+		return err
+	}
 	for _, table := range gaps {
 		n.doubt(table, "its triggers were not there when the site started")
 	}
 	n.engine = newEngine(n.replica, n.log)
 	n.engine.grown = n.grown
-	n.engine.changed = n.reloadTables
+	n.engine.changed, n.engine.adopt = n.reloadTables, n.adoptModel
 	n.engine.applied = n.applied
 	n.engine.recover, n.engine.look, n.engine.failed = n.recover, n.watchOwn, n.fail
 	n.engine.tend, n.engine.watch = n.tend, n.watchSchema

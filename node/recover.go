@@ -78,6 +78,9 @@ func (n *Node) recoverFrom(ctx context.Context, p dialer.Peer, held string) erro
 		if err = e; err != nil {
 			continue
 		}
+		for _, table := range n.replica.Untold() { // they are left out of it
+			n.doubt(table, "it came while the database was restored from a backup")
+		}
 		err = bringup.Fetch(ctx, conn, n.replica, n.db.Scanner(n.tables()), func(at bringup.Progress) {
 			n.setRecoveryQuietly("%s; %s: %s table %s, %d of %d tables done, %d KiB carried",
 				held, n.name(p.ID), at.Step, at.Table, at.Tables, at.TablesTotal, at.Bytes>>10)

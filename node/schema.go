@@ -268,6 +268,38 @@ func (n *Node) adoptModel(ctx context.Context) error {
 	return nil
 }
 
+// untold returns the tables of a model that came since the site ran with other ones: what
+// rows of them are here no other site knows until adoptModel has published them.
+func (n *Node) untold(m *schema.Model) (tables []string, err error) {
+	known, err := n.known()
+	if err != nil || known == nil {
+		return nil, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.Tables)) {
+		if _, ok := known[name]; !ok && m.Tables[name].Replicated {
+			tables = append(tables, name)
+		}
+	}
+	return tables, nil
+}
+
+// noteFirst writes down the tables of a site that starts for the first time, or waits for
+// its first rows: whatever comes later is new. What names the rows may still change before
+// they have travelled.
+func (n *Node) noteFirst() error {
+	known, err := n.known()
+	if err != nil || known != nil && !n.replica.BringingUp() {
+		return err
+	}
+	now := map[string]knownTable{}
+	for name, t := range n.tables().Tables {
+		if t.Replicated {
+			now[name] = knownTable{Columns: t.Shipped()}
+		}
+	}
+	return n.setKnown(now)
+}
+
 // toFill are the columns of a table that are new, and those that were and are not
 // done.
 func toFill(before knownTable, columns []string) (fill []string) {

@@ -94,8 +94,12 @@ func (n *Node) useModel(ctx context.Context, m *schema.Model) error {
 	if err != nil {
 		return err
 	}
+	untold, err := n.untold(m)
+	if err != nil {
+		return err
+	}
 	n.setTables(m)
-	n.replica.SetModel(m)
+	n.replica.SetModel(m, untold...)
 	n.replica.SetPorts(n.hooks.Watch(db), source)
 	return nil
 }

@@ -22,13 +22,16 @@ const (
 	// retriesMax is how often in a row a transaction that the database asks to
 	// retry is tried before the driver backs off.
 	retriesMax = 20
+	// adoptTries is how often in a row Driver.Adopt may fail before the site applies what
+	// others wrote to its other tables all the same: one table never stops the others.
+	adoptTries = 5
 	// groupRowsFull is the row limit of an apply transaction; after a deadlock
 	// or a lock wait smaller groups are tried.
 	groupRowsFull = 4000
 )
 
 // Driver says in which order a site works on its database: settle what a
-// failure left, capture, apply, now and then try rows once more; how large a
+// failure left, capture, adopt new tables, apply, now and then try rows once more; how large a
 // transaction is and how long to wait for the next step. The caller gives the
 // time, which may count from any moment, and waits.
 type Driver struct {
@@ -36,6 +39,9 @@ type Driver struct {
 	// Capture stands for Replica.Capture, where captures have a pace of their
 	// own; nil for that.
 	Capture func(ctx context.Context) (int, error)
+	// Adopt publishes the rows of the tables that Replica.Untold names. It is called before
+	// anything is applied while there are any. Nil where that never happens.
+	Adopt func(ctx context.Context) error
 	// Settled is called when what a failure left is cleared up: the step that
 	// failed may have logged something all the same. Captured is called when the
 	// own log has grown by so many changes, Applied after a transaction of
@@ -51,6 +57,7 @@ type Driver struct {
 
 	limit     int
 	retries   int
+	adopting  int // failures of Adopt in a row
 	backoff   time.Duration
 	unsettled bool
 	retriedAt time.Duration
@@ -83,6 +90,9 @@ func (d *Driver) Step(ctx context.Context, now time.Duration) (more bool, err er
 	if err != nil {
 		return false, err
 	}
+	if err := d.adopt(ctx); err != nil {
+		return false, err
+	}
 	res, err := d.Replica.Apply(ctx, d.limit)
 	if err != nil {
 		return false, err
@@ -101,6 +111,26 @@ func (d *Driver) Step(ctx context.Context, now time.Duration) (more bool, err er
 		call(d.Retried)
 	}
 	return res.Batches > 0 || res.Woken > 0, nil
+}
+
+// adopt publishes the tables that are new here. As long as it fails the step fails with it,
+// so that nothing is applied: not to these tables, whose rows nobody would know of that
+// are overwritten, nor to others, where a delete may take such rows along (R4). After
+// adoptTries it is only every other step that fails, and the replica leaves these tables alone.
+func (d *Driver) adopt(ctx context.Context) error {
+	if d.Adopt == nil || len(d.Replica.Untold()) == 0 {
+		d.adopting = 0
+		return nil
+	}
+	if d.adopting >= adoptTries && d.adopting%2 == 0 {
+		d.adopting++
+		return nil
+	}
+	err := d.Adopt(ctx)
+	if err != nil {
+		d.adopting++
+	}
+	return err
 }
 
 // Failed says how long to wait after a step that failed, and whether that is

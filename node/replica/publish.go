@@ -42,19 +42,35 @@ func (r *Replica) Publish(ctx context.Context, scan merge.Scan, table string) er
 	return err
 }
 
+// Untold returns the tables whose rows are still to be published, in order of their names.
+// A Driver lets nothing be applied before, in any table: a delete in another one may take
+// rows of theirs along.
+func (r *Replica) Untold() []string { return slices.Sorted(maps.Keys(r.untold)) }
+
 // setTold notes whether all rows of a table are told.
 func (r *Replica) setTold(table string, yes bool) {
 	switch {
 	case yes == !r.untold[table]:
-		return
 	case yes:
 		delete(r.untold, table)
-	case r.untold == nil:
-		r.untold = map[string]bool{table: true}
+		r.SetModel(r.cfg.Model)
 	default:
+		r.SetModel(r.cfg.Model, table)
+	}
+}
+
+// leaveUntold adds to the untold tables, and takes those out that the model has no more.
+func (r *Replica) leaveUntold(m *schema.Model, more []string) {
+	if r.untold == nil {
+		r.untold = map[string]bool{}
+	}
+	for _, table := range more {
 		r.untold[table] = true
 	}
-	r.SetModel(r.cfg.Model)
+	maps.DeleteFunc(r.untold, func(table string, _ bool) bool {
+		t := m.Tables[table]
+		return t == nil || !t.Replicated
+	})
 }
 
 // toldOnly is a model that leaves out the tables whose rows are not all told.

@@ -21,6 +21,9 @@ type Config struct {
 	Database merge.Database
 	Source   capture.Source
 	Model    *schema.Model
+	// Untold are tables of the model whose rows here no other site knows of yet
+	// (SetModel).
+	Untold []string
 	// NowMillis gives the wall clock, in milliseconds since the Unix epoch.
 	NowMillis func() int64
 	// MaxDriftMillis: batches stamped further ahead of the wall clock are
@@ -81,7 +84,7 @@ type Replica struct {
 	// bringingUp: the site waits for its first rows (bringup.go).
 	bringingUp bool
 	none       none
-	// untold are tables that the site began to publish and has not yet (publish.go).
+	// untold are tables whose rows are still to be published (publish.go).
 	untold map[string]bool
 	// spare is the memory of a step that is done, and spareGroup of its group;
 	// memory is that of the changes and rows of the step at hand, reset when a group
@@ -110,7 +113,7 @@ func Open(ctx context.Context, cfg Config) (*Replica, error) {
 		scans: map[clock.SiteID]scan{}, ahead: map[clock.SiteID]ahead{}, limits: defaultLimits,
 	}
 	r.decoder = crdt.NewDecoder(&r.memory)
-	r.SetModel(cfg.Model)
+	r.SetModel(cfg.Model, cfg.Untold...)
 	if err := r.claim(); err != nil {
 		return nil, err
 	}
@@ -125,9 +128,12 @@ func Open(ctx context.Context, cfg Config) (*Replica, error) {
 	return r, nil
 }
 
-// SetModel tells the replica that the tables changed.
-func (r *Replica) SetModel(m *schema.Model) {
+// SetModel tells the replica that the tables changed. untold are those whose rows here
+// no other site knows of yet: until Publish went well nothing is applied to these, nor to
+// those that were untold before. The caller remembers which they are, over restarts too.
+func (r *Replica) SetModel(m *schema.Model, untold ...string) {
 	r.cfg.Model = m
+	r.leaveUntold(m, untold)
 	before := r.merger
 	r.merger = merge.NewMerger(r.toldOnly(m))
 	r.merger.Memory = &r.memory
