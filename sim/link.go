@@ -54,6 +54,7 @@ type side struct {
 	bytes  int      // of out
 	lastAt time.Duration
 	drain  func() // delivers what is due
+	said   said
 }
 
 // flight is what goes out together: messages that a site sends at one moment

@@ -181,7 +181,7 @@ func (s *Site) boot() error {
 	s.up, s.booted, s.r, s.wakeAt = true, s.w.now, r, never
 	s.placing.forgotten = true
 	s.tellMembers()
-	s.p = gossip.New(gossip.Config{Site: s.id}, r.Log().Vector())
+	s.p = gossip.New(s.w.opts.Exchange.config(s.id), r.Log().Vector())
 	if !r.Log().Vector().Includes(s.told) {
 		return fmt.Errorf("it told its peers that it has %s, and has %s", s.told, r.Log().Vector())
 	}
@@ -190,6 +190,7 @@ func (s *Site) boot() error {
 	s.judge()
 	s.fetchedAt = -bringUpPause
 	s.startEngine()
+	s.rounds()
 	s.w.note("%s starts, life %d", s, s.life)
 	if s.backUp != nil {
 		s.backUp()
@@ -329,7 +330,7 @@ func (s *Site) sendTo(peer clock.SiteID) {
 	l := s.linkTo[peer]
 	at := l.sideOf(s)
 	for l.room(at) && s.w.err == nil {
-		m, ok := s.next(l.other(s))
+		m, ok := s.next(l.other(s), &l.conn.side[at].said)
 		if !ok {
 			break
 		}
@@ -350,13 +351,20 @@ func (s *Site) alarmed() {
 }
 
 // next is what a peer is to be sent, as the hub of node/session finds it.
-func (s *Site) next(to *Site) (gossip.Message, bool) {
+func (s *Site) next(to *Site, said *said) (gossip.Message, bool) {
 	for {
 		if m, ok := s.p.Outgoing(to.id, s.instant()); ok {
-			return m, true
+			if m, ok = s.w.opts.Exchange.says(m, said); ok {
+				return m, true
+			}
+			continue
+		}
+		if !s.w.opts.Exchange.gives(said) {
+			return nil, false
 		}
 		origin, after, ok := s.p.Next(to.id, s.instant())
 		if !ok {
+			said.open = false
 			return nil, false
 		}
 		first, payloads, err := s.r.Log().Read(origin, after, entriesBytes)

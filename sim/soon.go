@@ -52,7 +52,9 @@ func (w *World) watchSoon() {
 		return
 	}
 	w.after(soonEvery, func() {
-		w.fail(w.checkSoon())
+		if w.opts.Exchange.Kind == Both {
+			w.fail(w.checkSoon())
+		}
 		for _, s := range w.Sites {
 			w.fail(s.checkBounds())
 		}

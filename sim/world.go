@@ -42,6 +42,8 @@ type Options struct {
 	Observer Observer
 	// Checks says how much is checked.
 	Checks Checks
+	// Exchange says how sites exchange entries.
+	Exchange Exchange
 	// Publish is how often a site says what it has applied, so that logs can be
 	// shortened; 0 is never.
 	Publish time.Duration

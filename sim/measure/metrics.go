@@ -149,7 +149,7 @@ func Format(v float64, unit string) string {
 	switch {
 	case unit == "s":
 		return FormatDuration(time.Duration(v * float64(time.Second)))
-	case unit == "B" && v >= 10e6:
+	case unit == "B" && v >= 1e6:
 		return fmt.Sprintf("%.1f MB", v/1e6)
 	case unit == "B" && v >= 10e3:
 		return fmt.Sprintf("%.1f kB", v/1e3)

@@ -37,7 +37,7 @@ func timeTicks(last time.Duration, about int) (ticks []float64, label func(float
 		name string
 		size time.Duration
 	}{{"d", day}, {"h", time.Hour}, {"min", time.Minute}, {"s", time.Second}, {"ms", time.Millisecond}} {
-		if step >= u.size {
+		if step >= u.size || u.size == time.Second && last >= time.Second { // 1.5 s rather than 1500 ms
 			unit, size = u.name, u.size
 			break
 		}

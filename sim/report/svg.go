@@ -44,7 +44,7 @@ func (f *figure) svg(label string) string {
 
 // The margins of a chart, in pixels.
 const (
-	marginLeft, marginRight, marginTop, marginBottom = 52, 14, 10, 26
+	marginLeft, marginRight, marginTop, marginBottom = 58, 14, 10, 26
 	chartHeight                                      = 230
 )
 

@@ -21,7 +21,7 @@ func random(seed uint64, concern string, n int) *rand.Rand {
 func (s *Scenario) options(seed uint64) sim.Options {
 	joined := s.Topology.joins(len(s.Sites), seed)
 	return sim.Options{
-		Joins: s.joins(), Seed: seed, Sites: len(s.Sites), Rows: s.Rows, Mix: s.Mix, Checks: s.Checks, MaxDrift: s.MaxDrift, Publish: s.Publish, Couriers: s.Couriers, Administrator: s.Administrator, Adds: s.Adds,
+		Joins: s.joins(), Seed: seed, Sites: len(s.Sites), Rows: s.Rows, Mix: s.Mix, Checks: s.Checks, MaxDrift: s.MaxDrift, Publish: s.Publish, Couriers: s.Couriers, Administrator: s.Administrator, Adds: s.Adds, Exchange: s.Exchange,
 		Clock: func(site int) sim.ClockStart { return s.Sites[site].Clock },
 		Wire: func(a, b int) (sim.Line, bool) {
 			line, is := s.Line, joined(a, b)

@@ -98,6 +98,7 @@ func (l *loader) scenario(root ast.Node) {
 		field{"max_drift", scalar(&l.reader, "max_drift", "5m", parseLength, &s.MaxDrift)},
 		field{"sites", l.sites},
 		field{"topology", l.topology},
+		field{"exchange", l.exchange},
 		field{"line", func(n ast.Node) { l.line(n, "line", &s.Line) }},
 		field{"lines", l.after(func(n ast.Node) { l.list(n, l.rule) })},
 		field{"couriers", l.after(func(n ast.Node) { l.list(n, l.courier) })},
@@ -201,6 +202,25 @@ func (l *loader) topology(n ast.Node) {
 		return
 	}
 	l.mapping(n, "topology", field{"kind", kind}, field{"degree", scalar(&l.reader, "degree", "4", parseCount(1, 1000), &t.Degree)})
+}
+
+func (l *loader) exchange(n ast.Node) {
+	e := &l.s.Exchange
+	kind := scalar(&l.reader, "exchange", strings.Join(sim.ExchangeKinds, ", "), func(s string) (sim.ExchangeKind, error) {
+		i := slices.Index(sim.ExchangeKinds, s)
+		if i < 0 {
+			return 0, fmt.Errorf("%q is not known", s)
+		}
+		return sim.ExchangeKind(i), nil
+	}, &e.Kind)
+	if !isMapping(n) {
+		kind(n)
+	} else {
+		l.mapping(n, "exchange", field{"kind", kind}, field{"every", scalar(&l.reader, "every", "30s", parseLength, &e.Every)})
+	}
+	if err := e.Check(); err != nil {
+		l.bad(n, "%v", err)
+	}
 }
 
 func (l *loader) sites(n ast.Node) {

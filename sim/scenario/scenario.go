@@ -42,6 +42,7 @@ type Scenario struct {
 
 	Sites    []Site
 	Topology Topology
+	Exchange sim.Exchange
 	// Line is what lines are like, but for those that a rule names. A line
 	// follows the last rule that names it.
 	Line  sim.Line

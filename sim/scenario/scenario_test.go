@@ -113,7 +113,7 @@ func TestMistakesTogether(t *testing.T) {
 // to scenario files too, or a failure that hangs on it cannot be kept.
 func TestWriteKnowsOptions(t *testing.T) {
 	known := []string{ // what Write writes, and what a plan does not have
-		"Seed", "Sites", "Topology", "Latency", "BytesPerSecond", "BreakEvery", "Mishaps", "Rows", "Publish", "Couriers", "Joins", "Administrator", "Adds",
+		"Seed", "Sites", "Topology", "Latency", "BytesPerSecond", "BreakEvery", "Mishaps", "Rows", "Publish", "Couriers", "Joins", "Administrator", "Adds", "Exchange",
 		"Mix", "Wire", "Clock", "MaxDrift", "Observer", "Checks", "Trace",
 	}
 	for field := range reflect.TypeFor[sim.Options]().Fields() {

@@ -58,7 +58,7 @@ func (s *Sweep) Do(ctx context.Context, o Options) (results []Result, err error)
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("stopped after %d of %d runs, which are kept: %w", len(done), len(runs), err)
+		return nil, fmt.Errorf("stopped after %d of %d runs, which are kept: the same command goes on with the others: %w", len(done), len(runs), err)
 	}
 	slices.SortFunc(done, func(a, b Result) int { return slices.Index(runs, a.Run) - slices.Index(runs, b.Run) })
 	return done, nil
