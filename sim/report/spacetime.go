@@ -62,7 +62,7 @@ func (w *warp) bottom() float64 { return w.y[len(w.y)-1] + spaceStepMin }
 // on a telephone too.
 func spacetime(r *measure.Recorder, s *scenario.Scenario) plot {
 	from, end := s.Spacetime[0], r.Drawn[len(r.Drawn)-1].Sent
-	about := fmt.Sprintf("From %s to %s. Each line is a site; time goes down (minutes:seconds), faster where nothing happens. Each arrow is a message without pings, each dot a transaction of an application. A message that never came ends in a cross.",
+	about := fmt.Sprintf("From %s to %s. Each line is a site; time goes down (from a minute on as minutes:seconds), faster where nothing happens. Each arrow is a message without pings, each dot a transaction of an application. A message that never came ends in a cross.",
 		measure.FormatDuration(from), measure.FormatDuration(end))
 	return plot{
 		"Who told whom", about,
@@ -143,11 +143,11 @@ func seconds(t time.Duration) string {
 	if t < time.Minute {
 		return fmt.Sprintf("%.2f s", t.Seconds())
 	}
-	h, m, sec := int(t.Hours()), int(t.Minutes())%60, t.Seconds()-60*float64(int(t.Minutes()))
+	h, m, tenths := int(t.Hours()), int(t.Minutes())%60, int(t%time.Minute/(100*time.Millisecond))
 	if h > 0 {
-		return fmt.Sprintf("%d:%02d:%02.0f", h, m, sec)
+		return fmt.Sprintf("%d:%02d:%02d", h, m, tenths/10)
 	}
-	return fmt.Sprintf("%d:%04.1f", m, sec)
+	return fmt.Sprintf("%d:%02d.%d", m, tenths/10, tenths%10)
 }
 
 func (d *diagram) faults(r *measure.Recorder) {
