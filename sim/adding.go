@@ -15,13 +15,17 @@ import (
 // Tables that a site leaves out at first and adds while the network runs, as `baraza
 // tables add` does: from then on what its applications write is captured, the rows that
 // the table has are published, and what others wrote before, and has waited in the
-// site's store, goes into the table.
+// site's store, goes into the table. Or the table comes while the process is stopped, and
+// is one of those that the site takes: then it does so when it starts.
 
 // Add is when a site, counted from 0, begins to replicate a table that it left out.
 type Add struct {
 	At    time.Duration
 	Site  int
 	Table string
+	// Stopped is how long the process is stopped while the table comes; 0 for a table
+	// that the administrator adds.
+	Stopped time.Duration
 }
 
 // addable are the tables that sites may add. Rows of tables that others refer to, or that
@@ -44,12 +48,14 @@ func (a *Add) Check(m *Mix) error {
 type without struct {
 	tables map[string]bool // until all their rows are there
 	added  map[string]bool // those that it has begun to add
-	told   map[string]bool // those whose rows it has published
+	told   map[string]bool // those of whose rows it has published some
+	came   map[string]bool // those that have come while the process was stopped
+	known  map[string]bool // those of them whose rows it has published
 }
 
 // leaveOut makes a site's model, without the tables that it adds later.
 func (s *Site) leaveOut() {
-	s.model, s.without = s.w.model(), without{map[string]bool{}, map[string]bool{}, map[string]bool{}}
+	s.model, s.without = s.w.model(), without{map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}}
 	for _, a := range s.w.opts.Adds {
 		if a.Site == s.n-1 && s.model.Tables[a.Table] != nil {
 			s.without.tables[a.Table] = true
@@ -76,7 +82,13 @@ func (s *Site) leavesOut(table string) bool {
 func (w *World) promise() {
 	for _, a := range w.opts.Adds {
 		if s := w.Sites[a.Site]; s.leavesOut(a.Table) {
-			w.At(a.At, func() { s.add(a.Table) })
+			w.At(a.At, func() {
+				if a.Stopped > 0 {
+					s.getTable(a.Table, a.Stopped)
+				} else {
+					s.add(a.Table)
+				}
+			})
 		}
 	}
 }
@@ -105,6 +117,53 @@ func (s *Site) add(table string) {
 	s.w.fail(s.check())
 }
 
+// getTable stops the process for a time, and lets a table come meanwhile. For as long
+// before, an application has a lock for which the process waits, so that there are log
+// entries by then that are not applied.
+func (s *Site) getTable(table string, stopped time.Duration) {
+	switch {
+	case s.left || s.w.err != nil:
+		return
+	case s.outside || s.up && s.joining(): // what comes then is there when it gets its first rows
+		s.w.after(addPause, func() { s.getTable(table, stopped) })
+		return
+	}
+	s.engine.waits = true
+	s.w.note("%s waits for a lock", s)
+	s.w.after(stopped, func() {
+		if s.left || s.w.err != nil {
+			return
+		}
+		s.Crash(stopped)
+		s.without.came[table] = true
+		s.w.note("table %s comes at %s", table, s)
+	})
+}
+
+// untold are the tables that came, and whose rows are not published.
+func (s *Site) untold() (tables []string) {
+	for _, table := range slices.Sorted(maps.Keys(s.without.came)) {
+		if !s.without.known[table] {
+			tables = append(tables, table)
+		}
+	}
+	return tables
+}
+
+// adoptTables is called before anything is applied, while there are such tables.
+func (s *Site) adoptTables(ctx context.Context) error {
+	for _, table := range s.r.Untold() {
+		err := s.publish(ctx, table)
+		s.w.note("%s publishes table %s: %v", s, table, err)
+		if err != nil {
+			return err
+		}
+		s.without.known[table] = true
+		s.w.after(0, func() { s.add(table) }) // what is left to do
+	}
+	return nil
+}
+
 // fillRows is how many rows a step of filling writes, as in node.
 const fillRows = 500
 
@@ -119,16 +178,11 @@ func (s *Site) adoptTable(ctx context.Context, table string) error {
 		s.db.SetModel(s.model)
 		s.r.SetModel(s.model)
 	}
-	scan, err := s.db.Scan(ctx)
-	if err != nil {
+	if err := s.publish(ctx, table); err != nil {
 		return err
 	}
-	err = s.r.Publish(ctx, scan, table)
-	if err = errors.Join(err, scan.Close()); err != nil {
-		return err
-	}
-	s.without.told[table] = true
 	columns := s.model.Tables[table].Shipped()
+	var err error
 	for next, first := []byte(nil), true; next != nil || first; first = false {
 		if next, err = s.r.PlaceColumns(ctx, table, columns, next, fillRows); err != nil {
 			return err
@@ -142,12 +196,25 @@ func (s *Site) adoptTable(ctx context.Context, table string) error {
 	return nil
 }
 
+func (s *Site) publish(ctx context.Context, table string) error {
+	scan, err := s.db.Scan(ctx)
+	if err != nil {
+		return err
+	}
+	err = s.r.Publish(ctx, scan, table)
+	if err = errors.Join(err, scan.Close()); err == nil {
+		s.without.told[table] = true
+	}
+	return err
+}
+
 // leaveOutAgain is called before a site starts, and again when its log was read: a table
 // that it had begun to add is left out again, as the settings say, if it had told nothing
-// of it.
+// of it; one that has come is taken.
 func (s *Site) leaveOutAgain() {
-	for table := range s.without.tables {
-		if told := s.without.told[table]; s.model.Tables[table].Replicated != told {
+	for _, table := range slices.Sorted(maps.Keys(s.without.tables)) {
+		s.without.added[table] = s.without.added[table] || s.without.came[table]
+		if told := s.without.told[table] || s.without.came[table]; s.model.Tables[table].Replicated != told {
 			s.replicate(table, told)
 			s.db.SetModel(s.model)
 			if s.up {
@@ -179,8 +246,12 @@ func (l *originLog) published(w *World, s *Site, ch *crdt.Change) error {
 	return nil
 }
 
-// addsStream is the random stream of adding.
-const addsStream = 132
+// addsStream is the random stream of adding, and stoppedStream that of which tables come
+// while a process is stopped.
+const (
+	addsStream    = 132
+	stoppedStream = 133
+)
 
 // adding lets sites of one plan in three add a table later, where no database or disk is
 // lost, all sites are members from the beginning, and logs are kept: see docs/simulator.md.
@@ -196,6 +267,12 @@ func (p *Plan) adding(length time.Duration) {
 	for site := range p.Sites {
 		if rnd.IntN(2) == 0 {
 			p.Adds = append(p.Adds, Add{At: max(within(rnd, length), time.Millisecond), Site: site, Table: table})
+		}
+	}
+	rnd = rand.New(rand.NewPCG(p.Seed, stoppedStream))
+	for i := range p.Adds {
+		if rnd.IntN(3) == 0 {
+			p.Adds[i].Stopped = time.Duration(1+rnd.IntN(10)) * time.Second
 		}
 	}
 }

@@ -25,11 +25,14 @@ type engine struct {
 	// lastTend and lastWord are when the site last dropped what it could, and
 	// said what it has applied.
 	lastTend, lastWord time.Duration
+	// waits: it waits for the lock of an application.
+	waits bool
 }
 
 func (s *Site) startEngine() {
 	s.engine = engine{at: never, lastTend: s.w.now, lastWord: s.w.now, driver: replica.Driver{
 		Replica: s.r,
+		Adopt:   s.adoptTables,
 		Settled: s.grown,
 		Captured: func(n int) {
 			s.w.note("%s captures %d", s, n)
@@ -89,7 +92,7 @@ func (s *Site) committed() {
 
 // work does a step and plans the next.
 func (s *Site) work() {
-	if s.fetch != nil {
+	if s.fetch != nil || s.engine.waits {
 		return // it goes on when that ends
 	}
 	if s.r.BringingUp() {

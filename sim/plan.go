@@ -335,7 +335,7 @@ func (p *Plan) Length() (end time.Duration) {
 		end = max(end, x.At)
 	}
 	for _, a := range p.Adds {
-		end = max(end, a.At)
+		end = max(end, a.At+2*a.Stopped)
 	}
 	return end
 }

@@ -169,7 +169,7 @@ func (s *Site) nowMillis() int64 {
 func (s *Site) boot() error {
 	s.leaveOutAgain()
 	r, err := replica.Open(context.Background(), replica.Config{
-		Self: s.id, Store: s.disk, Database: s.db, Source: s.db, Model: s.model,
+		Self: s.id, Store: s.disk, Database: s.db, Source: s.db, Model: s.model, Untold: s.untold(),
 		NowMillis: s.nowMillis, MaxDriftMillis: s.w.opts.MaxDrift.Milliseconds(),
 		Nonce: s.nonces.Uint64() | 1,
 	})

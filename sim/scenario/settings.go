@@ -78,11 +78,12 @@ func (l *loader) adding(n ast.Node) {
 	l.mapping(n, "added",
 		field{"at", scalar(r, "at", "10m", parseLength, &a.At)},
 		field{"site", l.names(&sites)},
-		field{"table", scalar(r, "table", "setting", parseText, &a.Table)})
+		field{"table", scalar(r, "table", "setting", parseText, &a.Table)},
+		field{"stopped", scalar(r, "stopped", "10s", parseLength, &a.Stopped)})
 	switch {
 	case len(l.problems) > before:
 		return
-	case a.At <= 0 || len(sites) != 1:
+	case a.At <= 0 || a.Stopped < 0 || len(sites) != 1:
 		l.bad(n, "added: this should be at one site, at some time: add site: %s, at: 10m", l.s.firstSite())
 		return
 	}
@@ -99,6 +100,10 @@ func writeAdds(p *sim.Plan, line func(format string, args ...any)) {
 		line("added:")
 	}
 	for _, a := range p.Adds {
-		line("  - {at: %v, site: s%d, table: %s}", a.At, a.Site+1, a.Table)
+		stopped := ""
+		if a.Stopped > 0 {
+			stopped = fmt.Sprintf(", stopped: %v", a.Stopped)
+		}
+		line("  - {at: %v, site: s%d, table: %s%s}", a.At, a.Site+1, a.Table, stopped)
 	}
 }
