@@ -31,6 +31,9 @@ type ledger struct {
 	summed  int
 	// carried are values that moved to another row, and by which transactions.
 	carried map[cell][]written
+	// returned are values that were deleted and came back (comesBack): who deletes them
+	// later may have seen them as they were before.
+	returned map[cell]bool
 	lives
 }
 
@@ -48,7 +51,7 @@ type written struct {
 func newLedger() ledger {
 	return ledger{
 		cells: map[cell][]int{}, wrote: map[crdt.Value]written{}, sums: map[cell]*sum{}, deleted: map[merge.RowID]bool{},
-		carried: map[cell][]written{}, silent: map[int]clock.SiteID{},
+		carried: map[cell][]written{}, returned: map[cell]bool{}, silent: map[int]clock.SiteID{},
 		lives: lives{rowOf: map[crdt.Value]crdt.Value{}, lifeOf: map[crdt.Value]clock.Stamp{}, copyOf: map[numberedLife]crdt.Value{}},
 	}
 }
@@ -124,6 +127,12 @@ func (l *ledger) again(c cell) {
 	if len(l.cells[c]) > 0 {
 		l.cells[c] = []int{openTxn}
 	}
+}
+
+// returns is the same for one that is written anew, which later deletes may not have seen.
+func (l *ledger) returns(c cell) {
+	l.again(c)
+	l.returned[c] = true
 }
 
 // checkLedger: every value that an application wrote is visible, was knowingly

@@ -147,6 +147,8 @@ func (l *Link) dialled() {
 	if every := l.line.BreakEvery; every > 0 {
 		l.w.after(time.Duration(l.rnd.ExpFloat64()*float64(every)), func() { l.broken(c) })
 	}
+	a.meets(b, c, 0)
+	b.meets(a, c, 0)
 	a.pump()
 	b.pump()
 }

@@ -115,7 +115,7 @@ func (l *ledger) known(w *World, c cell) answer {
 	known := no
 	for _, by := range l.cells[c] {
 		switch {
-		case by == openTxn || l.back(by):
+		case by == openTxn || l.back(by) || l.returned[c]:
 			known = perhaps
 		case len(l.carried[c]) > 1:
 			known = perhaps // two sites gave the row this key: it may have been the other's that was seen

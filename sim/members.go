@@ -100,6 +100,23 @@ func (s *Site) knows(id clock.SiteID) bool {
 	return s.w.opts.Publish == 0 || slices.Contains(s.w.membership.founders, id) || slices.Contains(s.listed(membersTable), id)
 }
 
+// meets makes a site know another with which it has a connection: that shows who
+// admitted it (trust.Introduce), and the site passes it on.
+func (s *Site) meets(o *Site, c *conn, in time.Duration) {
+	if s.w.opts.Publish == 0 || s.knows(o.id) {
+		return
+	}
+	s.w.after(in, func() {
+		if c.link.conn != c || !c.link.up(0) || !c.link.up(1) {
+			return
+		}
+		waits := s.joining() || o.joining() || s.restored.behind || s.fetch != nil
+		if waits || !s.knows(o.id) && !s.wroteSystem(s.passOn(o.id)) {
+			s.meets(o, c, forgetPause)
+		}
+	})
+}
+
 // retire lets an administrator tell some member, within a while, that an identity
 // never comes back.
 func (w *World) retire(id clock.SiteID) {

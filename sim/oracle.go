@@ -280,7 +280,7 @@ func (l *originLog) check(w *World, s *Site, seq uint64, e *crdt.Entry, floor cl
 			if back, err := l.comesBack(w, s, ch, v); err != nil {
 				return err
 			} else if back {
-				w.ledger.again(cell{merge.RowID{Table: ch.Table, Key: ch.Key}, ch.Columns[j], v})
+				w.ledger.returns(cell{merge.RowID{Table: ch.Table, Key: ch.Key}, ch.Columns[j], v})
 				continue
 			}
 			if w.ledger.carries(s, merge.RowID{Table: ch.Table, Key: ch.Key}, ch.Columns[j], v) {
