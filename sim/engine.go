@@ -203,7 +203,7 @@ func join(runs []gossip.Entries, e gossip.Entries) []gossip.Entries {
 func (s *Site) stored(runs []gossip.Entries) {
 	var failed []gossip.Entries
 	for _, run := range runs {
-		err := s.r.Log().Append(run.Origin, run.First, run.Payloads)
+		err := s.r.Log().Take(run.Origin, run.First, run.Payloads)
 		if err != nil || s.breaker.down {
 			if !s.survived(err) {
 				return

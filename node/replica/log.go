@@ -103,6 +103,18 @@ func (l *Log) beyond(v clock.VersionVector) bool {
 // on. Entries that are in the log already are skipped; a gap is an error. On
 // return the entries are durable.
 func (l *Log) Append(origin clock.SiteID, first uint64, entries [][]byte) error {
+	return l.extend(origin, first, entries, false)
+}
+
+// Take is Append of entries that nobody writes to any more: a log whose store is in memory
+// keeps them as they are, and what they are slices of. So where a message goes to many
+// logs of one process, they share it.
+func (l *Log) Take(origin clock.SiteID, first uint64, entries [][]byte) error {
+	return l.extend(origin, first, entries, true)
+}
+
+// extend is Append, or Take where the entries are given.
+func (l *Log) extend(origin clock.SiteID, first uint64, entries [][]byte, given bool) error {
 	if origin == l.self {
 		return fmt.Errorf("a peer sent entry %d of this very site: another site runs with a copy of this site's key; stop one of them", first)
 	}
@@ -119,7 +131,9 @@ func (l *Log) Append(origin clock.SiteID, first uint64, entries [][]byte) error 
 	}
 	b := &l.batch
 	defer func() { clear(b.Ops); b.Reset(); l.mem.clear() }()
-	entries, given := own(entries)
+	if !given {
+		entries, given = own(entries)
+	}
 	for i, e := range entries {
 		if len(e) < 2 {
 			return fmt.Errorf("entry %d of site %s is empty", have+1+uint64(i), origin.Short())
