@@ -17,7 +17,7 @@ import (
 func (f *fact) adopts() bool { return len(f.after) > 0 && f.inserts() }
 
 // add takes a fact of the row in.
-func (r *oracleRow) add(f fact) {
+func (r *oracleRow) add(f *fact) {
 	r.facts = append(r.facts, f)
 	r.adopted = r.adopted || f.adopts()
 	switch {
@@ -36,8 +36,8 @@ func (r *oracleRow) add(f fact) {
 func (r *oracleRow) part() {
 	all := append(r.past, r.facts...)
 	r.past, r.facts, r.columns = nil, all, nil
-	for i := range all {
-		if f := &all[i]; f.adopts() && !r.over(f) {
+	for _, f := range all {
+		if f.adopts() && !r.over(f) {
 			r.end(f)
 		}
 	}
@@ -63,11 +63,11 @@ func (r *oracleRow) over(f *fact) bool {
 func (r *oracleRow) end(insert *fact) {
 	deleted := clock.Stamp{}
 	for i := range r.facts {
-		if f := &r.facts[i]; f.Delete && deleted.Less(f.at) && insert.settled.Covers(f.at) {
+		if f := r.facts[i]; f.Delete && deleted.Less(f.at) && insert.settled.Covers(f.at) {
 			deleted = f.at
 		}
 	}
-	var before, since []fact
+	var before, since []*fact
 	for _, f := range r.facts {
 		if f.at != insert.at && (insert.after.Covers(f.at) || len(f.seen) > 0 && !f.seen.Covers(deleted)) {
 			before = append(before, f)
@@ -92,10 +92,10 @@ func (r *oracleRow) ended() *oracleRow {
 	return row
 }
 
-func rowOf(r *oracleRow, facts []fact) rules.Row {
+func rowOf(r *oracleRow, facts []*fact) rules.Row {
 	row := rules.Row{ID: r.ID}
-	for i := range facts {
-		if f := &facts[i]; !f.lost() {
+	for _, f := range facts {
+		if !f.lost() {
 			row.Apply(f.Change, f.at, f.seen, f.settled)
 		}
 	}
@@ -110,7 +110,7 @@ func (f *fact) lost() bool { return !f.Delete && !f.Whole && f.Prior.Deleted.Tim
 // lostBefore lists the conflicts of such facts.
 func (r *oracleRow) lostBefore() (list []crdt.Loss) {
 	for i := range r.facts {
-		f := &r.facts[i]
+		f := r.facts[i]
 		if !f.lost() || r.first > 0 && i >= r.first {
 			continue
 		}

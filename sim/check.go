@@ -92,6 +92,7 @@ func (s *Site) checkTables() error {
 		for _, id := range later {
 			s.watch.behind[id] = true
 		}
+		return nil
 	}
 	return some(bad, fmt.Sprintf("%s does not show what its log makes", s))
 }

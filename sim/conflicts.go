@@ -53,7 +53,7 @@ func (f *fact) knew(column string, at clock.Stamp) bool {
 func (r *oracleRow) top(pass func(*fact) bool) *fact {
 	var top *fact
 	for i := range r.facts {
-		if f := &r.facts[i]; (top == nil || top.at.Less(f.at)) && pass(f) {
+		if f := r.facts[i]; (top == nil || top.at.Less(f.at)) && pass(f) {
 			top = f
 		}
 	}
@@ -90,7 +90,7 @@ func (r *oracleRow) find() []crdt.Loss {
 		}
 		of := r.factsOf(cell.Column)
 		for _, w := range of.wrote {
-			f := &r.facts[w.fact]
+			f := r.facts[w.fact]
 			if r.first > 0 && w.fact >= r.first {
 				continue
 			}
@@ -131,7 +131,7 @@ func (r *oracleRow) factsOf(column string) *columnFacts {
 		r.columns[column] = of
 	}
 	for ; of.upTo < len(r.facts); of.upTo++ {
-		f := &r.facts[of.upTo]
+		f := r.facts[of.upTo]
 		if f.lost() {
 			continue
 		}
@@ -151,7 +151,7 @@ func (r *oracleRow) factsOf(column string) *columnFacts {
 func (r *oracleRow) beaten(f *fact, column string, of *columnFacts) crdt.Loss {
 	l := crdt.Loss{Column: column, Stamp: f.at}
 	for _, w := range of.wrote {
-		if g := &r.facts[w.fact]; f.at.Less(g.at) && l.Winner.Less(g.at) && !g.knew(column, f.at) {
+		if g := r.facts[w.fact]; f.at.Less(g.at) && l.Winner.Less(g.at) && !g.knew(column, f.at) {
 			l.Winner, l.WinnerValue = g.at, w.value
 		}
 	}
@@ -170,7 +170,7 @@ func (r *oracleRow) lostDelete(exists bool) []crdt.Loss {
 		return nil
 	}
 	for i := range r.facts {
-		f := &r.facts[i]
+		f := r.facts[i]
 		// Whoever had seen the delete inserts over it knowingly, also where it
 		// was settled and the tombstone is gone (merge.Settled).
 		if f.inserts() && f.settled.Covers(r.Deleted) {

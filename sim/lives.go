@@ -51,7 +51,7 @@ func (f *fact) goesOn() bool {
 func (r *oracleRow) relive() {
 	var begun, other []*fact
 	for i := range r.facts {
-		f := &r.facts[i]
+		f := r.facts[i]
 		if _, lost := f.lostTo(); f.life() == f.at && !lost {
 			begun = append(begun, f)
 		} else if lost {
@@ -62,7 +62,7 @@ func (r *oracleRow) relive() {
 		begun = other // nothing is known of what they lost to
 	}
 	for i := range r.facts { // one whose insert has not come, and that an insert goes on with
-		if f := &r.facts[i]; f.begins() && f.life() != f.at {
+		if f := r.facts[i]; f.begins() && f.life() != f.at {
 			begun = append(begun, f)
 		}
 	}
@@ -83,7 +83,7 @@ func (r *oracleRow) relive() {
 func (r *oracleRow) follow() {
 	r.Row = rules.Row{ID: r.ID}
 	for i := range r.facts {
-		if f := &r.facts[i]; slices.Contains(r.line, f.life()) && !f.lost() {
+		if f := r.facts[i]; slices.Contains(r.line, f.life()) && !f.lost() {
 			r.Apply(f.Change, f.at, f.seen, f.settled)
 		}
 	}
@@ -95,10 +95,10 @@ func (r *oracleRow) findNumbered() []crdt.Loss {
 	mine := oracleRow{Row: r.Row}
 	var list []crdt.Loss
 	for i := range r.facts {
-		f := &r.facts[i]
+		f := r.facts[i]
 		past := i < r.first
 		if f.lost() && (past || r.first == 0) || slices.Contains(r.line, f.life()) || r.first > 0 && !past && slices.Contains(r.later, f.life()) {
-			mine.facts = append(mine.facts, *f)
+			mine.facts = append(mine.facts, f)
 			if past {
 				mine.first++
 			}

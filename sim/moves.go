@@ -260,15 +260,15 @@ func (l *Link) forget(s *Site) {
 func (s *Site) sawCopy(c *replica.Conflict) bool {
 	row := s.oracle.rows[c.ID]
 	facts := row.facts
-	other := c.Apart || slices.ContainsFunc(row.past, func(f fact) bool { return f.at == c.Stamp })
+	other := c.Apart || slices.ContainsFunc(row.past, func(f *fact) bool { return f.at == c.Stamp })
 	for i := range facts {
-		copied := &facts[i]
+		copied := facts[i]
 		v, wrote := copied.value(c.Column)
 		if !wrote || v != c.Value || copied.at.Time > adoptedTime && !(c.ID.Table == numbered && s.w.ledger.ofCopy(c.ID, copied.at)) || !rejoined(copied.at.Site) {
 			continue
 		}
 		for j := range facts {
-			if by := &facts[j]; by.Prior.Of(c.Column) == copied.at && (other || !by.seen.Covers(c.Stamp)) {
+			if by := facts[j]; by.Prior.Of(c.Column) == copied.at && (other || !by.seen.Covers(c.Stamp)) {
 				return true
 			}
 		}
@@ -283,7 +283,7 @@ func (s *Site) ofCopy(c *replica.Conflict) bool {
 	if c.ID.Table != numbered {
 		return false
 	}
-	return s.w.ledger.ofCopy(c.ID, c.Stamp) || slices.ContainsFunc(s.oracle.rows[c.ID].facts, func(f fact) bool { return f.at == c.Stamp && f.goesOn() })
+	return s.w.ledger.ofCopy(c.ID, c.Stamp) || slices.ContainsFunc(s.oracle.rows[c.ID].facts, func(f *fact) bool { return f.at == c.Stamp && f.goesOn() })
 }
 
 // sawAhead reports whether who overwrote a value had seen it as a member gave it from which

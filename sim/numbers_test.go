@@ -37,7 +37,7 @@ func TestNumbers(t *testing.T) {
 					continue
 				}
 				rows++
-				if slices.ContainsFunc(o.facts, func(f fact) bool { return !slices.Contains(o.line, f.life()) }) {
+				if slices.ContainsFunc(o.facts, func(f *fact) bool { return !slices.Contains(o.line, f.life()) }) {
 					more++
 				}
 			}

@@ -28,9 +28,10 @@ type oracle struct {
 
 type oracleRow struct {
 	rules.Row
-	facts []fact // see conflicts.go
+	// facts are those of the row (conflicts.go), as all sites have them (loggedEntry).
+	facts []*fact
 	// past are those that an insert put an end to, if it may have (anew.go).
-	past    []fact
+	past    []*fact
 	first   int // of a row that is made of past facts: how many they are
 	adopted bool
 	// lost are the row's conflicts when it had so many facts.
@@ -51,16 +52,15 @@ func newOracle() oracle {
 	return oracle{rows: map[merge.RowID]*oracleRow{}, settings: map[merge.RowID]*oracleRow{}}
 }
 
-func (o *oracle) apply(origin clock.SiteID, ch *crdt.Change, e *loggedEntry) {
+func (o *oracle) apply(f *fact) {
 	o.changes++
-	id := merge.RowID{Table: ch.Table, Key: ch.Key}
+	id := merge.RowID{Table: f.Table, Key: f.Key}
 	r := o.rows[id]
 	if r == nil {
 		r = &oracleRow{Row: rules.Row{ID: id}}
 		o.rows[id] = r
 	}
-	at := clock.Stamp{Time: ch.Time, Site: origin}
-	r.add(fact{ch, at, e.seen, e.settled, e.after})
+	r.add(f)
 }
 
 // view is what R4 and R5 make of all rows but some, that wait.
@@ -90,10 +90,12 @@ type originLog struct {
 	settled        clock.VersionVector // as of the batch under way
 }
 
-// loggedEntry is an entry with the context of its batch.
+// loggedEntry is an entry with the context of its batch, and its changes as facts: made
+// once for all sites that apply it.
 type loggedEntry struct {
 	*crdt.Entry
-	seen clock.VersionVector
+	facts []fact
+	seen  clock.VersionVector
 	// settled is what the origin had said every site has applied.
 	settled clock.VersionVector
 	// after is, of the batch with which the origin joined, what is applied before it.
@@ -155,15 +157,16 @@ func (s *Site) foldOrigin(origin identity, upTo uint64, floor clock.Timestamp) e
 			if err != nil {
 				return err
 			}
-			for i := range e.Changes {
-				if ch := &e.Changes[i]; merge.IsSystem(ch.Table) {
-					if ch.Table == settingsTable {
-						s.oracle.applySetting(ch, fact{ch, clock.Stamp{Time: ch.Time, Site: origin.id}, e.seen, e.settled, e.after})
+			for i := range e.facts {
+				f := &e.facts[i]
+				if merge.IsSystem(f.Table) {
+					if f.Table == settingsTable {
+						s.oracle.applySetting(f)
 					}
 					continue
 				}
-				s.oracle.apply(origin.id, &e.Changes[i], e)
-				s.watch.behind[merge.RowID{Table: e.Changes[i].Table, Key: e.Changes[i].Key}] = true
+				s.oracle.apply(f)
+				s.watch.behind[merge.RowID{Table: f.Table, Key: f.Key}] = true
 			}
 			if ahead := e.Through.Millis() - s.latestRead; origin.id != s.id && ahead > s.w.maxDriftMillis() {
 				return fmt.Errorf("%s applied entry %d of %s, stamped %d ms ahead of its clock", s, after, origin, ahead)
@@ -220,7 +223,12 @@ func (w *World) entry(s *Site, origin identity, seq uint64, raw []byte, floor cl
 	if l.unseen == 1 && l.batch == 1 {
 		after = l.context
 	}
-	l.raw, l.entries = append(l.raw, raw), append(l.entries, loggedEntry{e, seen, l.settled, after})
+	facts := make([]fact, len(e.Changes))
+	for i := range facts {
+		ch := &e.Changes[i]
+		facts[i] = fact{ch, clock.Stamp{Time: ch.Time, Site: origin.id}, seen, l.settled, after}
+	}
+	l.raw, l.entries = append(l.raw, raw), append(l.entries, loggedEntry{e, facts, seen, l.settled, after})
 	return &l.entries[seq-1], nil
 }
 

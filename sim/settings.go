@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"baraza/crdt"
 	"baraza/internal/rules"
 	"baraza/merge"
 	"baraza/node/replica"
@@ -140,8 +139,8 @@ func (s *Site) checkSettings() error {
 }
 
 // applySetting takes a change of a setting in.
-func (o *oracle) applySetting(ch *crdt.Change, f fact) {
-	id := merge.RowID{Table: ch.Table, Key: ch.Key}
+func (o *oracle) applySetting(f *fact) {
+	id := merge.RowID{Table: f.Table, Key: f.Key}
 	o.changes++
 	r := o.settings[id]
 	if r == nil {
@@ -149,7 +148,7 @@ func (o *oracle) applySetting(ch *crdt.Change, f fact) {
 		o.settings[id] = r
 	}
 	r.facts = append(r.facts, f)
-	r.Apply(ch, f.at, f.seen, nil)
+	r.Apply(f.Change, f.at, f.seen, nil)
 }
 
 // govern lets administrators of a plan set something: counters in one plan of

@@ -8,6 +8,7 @@ import (
 	"baraza/crdt"
 	"baraza/merge"
 	"baraza/merge/memdb"
+	"baraza/schema"
 )
 
 // Checks says how much is checked while a world runs.
@@ -42,6 +43,7 @@ type watch struct {
 	rows    map[merge.RowID]merge.Row
 	refs    map[merge.RowID]int // how many rows refer to a row, be it there or not
 	unique  map[uniqueValue]merge.RowID
+	found   []foundRow           // memory for look
 	behind  map[merge.RowID]bool // not yet held against the log
 	all     bool                 // all rows are behind
 	// before are the rows that an application's transaction changes, as they
@@ -51,6 +53,12 @@ type watch struct {
 	// tables and conflicts are what all rows, and all conflicts, were last checked
 	// from.
 	tables, conflicts content
+}
+
+// foundRow is a row as the database has it.
+type foundRow struct {
+	id  merge.RowID
+	row merge.Row
 }
 
 // content is what all rows and conflicts of a site are checked from: as long as it
@@ -130,20 +138,46 @@ func (w *watch) look() error {
 	}
 	var bad []string
 	for id := range w.touched {
-		w.take(id)
-	}
-	for id := range w.touched {
-		if r, there := w.s.db.Row(id.Table, id.Key); there {
-			bad = append(bad, w.put(id, r)...)
-		}
 		w.behind[id] = true
+		now, there := w.s.db.Row(id.Table, id.Key)
+		if was, known := w.rows[id]; known && there && alike(id.Table, was, now) {
+			w.rows[id] = now
+			bad = append(bad, w.s.w.mixed(id, &now)...)
+			continue
+		}
+		w.take(id)
+		if there {
+			w.found = append(w.found, foundRow{id, now})
+		}
 	}
+	for i := range w.found {
+		bad = append(bad, w.put(w.found[i].id, w.found[i].row)...)
+	}
+	clear(w.found)
+	w.found = w.found[:0]
 	for id := range w.touched {
 		r, there := w.rows[id]
 		bad = append(bad, w.badReferences(id, r, there)...)
 	}
 	clear(w.touched)
+	if len(bad) == 0 {
+		return nil
+	}
 	return some(bad, fmt.Sprintf("%s breaks references or unique values", w.s))
+}
+
+// alike reports whether two states of a row have the same references and unique values.
+func alike(table string, a, b merge.Row) bool {
+	t := clinic.Tables[table]
+	for i, v := range a.Values {
+		if v == b.Values[i] {
+			continue
+		}
+		if column := a.Columns[i]; t.Reference(column) != nil || slices.ContainsFunc(t.Unique, func(u schema.Index) bool { return slices.Contains(u.Columns, column) }) {
+			return false
+		}
+	}
+	return true
 }
 
 // take forgets a row.

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -51,6 +52,39 @@ func TestUnnoticed(t *testing.T) {
 	s.db.Restore(before)
 	if err := all(); err == nil || !strings.Contains(err.Error(), "unnoticed") {
 		t.Errorf("the database is set back: %v", err)
+	}
+}
+
+// TestWatchKnowsAll: what the checkers keep of a site's rows, step by step, is what they
+// make of all rows at once.
+//
+// Seen to fail when alike takes no notice of references, and of unique values.
+func TestWatchKnowsAll(t *testing.T) {
+	w, err := New(Options{Seed: 3, Sites: 3, Rows: 4, Mix: Mix{Rules: Clashes}, Latency: Latency{Base: 50 * time.Millisecond}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.WriteEvery(200*time.Millisecond, 3)
+	for range 20 {
+		if err := w.Run(w.now + 5*time.Second); err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range w.Sites {
+			if err := s.watch.look(); err != nil {
+				t.Fatal(err)
+			}
+			anew := newWatch(s)
+			for id := range tables(s.db) {
+				anew.touched[id] = true
+			}
+			if err := anew.look(); err != nil {
+				t.Fatal(err)
+			}
+			if k := &s.watch; len(k.refs) < 5 || len(k.unique) < 5 || !maps.Equal(k.refs, anew.refs) || !maps.Equal(k.unique, anew.unique) || len(k.rows) != len(anew.rows) {
+				t.Fatalf("%s: of %d rows, %d references and %d unique values the checkers know %d, %d and %d, or others", s,
+					len(anew.rows), len(anew.refs), len(anew.unique), len(k.rows), len(k.refs), len(k.unique))
+			}
+		}
 	}
 }
 
