@@ -23,6 +23,8 @@ type restored struct {
 	// judged: the site has looked at the mark of the backup, or that is the one
 	// which the database had.
 	judged bool
+	// left is the mark of the database that the site looked at last.
+	left merge.Mark
 }
 
 // copied is a backup of a site's database.
@@ -95,11 +97,14 @@ func (s *Site) restore(backup *memdb.Backup, txns int) {
 	s.w.fail(s.watch.look())
 	before := tables(s.db)
 	was := s.mark()
+	if s.restored.behind && !s.restored.judged { // nobody has looked at what was put back before
+		was = s.restored.left
+	}
 	s.w.ledger.lose(s, txns)
 	s.db.Restore(backup)
 	s.waiting = nil
 	s.noteNews()
-	s.restored = restored{behind: true, judged: s.mark() == was}
+	s.restored = restored{behind: true, judged: s.mark() == was, left: was}
 	s.troubled = s.w.now
 	s.w.note("the database of %s is restored from a backup", s)
 	if s.backAgain == nil {
