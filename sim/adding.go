@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"baraza/clock"
 	"baraza/crdt"
 )
 
@@ -91,6 +92,12 @@ func (w *World) promise() {
 			})
 		}
 	}
+}
+
+// adds reports whether a site is one that begins to replicate a table while the network
+// runs.
+func (w *World) adds(site clock.SiteID, table string) bool {
+	return slices.ContainsFunc(w.opts.Adds, func(a Add) bool { return a.Table == table && w.Sites[a.Site].id == site })
 }
 
 // addPause is the wait before an administrator tries again.

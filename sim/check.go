@@ -114,7 +114,9 @@ func (s *Site) differs(id merge.RowID, r merge.Row, there bool, o *oracleRow) (b
 	case o.Live() && !there:
 		bad = append(bad, fmt.Sprintf("%s %s is missing", id.Table, shortKey(id.Key)))
 	case there:
-		bad = append(bad, unlike(id, r, o.Shows)...)
+		if bad = unlike(id, r, o.Shows); len(bad) > 0 {
+			bad = unlike(id, r, s.soFar(id, r, o))
+		}
 	}
 	return bad
 }

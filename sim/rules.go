@@ -136,6 +136,18 @@ func (s *Site) ahead() map[merge.RowID]bool {
 	return waiting
 }
 
+// soFar is what the log makes of a row that is there, but for references to rows that come
+// a batch later.
+func (s *Site) soFar(id merge.RowID, r merge.Row, o *oracleRow) func(column string) crdt.Value {
+	return func(c string) crdt.Value {
+		want := o.Shows(c)
+		if key, is := want.Key(); is && s.isAhead(id, c, key, nil) {
+			return r.Values[slices.Index(r.Columns, c)] // as it was
+		}
+		return want
+	}
+}
+
 // isAhead reports whether a row refers to one that waits, or that comes a batch later.
 func (s *Site) isAhead(id merge.RowID, column string, key crdt.Key, waiting map[merge.RowID]bool) bool {
 	ref := clinic.Tables[id.Table].Reference(column)
@@ -147,11 +159,11 @@ func (s *Site) isAhead(id merge.RowID, column string, key crdt.Key, waiting map[
 }
 
 // inRest reports whether a site that wrote to a row in a batch of which it had seen
-// nothing logged another row after what of it was applied here, or was given that row by
+// nothing, or to a table whose rows it published only then, logged another row after what of it was applied here, or was given that row by
 // a member from which its join did not go on, and whose log it does not wait for.
 func (s *Site) inRest(o *oracleRow, to merge.RowID) bool {
 	for _, f := range o.facts {
-		if f.seen != nil {
+		if f.seen != nil && !s.w.adds(f.at.Site, to.Table) {
 			continue
 		}
 		if s.comesIn(f.at.Site, math.MaxUint64, to) {
