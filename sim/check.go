@@ -230,6 +230,9 @@ func (w *World) state() string {
 			continue
 		}
 		fmt.Fprintf(&out, "\n    %s has %v, applied %v, %d local changes wait", s, s.r.Log().Vector(), s.r.Applied(), s.db.Pending())
+		if s.restored.behind || s.lags() || len(s.without.tables) > 0 {
+			fmt.Fprintf(&out, "; restored: %v, replacing: %v, tables left out: %d", s.restored.behind, s.replaces(), len(s.without.tables))
+		}
 	}
 	return out.String()
 }
