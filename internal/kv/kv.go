@@ -10,6 +10,10 @@ type Reader interface {
 	Scan(lower, upper []byte, each func(key, value []byte) bool) error
 }
 
+// Lasting is a Reader whose values last: who got one in a Scan may keep it after the call,
+// and nobody writes to it.
+type Lasting interface{ Lasts() }
+
 // Store is a Reader that takes writes. Implementations are safe for use by
 // several goroutines.
 type Store interface {

@@ -82,6 +82,11 @@ func (m *Mem) Scan(lower, upper []byte, each func(key, value []byte) bool) error
 	return nil
 }
 
+var _ Lasting = (*Mem)(nil)
+
+// Lasts implements Lasting: a value is replaced, never written in place.
+func (m *Mem) Lasts() {}
+
 // Write implements Store; a store in memory has nothing to sync.
 func (m *Mem) Write(b *Batch, _ bool) error {
 	m.mu.Lock()

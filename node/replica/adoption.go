@@ -85,7 +85,7 @@ func (b *BringUp) Finish(ctx context.Context, scan merge.Scan, alive func(table 
 	}
 	r.bringingUp, r.recovering = false, false
 	r.taken = a.taken
-	r.applied, r.contexts = seen.applied, map[clock.SiteID]knownContext{}
+	r.applied, r.appliedOwn, r.contexts = seen.applied, false, map[clock.SiteID]knownContext{}
 	seen.adopt()
 	r.gained(g)
 	if err := errors.Join(r.loadPublished(), r.loadRules()); err != nil {

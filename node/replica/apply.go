@@ -105,7 +105,10 @@ func (r *Replica) commitBoth(tx merge.Tx, t *txn) error {
 
 // adoptGroup makes the group's outcome the replica's.
 func (r *Replica) adoptGroup(g *group, l *local) {
-	r.applied = g.applied
+	if r.appliedOwn {
+		r.spareApplied = r.applied
+	}
+	r.applied, r.appliedOwn = g.applied, true
 	r.gained(g.gains)
 	r.clock.Observe(g.observed)
 	r.wake = r.wake[g.woken:]
@@ -262,7 +265,8 @@ func (r *Replica) newGroup() *group {
 	if g == nil {
 		g = &group{}
 	}
-	g.applied, g.observed = r.applied.Clone(), r.clock.Last()
+	g.applied, g.observed = append(r.spareApplied[:0], r.applied...), r.clock.Last()
+	r.spareApplied = nil
 	return g
 }
 

@@ -492,6 +492,7 @@ func (l *local) gain(g *gains) {
 	if l.seq < l.first {
 		return
 	}
+	l.r.appliedOwn = false // it is the batch's context from now on
 	x := g.of(l.r.cfg.Self)
 	x.context, x.hasContext, x.own = l.delivered(), true, false
 	if l.content {
@@ -511,7 +512,7 @@ func (l *local) adopt() {
 	self := r.cfg.Self
 	r.gained(l.gains())
 	if e := l.applied.Get(self); r.applied.Get(self) != e {
-		r.applied = r.applied.With(e)
+		r.applied, r.appliedOwn = r.applied.With(e), true
 	}
 	r.clock.Observe(l.clock.Last())
 	r.log.advanceSelf(l.seq, l.last)

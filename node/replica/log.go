@@ -195,12 +195,16 @@ func (l *Log) Read(origin clock.SiteID, after uint64, maxBytes int) (first uint6
 // scan reads entries of an origin after a number, up to have, from the store.
 func (l *Log) scan(origin clock.SiteID, after, have uint64, maxBytes int) (entries [][]byte, err error) {
 	size, next := 0, after+1
+	_, lasts := l.store.(kv.Lasting)
 	err = l.store.Scan(logKey(origin, after+1), logKey(origin, have+1), func(k, v []byte) bool {
 		if binary.BigEndian.Uint64(k[len(k)-8:]) != next { // the rest of the keys is one
 			return false
 		}
 		next++
-		entries = append(entries, slices.Clone(v))
+		if !lasts {
+			v = slices.Clone(v)
+		}
+		entries = append(entries, v[:len(v):len(v)])
 		size += len(v)
 		return size < maxBytes
 	})

@@ -48,8 +48,10 @@ type Replica struct {
 	shipped map[string]int // columns shipped, by table
 
 	// applied is what is merged into the database; its own entry is what
-	// Capture logged. It is replaced, never written in place.
-	applied clock.VersionVector
+	// Capture logged. It is replaced, never written in place. appliedOwn: nobody else has
+	// it, so that its memory can be used again when the next one takes its place.
+	applied    clock.VersionVector
+	appliedOwn bool
 	// contexts holds per origin the context of its last applied batch.
 	contexts map[clock.SiteID]knownContext
 	// mark is that of the last transaction committed to the database.
@@ -94,9 +96,9 @@ type Replica struct {
 	memory     crdt.Memory
 	decoder    *crdt.Decoder
 	encoder    crdt.Encoder
-	// have is memory for nextGroup, spareContext for contextOf, delta for
-	// contextDelta.
-	have, spareContext, delta clock.VersionVector
+	// have is memory for nextGroup, spareApplied for newGroup, spareContext for
+	// contextOf, delta for contextDelta.
+	have, spareApplied, spareContext, delta clock.VersionVector
 	// recovering: the database was set back, and is brought up again
 	// (recover.go); since is when that was noticed.
 	recovering bool
@@ -236,6 +238,7 @@ func (r *Replica) load() error {
 	if r.names, err = loadNames(s); err != nil {
 		return err
 	}
+	r.appliedOwn = false
 	if r.applied, err = loadVector(s, metaApplied); err != nil {
 		return err
 	}
@@ -300,7 +303,10 @@ func (r *Replica) Log() *Log { return r.log }
 
 // Applied returns what is merged into the database. The caller must not change
 // it.
-func (r *Replica) Applied() clock.VersionVector { return r.applied }
+func (r *Replica) Applied() clock.VersionVector {
+	r.appliedOwn = false
+	return r.applied
+}
 
 // saveVectors writes what the step changed of the vectors and the clock.
 func (r *Replica) saveVectors(t *txn, applied clock.VersionVector, g gains, last clock.Timestamp) {
