@@ -9,6 +9,7 @@ import (
 	"baraza/clock"
 	"baraza/crdt"
 	"baraza/merge"
+	"baraza/node/replica"
 	"baraza/node/trust"
 )
 
@@ -17,7 +18,7 @@ import (
 // verifies them before they count.
 const (
 	membersTable    = merge.SystemPrefix + "members"
-	expulsionsTable = merge.SystemPrefix + "expulsions"
+	expulsionsTable = replica.ExpulsionsTable
 	recordColumn    = "record"
 )
 

@@ -207,7 +207,11 @@ func (r *Replica) PublishApplied(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	next := &published{applied: r.applied.Clone(), settled: r.stable.Clone(), closed: closed}
-	if !r.news(next) {
+	forgettings, err := r.forgettings()
+	if err != nil {
+		return false, err
+	}
+	if !r.news(next, forgettings) {
 		return false, nil
 	}
 	if err := r.WriteSystem(ctx, []capture.Row{next.row(r.cfg.Self, r.cfg.NowMillis())}); err != nil {
@@ -220,13 +224,20 @@ func (r *Replica) PublishApplied(ctx context.Context) (bool, error) {
 
 // news reports whether publishing would tell anyone anything. Baraza's own rows
 // are no news by themselves, else sites would answer each other for ever.
-func (r *Replica) news(next *published) bool {
+// That it is known here who was forgotten is news also where that one's log is not closed:
+// others' may wait for that (allTold).
+func (r *Replica) news(next *published, forgettings []clock.Stamp) bool {
 	last := r.published[r.cfg.Self]
 	if last == nil {
 		return true
 	}
 	if !slices.Equal(last.closed, next.closed) {
 		return true
+	}
+	for i, at := range forgettings {
+		if !slices.Contains(last.closed, r.gone[i]) && !last.applied.Covers(at) && next.applied.Covers(at) {
+			return true
+		}
 	}
 	for _, e := range next.applied {
 		content := r.content[e.Site]

@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"baraza/clock"
+	"baraza/crdt"
+	"baraza/merge"
 )
 
 // Membership is what the replica must know of the book of members. It must be
@@ -85,7 +87,10 @@ func lesser(a, b clock.Entry) clock.Entry {
 // seen a delete. A member closes a forgotten site's log when it knows of the
 // forgetting, no longer takes anything from the site, and has applied what it
 // took. When all members have, what they hold together is all that there will
-// ever be; and once this site has applied that, the ghost is laid.
+// ever be; and once this site has applied that, the ghost is laid. But a member may
+// close its log and then get entries from another forgotten site after all, as long as
+// it has not heard of that one's forgetting: a bundle may be long on its way. So what
+// counts is what members said when they knew of all who are forgotten.
 func (r *Replica) ghosts() ([]clock.SiteID, error) {
 	var out []clock.SiteID
 	for _, f := range r.gone {
@@ -100,7 +105,56 @@ func (r *Replica) ghosts() ([]clock.SiteID, error) {
 	return out, nil
 }
 
+// ExpulsionsTable has a row for each site that was forgotten, with its id as the key.
+const ExpulsionsTable = merge.SystemPrefix + "expulsions"
+
+// forgettings are the stamps of the rows that say who was forgotten, in the order of
+// r.gone; zero where the row is still to come.
+func (r *Replica) forgettings() ([]clock.Stamp, error) {
+	at := make([]clock.Stamp, len(r.gone))
+	for i, f := range r.gone {
+		s, err := r.stateOf(merge.RowID{Table: ExpulsionsTable, Key: crdt.MakeKey(crdt.Text(f.String()))})
+		if err != nil {
+			return nil, err
+		}
+		if s != nil {
+			at[i] = s.Greatest()
+		}
+	}
+	return at, nil
+}
+
+// allTold reports whether every member knew who is forgotten when it last said what it
+// has applied.
+func (r *Replica) allTold() (bool, error) {
+	if len(r.gone) < 2 {
+		return true, nil // who has closed the log of that one knows it
+	}
+	at, err := r.forgettings()
+	if err != nil {
+		return false, err
+	}
+	for _, m := range r.members {
+		if m == r.cfg.Self {
+			continue
+		}
+		p := r.published[m]
+		if p == nil {
+			return false, nil
+		}
+		for i, f := range r.gone {
+			if !(at[i] != clock.Stamp{} && p.applied.Covers(at[i])) && !slices.Contains(p.closed, f) {
+				return false, nil
+			}
+		}
+	}
+	return true, nil
+}
+
 func (r *Replica) laid(f clock.SiteID) (bool, error) {
+	if told, err := r.allTold(); !told || err != nil {
+		return false, err
+	}
 	most := uint64(0)
 	for _, m := range r.members {
 		if m == r.cfg.Self {
