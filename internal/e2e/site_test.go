@@ -83,7 +83,7 @@ type site struct {
 	db     *sql.DB
 	proc   *exec.Cmd
 	exited chan struct{}
-	log    bytes.Buffer
+	log    *output
 	listen string
 	user   string // what baraza connects as, with its password
 }
@@ -108,7 +108,7 @@ func newSite(t *testing.T, name string, options ...mariadb.Option) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{t: t, name: name, dir: filepath.Join(root, "site"), server: server, listen: freeAddress(t), user: "root"}
+	s := &site{t: t, name: name, log: new(output), dir: filepath.Join(root, "site"), server: server, listen: freeAddress(t), user: "root"}
 	if s.relay, err = netcut.New("127.0.0.1:0", s.listen); err != nil {
 		t.Fatal(err)
 	}
@@ -271,7 +271,7 @@ func (s *site) run(flags ...string) {
 		s.t.Fatal(err)
 	}
 	s.proc = exec.Command(bin, append([]string{"run", "--data", s.dir}, flags...)...)
-	s.proc.Stdout, s.proc.Stderr = &s.log, &s.log
+	s.proc.Stdout, s.proc.Stderr = s.log, s.log
 	s.proc.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := s.proc.Start(); err != nil {
 		s.t.Fatal(err)
@@ -320,6 +320,24 @@ func (s *site) conflicts(more ...string) (list admin.ConflictList) {
 		s.t.Fatal(err)
 	}
 	return list
+}
+
+// output is what a process has written so far.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
 }
 
 // busy is how much longer things may take on a busy machine.
