@@ -94,30 +94,33 @@ func appendKey(b []byte, k crdt.Key) []byte {
 	return appendString(b, string(k))
 }
 
+// uuidPairs are the places of a uuid's pairs of digits in a key, and digitOf what
+// a lower-case hexadecimal digit stands for; noDigit for anything else.
+var (
+	uuidPairs = [16]int{1, 3, 5, 7, 10, 12, 15, 17, 20, 22, 25, 27, 29, 31, 33, 35}
+	digitOf   = func() (d [256]byte) {
+		for i := range d {
+			d[i] = noDigit
+		}
+		for i, c := range []byte("0123456789abcdef") {
+			d[c] = byte(i)
+		}
+		return d
+	}()
+)
+
+const noDigit = 0x80
+
 func packUUID(k string) (u [16]byte, ok bool) {
-	if len(k) != 37 || k[0] != crdt.TagText {
+	if len(k) != 37 || k[0] != crdt.TagText || k[9] != '-' || k[14] != '-' || k[19] != '-' || k[24] != '-' {
 		return u, false
 	}
-	n := 0
-	for i := 1; i < len(k); i++ {
-		c := k[i]
-		if i == 9 || i == 14 || i == 19 || i == 24 {
-			if c != '-' {
-				return u, false
-			}
-			continue
-		}
-		var d byte
-		switch {
-		case '0' <= c && c <= '9':
-			d = c - '0'
-		case 'a' <= c && c <= 'f':
-			d = c - 'a' + 10
-		default:
+	for i, at := range uuidPairs {
+		high, low := digitOf[k[at]], digitOf[k[at+1]]
+		if high|low >= noDigit {
 			return u, false
 		}
-		u[n/2] = u[n/2]<<4 | d
-		n++
+		u[i] = high<<4 | low
 	}
 	return u, true
 }
