@@ -102,14 +102,18 @@ func (d Digests) folded(rows int64) Digests {
 	if rows == 0 {
 		return nil
 	}
-	for len(d) > 1 && int64(len(d))*bucketRows >= 2*rows {
-		half := make(Digests, len(d)/2)
-		for i := range half {
-			half[i] = d[2*i] + d[2*i+1]
-		}
-		d = half
+	n := len(d)
+	for n > 1 && int64(n)*bucketRows >= 2*rows {
+		n /= 2
 	}
-	return d
+	if n == len(d) {
+		return d
+	}
+	folded, each := make(Digests, n), len(d)/n
+	for i, sum := range d {
+		folded[i/each] += sum
+	}
+	return folded
 }
 
 // Different is the set of buckets that differ, a bit for each.
