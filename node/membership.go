@@ -9,7 +9,6 @@ import (
 	"baraza/clock"
 	"baraza/crdt"
 	"baraza/merge"
-	"baraza/node/replica"
 	"baraza/node/trust"
 )
 
@@ -18,7 +17,7 @@ import (
 // verifies them before they count.
 const (
 	membersTable    = merge.SystemPrefix + "members"
-	expulsionsTable = replica.ExpulsionsTable
+	expulsionsTable = merge.SystemPrefix + "expulsions"
 	recordColumn    = "record"
 )
 

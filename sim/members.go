@@ -17,7 +17,7 @@ import (
 // site believes what another says of members.
 const (
 	membersTable    = merge.SystemPrefix + "members"
-	expulsionsTable = replica.ExpulsionsTable
+	expulsionsTable = merge.SystemPrefix + "expulsions"
 )
 
 const (

@@ -15,7 +15,7 @@ import (
 
 // checkKept: the log has nothing else, but a batch whose end went with its site.
 func (s *Site) checkKept() error {
-	content, forgettings := s.w.contents(), s.w.forgettings()
+	content := s.w.contents()
 	for _, origin := range s.w.origins {
 		l := s.w.logs[origin.id]
 		if l == nil {
@@ -32,7 +32,7 @@ func (s *Site) checkKept() error {
 			if !says {
 				continue
 			}
-			if kept && before != nil && !tells(&now, before, content) && !tellsOf(&now, before, forgettings) {
+			if kept && before != nil && !tells(&now, before, content) {
 				return fmt.Errorf("%s says with entry %d nothing that it had not said before: %v", origin, seq, now)
 			}
 			before = &now
@@ -42,9 +42,10 @@ func (s *Site) checkKept() error {
 }
 
 // tells reports whether a word is news after another: more is applied of what sites
-// wrote, or settled, that was not all applied, or settled, or a log is closed.
+// wrote, or settled, that was not all applied, or settled, or a log is closed, or somebody
+// counts as forgotten.
 func tells(now, before *replica.Said, content clock.VersionVector) bool {
-	if !slices.Equal(now.Closed, before.Closed) {
+	if !slices.Equal(now.Closed, before.Closed) || !slices.Equal(now.Heard, before.Heard) {
 		return true
 	}
 	for _, c := range content {
@@ -54,38 +55,6 @@ func tells(now, before *replica.Said, content clock.VersionVector) bool {
 		}
 	}
 	return false
-}
-
-// forgetting is a row that says who was forgotten.
-type forgetting struct {
-	site string
-	at   clock.Stamp
-}
-
-func (w *World) forgettings() (list []forgetting) {
-	for _, origin := range w.origins {
-		l := w.logs[origin.id]
-		if l == nil {
-			continue
-		}
-		for i := range l.entries {
-			for j := range l.entries[i].Changes {
-				if ch := &l.entries[i].Changes[j]; ch.Table == expulsionsTable {
-					list = append(list, forgetting{ch.Key.Values()[0].Payload(), clock.Stamp{Time: ch.Time, Site: origin.id}})
-				}
-			}
-		}
-	}
-	return list
-}
-
-// tellsOf reports whether a word is the first one after its writer heard that a site was
-// forgotten, whose log it had not closed.
-func tellsOf(now, before *replica.Said, list []forgetting) bool {
-	return slices.ContainsFunc(list, func(f forgetting) bool {
-		closed := slices.ContainsFunc(before.Closed, func(id clock.SiteID) bool { return id.String() == f.site })
-		return !closed && !before.Applied.Covers(f.at) && now.Applied.Covers(f.at)
-	})
 }
 
 // contents are the last entries of each origin that are of a batch with more than

@@ -1,12 +1,9 @@
 package bringup_test
 
 import (
-	"context"
 	"slices"
 	"testing"
 
-	"baraza/capture"
-	"baraza/crdt"
 	"baraza/node/replica"
 )
 
@@ -37,10 +34,6 @@ func testWhatIsLost(t *testing.T, writerFirst bool) {
 	q.ok(q.r.Log().Append(p.id, first, entries)) // and not what s wrote
 	left := []*site{q, z}
 	forget := func(gone ...*site) {
-		id := crdt.Text(gone[len(gone)-1].id.String())
-		q.ok(q.r.WriteSystem(context.Background(), []capture.Row{{
-			Table: replica.ExpulsionsTable, Key: crdt.MakeKey(id), Columns: []string{"record"}, Values: []crdt.Value{id},
-		}}))
 		for _, at := range left {
 			m := replica.Membership{}
 			for _, o := range left {

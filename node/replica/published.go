@@ -30,8 +30,8 @@ type published struct {
 	// have applied.
 	applied, settled clock.VersionVector
 	// closed are sites that were forgotten, of whose log it takes no more than
-	// it had: see ghosts.
-	closed []clock.SiteID
+	// it had: see ghosts. heard are the others of which it knows that they were.
+	closed, heard []clock.SiteID
 	// at is when it said so.
 	at clock.Timestamp
 }
@@ -68,6 +68,13 @@ func (p *published) encode() crdt.Value {
 	for _, id := range p.closed {
 		b = append(b, id[:]...)
 	}
+	if len(p.heard) == 0 {
+		return crdt.Bytes(string(b))
+	}
+	b = binary.AppendUvarint(b, uint64(len(p.heard)))
+	for _, id := range p.heard {
+		b = append(b, id[:]...)
+	}
 	return crdt.Bytes(string(b))
 }
 
@@ -89,6 +96,14 @@ func decodePublished(v crdt.Value) (*published, error) {
 	n = r.uvarint()
 	for i := uint64(0); i < n && !r.bad && i < appliedMax; i++ {
 		p.closed = append(p.closed, r.site())
+	}
+	if r.s != "" {
+		n = r.uvarint()
+	} else {
+		n = 0
+	}
+	for i := uint64(0); i < n && !r.bad && i < appliedMax; i++ {
+		p.heard = append(p.heard, r.site())
 	}
 	if r.bad || r.s != "" {
 		return nil, errApplied
@@ -135,17 +150,18 @@ func publishedIn(origin clock.SiteID, changes []crdt.Change) *published {
 }
 
 // Said is what a site says of itself: what it has applied, what it knows every site to
-// have applied, and of which forgotten sites it takes nothing more.
+// have applied, of which forgotten sites it takes nothing more, and of which others it
+// knows that they were forgotten.
 type Said struct {
 	Applied, Settled clock.VersionVector
-	Closed           []clock.SiteID
+	Closed, Heard    []clock.SiteID
 }
 
 // SaidIn returns what an origin says among the changes of an entry of its; false when
 // it says nothing.
 func SaidIn(origin clock.SiteID, changes []crdt.Change) (Said, bool) {
 	if p := publishedIn(origin, changes); p != nil {
-		return Said{p.applied, p.settled, p.closed}, true
+		return Said{p.applied, p.settled, p.closed, p.heard}, true
 	}
 	return Said{}, false
 }
@@ -207,11 +223,8 @@ func (r *Replica) PublishApplied(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	next := &published{applied: r.applied.Clone(), settled: r.stable.Clone(), closed: closed}
-	forgettings, err := r.forgettings()
-	if err != nil {
-		return false, err
-	}
-	if !r.news(next, forgettings) {
+	next.heard = slices.DeleteFunc(slices.Clone(r.gone), func(id clock.SiteID) bool { return slices.Contains(closed, id) })
+	if !r.news(next) {
 		return false, nil
 	}
 	if err := r.WriteSystem(ctx, []capture.Row{next.row(r.cfg.Self, r.cfg.NowMillis())}); err != nil {
@@ -224,20 +237,15 @@ func (r *Replica) PublishApplied(ctx context.Context) (bool, error) {
 
 // news reports whether publishing would tell anyone anything. Baraza's own rows
 // are no news by themselves, else sites would answer each other for ever.
-// That it is known here who was forgotten is news also where that one's log is not closed:
-// others' may wait for that (allTold).
-func (r *Replica) news(next *published, forgettings []clock.Stamp) bool {
+// Who was forgotten is news also where that one's log is not closed: others may wait
+// for that (nobodyBrings).
+func (r *Replica) news(next *published) bool {
 	last := r.published[r.cfg.Self]
 	if last == nil {
 		return true
 	}
-	if !slices.Equal(last.closed, next.closed) {
+	if !slices.Equal(last.closed, next.closed) || !slices.Equal(last.heard, next.heard) {
 		return true
-	}
-	for i, at := range forgettings {
-		if !slices.Contains(last.closed, r.gone[i]) && !last.applied.Covers(at) && next.applied.Covers(at) {
-			return true
-		}
 	}
 	for _, e := range next.applied {
 		content := r.content[e.Site]

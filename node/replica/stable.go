@@ -5,8 +5,6 @@ import (
 	"slices"
 
 	"baraza/clock"
-	"baraza/crdt"
-	"baraza/merge"
 )
 
 // Membership is what the replica must know of the book of members. It must be
@@ -89,8 +87,8 @@ func lesser(a, b clock.Entry) clock.Entry {
 // took. When all members have, what they hold together is all that there will
 // ever be; and once this site has applied that, the ghost is laid. But a member may
 // close its log and then get entries from another forgotten site after all, as long as
-// it has not heard of that one's forgetting: a bundle may be long on its way. So what
-// counts is what members said when they knew of all who are forgotten.
+// it has not heard of that one's forgetting: a bundle may be long on its way. So members
+// say too of whom they have heard (nobodyBrings).
 func (r *Replica) ghosts() ([]clock.SiteID, error) {
 	var out []clock.SiteID
 	for _, f := range r.gone {
@@ -105,55 +103,31 @@ func (r *Replica) ghosts() ([]clock.SiteID, error) {
 	return out, nil
 }
 
-// ExpulsionsTable has a row for each site that was forgotten, with its id as the key.
-const ExpulsionsTable = merge.SystemPrefix + "expulsions"
-
-// forgettings are the stamps of the rows that say who was forgotten, in the order of
-// r.gone; zero where the row is still to come.
-func (r *Replica) forgettings() ([]clock.Stamp, error) {
-	at := make([]clock.Stamp, len(r.gone))
-	for i, f := range r.gone {
-		s, err := r.stateOf(merge.RowID{Table: ExpulsionsTable, Key: crdt.MakeKey(crdt.Text(f.String()))})
-		if err != nil {
-			return nil, err
-		}
-		if s != nil {
-			at[i] = s.Greatest()
-		}
-	}
-	return at, nil
-}
-
-// allTold reports whether every member knew who is forgotten when it last said what it
-// has applied.
-func (r *Replica) allTold() (bool, error) {
-	if len(r.gone) < 2 {
-		return true, nil // who has closed the log of that one knows it
-	}
-	at, err := r.forgettings()
-	if err != nil {
-		return false, err
-	}
-	for _, m := range r.members {
-		if m == r.cfg.Self {
+// nobodyBrings reports whether no other forgotten site can bring entries of one to a
+// member any more: that one had closed its log, with no more than is applied here, or
+// every member knew that it is forgotten when it last said what it has applied. This
+// site counts too: what it says after it has applied what waited for lost entries
+// (caused), the others could not apply.
+func (r *Replica) nobodyBrings(f clock.SiteID) bool {
+	for _, g := range r.gone {
+		if g == f {
 			continue
 		}
-		p := r.published[m]
-		if p == nil {
-			return false, nil
+		if p := r.published[g]; p != nil && slices.Contains(p.closed, f) && p.applied.Seq(f) <= r.applied.Seq(f) {
+			continue
 		}
-		for i, f := range r.gone {
-			if !(at[i] != clock.Stamp{} && p.applied.Covers(at[i])) && !slices.Contains(p.closed, f) {
-				return false, nil
+		for _, m := range r.members {
+			if p := r.published[m]; p == nil || !slices.Contains(p.closed, g) && !slices.Contains(p.heard, g) {
+				return false
 			}
 		}
 	}
-	return true, nil
+	return true
 }
 
 func (r *Replica) laid(f clock.SiteID) (bool, error) {
-	if told, err := r.allTold(); !told || err != nil {
-		return false, err
+	if !r.nobodyBrings(f) {
+		return false, nil
 	}
 	most := uint64(0)
 	for _, m := range r.members {
