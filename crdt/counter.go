@@ -98,31 +98,36 @@ func (r *Row) dropVoid() {
 	r.dropParts(func(part string) bool { return r.Of(part).Less(at) })
 }
 
-// BeginAnew takes away the parts that are older than a delete which one who
+// beginAnew is what an insert of one who knew nothing of the row takes away of
+// counters.
+func (r *Row) beginAnew(ch *Change, at clock.Stamp, seen clock.VersionVector) {
+	if ch.Begins() {
+		r.EndParts(seen)
+		r.EndSeen(ch, at, seen)
+	}
+}
+
+// EndParts takes away the parts that are older than a delete which one who
 // inserts the row anew had seen, or knew to be settled, and of which it knows
 // nothing any more: such a change names no delete. The row is here, as another who
 // had not seen the delete brought it back.
-func (r *Row) BeginAnew(ch *Change, seen clock.VersionVector) {
-	if r.Deleted.IsZero() || !ch.Begins() {
-		return
-	}
-	if d := r.Deleted; seen.Covers(d) {
+func (r *Row) EndParts(seen clock.VersionVector) {
+	if d := r.Deleted; !d.IsZero() && seen.Covers(d) {
 		r.dropParts(func(part string) bool { return r.Of(part).Less(d) })
 	}
 }
 
-// beginOver takes away the parts that one who inserts a row of which it knows nothing
-// had seen all the same: the row was deleted since, whatever other deletes it has met
-// here.
-func (r *Row) beginOver(ch *Change, at clock.Stamp, seen clock.VersionVector) {
-	if slices.ContainsFunc(r.Columns, IsPart) && ch.Begins() {
+// EndSeen takes away the parts that one had seen who inserts a row and knows nothing of
+// it all the same: it was deleted since, whatever other deletes it has met here.
+func (r *Row) EndSeen(ch *Change, at clock.Stamp, seen clock.VersionVector) {
+	if slices.ContainsFunc(r.Columns, IsPart) {
 		r.dropParts(func(part string) bool { return ch.EndsPart(at, r.Of(part), seen) })
 	}
 }
 
 // EndsPart reports whether a change that begins a row ends a part of a counter: its
-// writer had seen it, and had no such row any more. What a site publishes that adds the
-// table says nothing of that.
+// writer, or who gave him his rows, had seen it, and had no such row any more. What a
+// site publishes that adds the table says nothing of that.
 func (ch *Change) EndsPart(at, part clock.Stamp, seen clock.VersionVector) bool {
 	return !Published(ch.Time) && part.Less(at) && Saw(seen, part)
 }
@@ -152,14 +157,16 @@ func (r *Row) gone(column string) bool { return IsPart(column) && !slices.Contai
 // Begins reports whether a change inserts a row of which its writer knew nothing,
 // or is a piece of such an insert: with a part of a counter it has the base.
 func (ch *Change) Begins() bool {
-	p := &ch.Prior
-	if ch.Delete || !p.Deleted.IsZero() || !p.Row.IsZero() || len(p.Cells) > 0 {
-		return false
-	}
-	return ch.Whole || slices.ContainsFunc(ch.Columns, func(name string) bool {
+	return ch.OverNothing() && (ch.Whole || slices.ContainsFunc(ch.Columns, func(name string) bool {
 		column, _, ok := PartOf(name)
 		return ok && slices.Contains(ch.Columns, column)
-	})
+	}))
+}
+
+// OverNothing reports whether a change is a write that names nothing which it overwrites.
+func (ch *Change) OverNothing() bool {
+	p := &ch.Prior
+	return !ch.Delete && p.Deleted.IsZero() && p.Row.IsZero() && len(p.Cells) == 0
 }
 
 // Shows is what a column shows: the base and all parts of a counter together.

@@ -120,7 +120,7 @@ func counterHistory(rnd *rand.Rand) (want Value, changes []counterChange) {
 // delete and inserts the row, and knows no more of it, also where one who had not
 // seen it has brought the row back.
 //
-// Seen to fail without Row.BeginAnew.
+// Seen to fail without Row.EndParts.
 func TestBeginAnew(t *testing.T) {
 	a, b, c := clock.SiteID{1}, clock.SiteID{2}, clock.SiteID{3}
 	row := &Row{}
@@ -140,7 +140,7 @@ func TestBeginAnew(t *testing.T) {
 // TestBeginOver: so too, whichever comes first, where a later delete has taken the place
 // of the one that he had seen: that of one who had not seen that either.
 //
-// Seen to fail without Row.beginOver: the row that met the later delete shows 8.
+// Seen to fail without Row.EndSeen: the row that met the later delete shows 8.
 func TestBeginOver(t *testing.T) {
 	a, b, c := clock.SiteID{1}, clock.SiteID{2}, clock.SiteID{3}
 	at := func(time clock.Timestamp, site clock.SiteID) clock.Stamp { return clock.Stamp{Time: time, Site: site} }

@@ -103,8 +103,7 @@ func (r *Row) Apply(ch *Change, origin clock.SiteID, seen clock.VersionVector) {
 		r.first(ch, at)
 	default:
 		r.applyWrite(ch, at, seen)
-		r.BeginAnew(ch, seen)
-		r.beginOver(ch, at, seen)
+		r.beginAnew(ch, at, seen)
 	}
 	if r.Number != "" && r.Life() != life {
 		r.setStamp(r.Number, life)

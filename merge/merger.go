@@ -162,7 +162,10 @@ func (p *Piece) applyRules(tp *tablePiece, w *work, states States) error {
 				ch = anew(w, ch, stays)
 			}
 		}
-		w.row.BeginAnew(c.ch, g.Settled)
+		if Begins(tp.t, c.ch) {
+			w.row.EndParts(g.Settled)
+			w.row.EndSeen(c.ch, clock.Stamp{Time: c.ch.Time, Site: g.Origin}, g.After)
+		}
 		w.row.Apply(ch, g.Origin, g.Context)
 	}
 	// A dead row that is not in its table, and waits, was to come back; one of which no

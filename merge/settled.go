@@ -66,6 +66,12 @@ func Answer(r *crdt.Row, ch *crdt.Change, origin clock.SiteID, v clock.VersionVe
 	r.Lost = slices.DeleteFunc(r.Lost, func(l crdt.Loss) bool { return l.Column == "" && v.Covers(l.Stamp) })
 }
 
+// Begins reports whether a change inserts a row of which its writer knew nothing, or is a
+// piece of such an insert.
+func Begins(t *schema.Table, ch *crdt.Change) bool {
+	return ch.OverNothing() && Inserts(t, ch) || ch.Begins()
+}
+
 // Inserts reports whether a change inserts a row, or is the first piece of an
 // insert: only that has the identity. t may be nil.
 func Inserts(t *schema.Table, ch *crdt.Change) bool {

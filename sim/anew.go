@@ -27,7 +27,7 @@ func (r *oracleRow) add(f *fact) {
 		r.relive()
 	case f.lost():
 	default:
-		r.Apply(f.Change, f.at, f.seen, f.settled)
+		r.Apply(f.Change, f.at, f.known())
 	}
 }
 
@@ -96,7 +96,7 @@ func rowOf(r *oracleRow, facts []*fact) rules.Row {
 	row := rules.Row{ID: r.ID}
 	for _, f := range facts {
 		if !f.lost() {
-			row.Apply(f.Change, f.at, f.seen, f.settled)
+			row.Apply(f.Change, f.at, f.known())
 		}
 	}
 	return row

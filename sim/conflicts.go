@@ -6,6 +6,7 @@ import (
 
 	"baraza/clock"
 	"baraza/crdt"
+	"baraza/internal/rules"
 	"baraza/merge"
 	"baraza/node/replica"
 )
@@ -21,6 +22,13 @@ type fact struct {
 	settled clock.VersionVector
 	// after is, of the batch with which its site joined, what is applied before it.
 	after clock.VersionVector
+	// delivered is what is applied before it, also what its writer had not seen.
+	delivered clock.VersionVector
+}
+
+// known is what is known of its writer.
+func (f *fact) known() rules.Known {
+	return rules.Known{Seen: f.seen, Settled: f.settled, After: f.delivered, Begins: f.inserts() && f.OverNothing()}
 }
 
 // value returns what a fact wrote to a column.

@@ -84,7 +84,7 @@ func (r *oracleRow) follow() {
 	r.Row = rules.Row{ID: r.ID}
 	for i := range r.facts {
 		if f := r.facts[i]; slices.Contains(r.line, f.life()) && !f.lost() {
-			r.Apply(f.Change, f.at, f.seen, f.settled)
+			r.Apply(f.Change, f.at, f.known())
 		}
 	}
 }

@@ -226,7 +226,7 @@ func (w *World) entry(s *Site, origin identity, seq uint64, raw []byte, floor cl
 	facts := make([]fact, len(e.Changes))
 	for i := range facts {
 		ch := &e.Changes[i]
-		facts[i] = fact{ch, clock.Stamp{Time: ch.Time, Site: origin.id}, seen, l.settled, after}
+		facts[i] = fact{ch, clock.Stamp{Time: ch.Time, Site: origin.id}, seen, l.settled, after, l.context}
 	}
 	l.raw, l.entries = append(l.raw, raw), append(l.entries, loggedEntry{e, facts, seen, l.settled, after})
 	return &l.entries[seq-1], nil

@@ -148,7 +148,7 @@ func (o *oracle) applySetting(f *fact) {
 		o.settings[id] = r
 	}
 	r.facts = append(r.facts, f)
-	r.Apply(f.Change, f.at, f.seen, nil)
+	r.Apply(f.Change, f.at, rules.Known{})
 }
 
 // govern lets administrators of a plan set something: counters in one plan of

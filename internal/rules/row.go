@@ -23,12 +23,24 @@ type Row struct {
 // insert is when someone inserted a row anew, and what he had seen.
 type insert struct {
 	*crdt.Change
-	at            clock.Stamp
-	seen, settled clock.VersionVector
+	at clock.Stamp
+	Known
 }
 
-// knows reports whether he knew of a delete.
-func (x *insert) knows(d clock.Stamp) bool { return x.seen.Covers(d) || x.settled.Covers(d) }
+// Known is what is known of who made a change.
+type Known struct {
+	// Seen is what he had applied, his own changes too, and Settled what he knew that
+	// every site had.
+	Seen, Settled clock.VersionVector
+	// After is what is applied before the change, whether he had seen it or not.
+	After clock.VersionVector
+	// Begins: the change is an insert, or its first piece, of one who knew nothing of the
+	// row.
+	Begins bool
+}
+
+// covers reports whether he knew of a delete.
+func (k *Known) covers(d clock.Stamp) bool { return k.Seen.Covers(d) || k.Settled.Covers(d) }
 
 // Cell is the register of a column.
 type Cell struct {
@@ -38,9 +50,7 @@ type Cell struct {
 }
 
 // Apply takes a change in, in any order.
-// seen is what its writer had applied, its own changes too, and settled what it knew
-// that every site had.
-func (r *Row) Apply(ch *crdt.Change, at clock.Stamp, seen, settled clock.VersionVector) {
+func (r *Row) Apply(ch *crdt.Change, at clock.Stamp, by Known) {
 	if ch.Delete {
 		r.deletes = append(r.deletes, at)
 		if r.Deleted.Less(at) {
@@ -51,8 +61,8 @@ func (r *Row) Apply(ch *crdt.Change, at clock.Stamp, seen, settled clock.Version
 	if r.Written.Less(at) {
 		r.Written = at
 	}
-	if ch.Begins() {
-		r.inserts = append(r.inserts, insert{ch, at, seen, settled})
+	if ch.Begins() || by.Begins {
+		r.inserts = append(r.inserts, insert{ch, at, by})
 	}
 	for i, name := range ch.Columns {
 		c := r.cell(name)
@@ -110,8 +120,8 @@ func (r *Row) Counts(c *Cell) bool {
 	return !r.begunAnew(c.Stamp) && (reset.IsNull() || crdt.ResetAt(c.Stamp) >= reset)
 }
 
-// begunAnew reports whether the row was inserted anew since a write, by one who had seen
-// that write, or knew of the last delete before the insert. Any other brings the row back
+// begunAnew reports whether the row was inserted anew since a write, by one who comes
+// after that write, or knew of the last delete before the insert. Any other brings the row back
 // as it was, though he knew of earlier deletes: so is an insert into a database that was
 // set back and is not brought up again yet.
 func (r *Row) begunAnew(at clock.Stamp) bool {
@@ -122,7 +132,7 @@ func (r *Row) begunAnew(at clock.Stamp) bool {
 				last = d
 			}
 		}
-		return at.Less(last) && x.knows(last) || x.EndsPart(x.at, at, x.seen)
+		return at.Less(last) && x.covers(last) || x.EndsPart(x.at, at, x.After)
 	})
 }
 

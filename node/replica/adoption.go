@@ -365,6 +365,7 @@ func (a *adoption) unseen(id merge.RowID, k *takeover, captured *capture.Row) er
 	had := s
 	ch, row, s, completed := a.unseenWrite(id, k, captured, row, s)
 	a.beginAnew(row, &ch)
+	a.addsToWhatCounts(row, &ch)
 	for i, c := range ch.Columns { // its writer knew of no counter
 		ch.Values[i] = asBase(row, c, ch.Values[i])
 	}
@@ -415,16 +416,6 @@ func (a *adoption) unseenWrite(id merge.RowID, k *takeover, captured *capture.Ro
 		ch.Prior = a.unseenPrior(row, s, k, &ch)
 	}
 	return ch, row, s, completed
-}
-
-// beginAnew takes away what was added to the row before a delete that was undone, where
-// that was settled, as every site does: so it says. Others may have forgotten that
-// delete for a later one by the time they hear.
-func (a *adoption) beginAnew(row *crdt.Row, ch *crdt.Change) {
-	had := len(row.Columns)
-	if row.BeginAnew(ch, a.saidSettled()); len(row.Columns) < had {
-		ch.Columns, ch.Values = append(slices.Clone(ch.Columns), crdt.Reset), append(ch.Values, crdt.ResetAt(row.Deleted))
-	}
 }
 
 // unseenPrior returns the stamps of what a change overwrites that a site made before it

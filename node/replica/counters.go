@@ -187,6 +187,27 @@ func asBase(row *crdt.Row, column string, v crdt.Value) crdt.Value {
 	return v
 }
 
+// beginAnew takes away what was added to the row before a delete that was undone, where
+// that was settled, as every site does: so it says. Others may have forgotten that
+// delete for a later one by the time they hear.
+func (a *adoption) beginAnew(row *crdt.Row, ch *crdt.Change) {
+	had := len(row.Columns)
+	if merge.Begins(a.r.cfg.Model.Tables[ch.Table], ch) {
+		row.EndParts(a.saidSettled())
+	}
+	if len(row.Columns) < had {
+		ch.Columns, ch.Values = append(slices.Clone(ch.Columns), crdt.Reset), append(ch.Values, crdt.ResetAt(row.Deleted))
+	}
+}
+
+// addsToWhatCounts says of an insert, where the row has what was added to counters, that
+// it does not begin the row: so it names the identity as what it overwrites.
+func (a *adoption) addsToWhatCounts(row *crdt.Row, ch *crdt.Change) {
+	if t := a.r.cfg.Model.Tables[ch.Table]; row.Number == "" && merge.Begins(t, ch) && slices.ContainsFunc(row.Columns, crdt.IsPart) {
+		ch.Prior.Cells = []crdt.CellStamp{{Column: t.Identity.Columns[0]}}
+	}
+}
+
 // metaCounter begins the keys of the counters of which this site knows what every
 // row shows.
 var metaCounter = []byte("mcount/") // table, column -> nothing

@@ -29,7 +29,7 @@ func oracle(m *schema.Model, logs map[clock.SiteID][]crdt.Batch, settings merge.
 				if rows[id] == nil {
 					rows[id] = &rules.Row{ID: id}
 				}
-				rows[id].Apply(ch, clock.Stamp{Time: ch.Time, Site: origin}, seen, nil)
+				rows[id].Apply(ch, clock.Stamp{Time: ch.Time, Site: origin}, rules.Known{Seen: seen, After: seen})
 			}
 		}
 	}
