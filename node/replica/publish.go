@@ -45,7 +45,12 @@ func (r *Replica) Publish(ctx context.Context, scan merge.Scan, table string) er
 // Untold returns the tables whose rows are still to be published, in order of their names.
 // A Driver lets nothing be applied before, in any table: a delete in another one may take
 // rows of theirs along.
-func (r *Replica) Untold() []string { return slices.Sorted(maps.Keys(r.untold)) }
+func (r *Replica) Untold() []string {
+	if len(r.untold) == 0 { // asked before each apply
+		return nil
+	}
+	return slices.Sorted(maps.Keys(r.untold))
+}
 
 // setTold notes whether all rows of a table are told.
 func (r *Replica) setTold(table string, yes bool) {
