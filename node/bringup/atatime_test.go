@@ -288,11 +288,14 @@ func TestJoinsAtATime(t *testing.T) {
 
 // The same of rows whose quantity is a counter: all agree on what counts.
 //
-// Seen to fail when what a member has applied does not end with an insert of a site that
-// joined there and found no row (EndSeen), when that insert comes in pieces, and when one
-// that found the row counts as such.
+// Seen to fail when an insert over a row that the member has counts as one of a row that
+// it has not got (seed 20), and when one that comes in pieces does not count as such (925).
 func TestCountersOfJoinsAtATime(t *testing.T) {
-	for seed := *joinsSeed; seed < *joinsSeed+*joinsRuns; seed++ {
+	seeds := []uint64{925}
+	for n := range *joinsRuns {
+		seeds = append(seeds, *joinsSeed+n)
+	}
+	for _, seed := range seeds {
 		if atATime(t, seed, true); t.Failed() {
 			t.Fatalf("replay: go test ./node/bringup -run TestCountersOfJoinsAtATime -joins.runs 1 -joins.seed %d", seed)
 		}
