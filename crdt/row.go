@@ -46,7 +46,9 @@ type Loss struct {
 	Value  Value
 	Stamp  clock.Stamp
 	// Winner is the stamp of what beat it: the greatest write of the column
-	// that had not seen it, else the greatest such delete of the row.
+	// that had not seen it, else the greatest such delete of the row. It is zero where
+	// all had seen it, and what they overwrote is a write that nobody has any more: that
+	// one beat it, or replaced it knowingly (WinnerGone).
 	Winner       clock.Stamp
 	WinnerDelete bool
 	WinnerValue  Value
@@ -60,6 +62,9 @@ type Loss struct {
 	// a row of which it found the delete (ended.go).
 	Apart bool
 }
+
+// WinnerGone reports whether what beat the value is a write that nobody has any more.
+func (l *Loss) WinnerGone() bool { return l.Winner.IsZero() }
 
 // Value returns the value of a column; false when the row has no such column.
 func (r *Row) Value(column string) (Value, bool) {
@@ -175,7 +180,8 @@ func (r *Row) applyWrite(ch *Change, at clock.Stamp, seen clock.VersionVector) {
 			// knew is known, or lost to the delete already.
 			unseen := (overTombstone || current != prior) && !(added && current.IsZero())
 			if unseen && !r.known(column) && !r.isLost(column, current) {
-				r.addLoss(Loss{Column: column, Value: values[j], Stamp: current, Winner: at, WinnerValue: ch.Values[i]})
+				l := Loss{Column: column, Value: values[j], Stamp: current, Winner: at, WinnerValue: ch.Values[i]}
+				r.loses(&l, ch.Prior.seenOf(column, seen))
 			}
 			if v := ch.Values[i]; column != Reset || values[j] < v {
 				values[j] = v
@@ -226,7 +232,7 @@ func (r *Row) afterWrite(ch *Change, at clock.Stamp, wasDead bool, seen clock.Ve
 	case !wasDead:
 		r.raiseWinners("", at, Null, seen)
 	case !knew:
-		r.addLoss(Loss{Stamp: r.Deleted, Winner: at})
+		r.loses(&Loss{Stamp: r.Deleted, Winner: at}, seen)
 	}
 	if !ch.Prior.Deleted.IsZero() {
 		r.dropLoss("", ch.Prior.Deleted)
@@ -253,13 +259,14 @@ func (r *Row) applyDelete(ch *Change, at clock.Stamp, seen clock.VersionVector) 
 func (r *Row) loseTo(at clock.Stamp, prior *Stamps, seen clock.VersionVector) {
 	for i := range r.Lost {
 		l := &r.Lost[i]
-		if l.Column != "" && l.WinnerDelete && !l.Apart && l.Stamp.Less(at) && l.Winner.Less(at) && !Saw(prior.seenOf(l.Column, seen), l.Stamp) {
-			l.Winner = at
+		if l.Column != "" && (l.WinnerDelete || l.WinnerGone()) && !l.Apart && l.Stamp.Less(at) && l.Winner.Less(at) && !Saw(prior.seenOf(l.Column, seen), l.Stamp) {
+			l.Winner, l.WinnerDelete = at, true
 		}
 	}
 	for i, column := range r.Columns {
 		if current := r.Of(column); current.Less(at) && !r.known(column) && !r.isLost(column, current) {
-			r.addLoss(Loss{Column: column, Value: r.Values[i], Stamp: current, Winner: at, WinnerDelete: true})
+			l := Loss{Column: column, Value: r.Values[i], Stamp: current, Winner: at, WinnerDelete: true}
+			r.loses(&l, prior.seenOf(column, seen))
 		}
 	}
 }
@@ -332,6 +339,19 @@ func (r *Row) addLoss(l Loss) {
 	i, found := slices.BinarySearchFunc(r.Lost, l, CompareLosses)
 	if !found {
 		r.Lost = slices.Insert(r.Lost, i, l)
+	}
+}
+
+// loses records a loss to somebody with a context, who names another write as what he
+// overwrote. If he had seen this one all the same, that write has not come before his, as
+// it should: nobody has it any more. It may have beaten this one, or replaced it
+// knowingly. What nobody wrote was in no conflict with it.
+func (r *Row) loses(l *Loss, seen clock.VersionVector) {
+	switch {
+	case !Saw(seen, l.Stamp):
+		r.addLoss(*l)
+	case !l.Stamp.IsZero():
+		r.addLoss(Loss{Column: l.Column, Value: l.Value, Stamp: l.Stamp})
 	}
 }
 

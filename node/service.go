@@ -372,6 +372,12 @@ func (n *Node) describe(c *replica.Conflict) admin.Conflict {
 			Won: side(c.Winner, "(another row was inserted under this number first)", false), Lost: side(c.Stamp, c.Value.String(), false),
 		}
 	}
+	if c.WinnerGone() && c.Place == merge.InDatabase {
+		return admin.Conflict{
+			ID: conflictID(c), Table: c.ID.Table, Key: c.ID.Key.String(), Column: c.Column, Rule: rule,
+			Won: admin.Write{Time: c.Stamp.Time.Time(), Value: "(a write that was lost with its site)"}, Lost: side(c.Stamp, c.Value.String(), false),
+		}
+	}
 	switch c.Place {
 	case merge.Kept:
 		return admin.Conflict{

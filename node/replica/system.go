@@ -73,7 +73,8 @@ type Conflict struct {
 // Conflicts calls each for every conflict in key order, those of R4 and R5 last, until
 // it returns false.
 // Losses whose value is visible all the same are left out, and those whose
-// winner wrote the very same value: nothing was lost.
+// winner wrote the very same value: nothing was lost. So are deletes of which all had
+// heard who wrote to the row since.
 func (r *Replica) Conflicts(each func(Conflict) bool) error {
 	var bad error
 	stopped := false
@@ -83,7 +84,7 @@ func (r *Replica) Conflicts(each func(Conflict) bool) error {
 			bad = err
 			return false
 		}
-		if l.Visible || !l.Apart && (l.Column != "" && !l.WinnerDelete && l.Value == l.WinnerValue) {
+		if l.Visible || l.Column == "" && l.WinnerGone() || !l.Apart && (l.Column != "" && !l.WinnerDelete && l.Value == l.WinnerValue) {
 			return true
 		}
 		rd := reader{s: string(k[1:])}
