@@ -368,3 +368,27 @@ func TestStagedOps(t *testing.T) {
 		}
 	}
 }
+
+// What a site says of itself is read as it was written, also by who says that a
+// forgotten site is laid.
+func TestPublishedCodec(t *testing.T) {
+	a, b := clock.SiteID{1}, clock.SiteID{2}
+	for _, p := range []published{
+		{},
+		{applied: clock.VersionVector{{Site: a, Seq: 3, Through: 9}}, settled: clock.VersionVector{{Site: a, Seq: 2, Through: 7}}},
+		{closed: []clock.SiteID{a, b}},
+		{closed: []clock.SiteID{a, b}, laid: []clock.SiteID{b}},
+		{closed: []clock.SiteID{a}, heard: []clock.SiteID{b}},
+		{closed: []clock.SiteID{a}, heard: []clock.SiteID{b}, laid: []clock.SiteID{a}},
+	} {
+		got, err := decodePublished(p.encode())
+		if err != nil || !reflect.DeepEqual(*got, p) {
+			t.Errorf("%+v is read as %+v, %v", p, got, err)
+		}
+		if v := p.encode(); len(p.laid) > 0 {
+			if _, err := decodePublished(v[:len(v)-1]); err == nil {
+				t.Error("half a site is read")
+			}
+		}
+	}
+}

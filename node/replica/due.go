@@ -2,7 +2,6 @@ package replica
 
 import (
 	"fmt"
-	"slices"
 
 	"baraza/clock"
 	"baraza/crdt"
@@ -13,6 +12,7 @@ import (
 // in causal order.
 func (r *Replica) nextGroup(limit int) (*group, error) {
 	g := r.newGroup()
+	clear(r.awaited)
 	r.have = r.log.copyVector(r.have)
 	have := r.have
 	for progress := true; progress; {
@@ -160,8 +160,8 @@ func (r *Replica) due(g *group, have clock.Entry, limit int) (b due, err error) 
 			if !e.First {
 				return due{}, fmt.Errorf("entry %d of site %s should begin a batch and does not: the log is damaged", seq, have.Site.Short())
 			}
-			if ok, err := r.caused(g, e.Context); !ok || err != nil {
-				return due{}, err
+			if !r.caused(g, e.Context) {
+				return due{}, nil
 			}
 			b.after = r.contextOf(g, have.Site, e.Context)
 			b.context = b.after
@@ -195,26 +195,20 @@ func (r *Replica) due(g *group, have clock.Entry, limit int) (b due, err error) 
 }
 
 // caused reports whether everything is applied that the writer of a batch had seen, or
-// will never come: entries of a forgotten site that no member has. This site must have
-// said that it takes none of them, before it applies what waited for them: the others
-// could not apply a word that comes after.
-func (r *Replica) caused(g *group, context clock.VersionVector) (bool, error) {
+// will never come: entries of a forgotten site that no member has.
+func (r *Replica) caused(g *group, context clock.VersionVector) bool {
 	if g.applied.Includes(context) {
-		return true, nil
+		return true
 	}
+	all := true
 	for _, e := range context {
-		if g.applied.Seq(e.Site) >= e.Seq {
+		if g.applied.Seq(e.Site) >= e.Seq || r.saidLaid(e.Site, g.applied) {
 			continue
 		}
-		said := r.published[r.cfg.Self]
-		if said == nil || !slices.Contains(said.closed, e.Site) {
-			return false, nil
-		}
-		if laid, err := r.laid(e.Site); !laid || err != nil {
-			return false, err
-		}
+		r.awaited[e.Site] = true
+		all = false
 	}
-	return true, nil
+	return all
 }
 
 // scan is how far an origin's log was searched for the end of a batch.

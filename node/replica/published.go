@@ -32,6 +32,9 @@ type published struct {
 	// closed are sites that were forgotten, of whose log it takes no more than
 	// it had: see ghosts. heard are the others of which it knows that they were.
 	closed, heard []clock.SiteID
+	// laid are those of which it knows that all members have closed the log: nobody has
+	// more of them than it had applied. It says so where that is waited for.
+	laid []clock.SiteID
 	// at is when it said so.
 	at clock.Timestamp
 }
@@ -52,7 +55,8 @@ func (r *Replica) Published(site clock.SiteID) (applied clock.VersionVector, atM
 }
 
 // encode writes a row's value: per origin its id, how far it is applied, and
-// how much less of it is settled.
+// how much less of it is settled; then the closed sites, and those laid if there are
+// any.
 func (p *published) encode() crdt.Value {
 	b := []byte{appliedFormat}
 	b = binary.AppendUvarint(b, uint64(len(p.applied)))
@@ -64,18 +68,22 @@ func (p *published) encode() crdt.Value {
 		b = binary.AppendUvarint(b, e.Seq-min(s.Seq, e.Seq))
 		b = binary.AppendUvarint(b, uint64(e.Through-min(s.Through, e.Through)))
 	}
-	b = binary.AppendUvarint(b, uint64(len(p.closed)))
-	for _, id := range p.closed {
-		b = append(b, id[:]...)
+	b = appendSites(b, p.closed)
+	if len(p.heard)+len(p.laid) > 0 {
+		b = appendSites(b, p.heard)
 	}
-	if len(p.heard) == 0 {
-		return crdt.Bytes(string(b))
-	}
-	b = binary.AppendUvarint(b, uint64(len(p.heard)))
-	for _, id := range p.heard {
-		b = append(b, id[:]...)
+	if len(p.laid) > 0 {
+		b = appendSites(b, p.laid)
 	}
 	return crdt.Bytes(string(b))
+}
+
+func appendSites(b []byte, sites []clock.SiteID) []byte {
+	b = binary.AppendUvarint(b, uint64(len(sites)))
+	for _, id := range sites {
+		b = append(b, id[:]...)
+	}
+	return b
 }
 
 func decodePublished(v crdt.Value) (*published, error) {
@@ -93,22 +101,25 @@ func decodePublished(v crdt.Value) (*published, error) {
 			p.settled.Set(s)
 		}
 	}
-	n = r.uvarint()
-	for i := uint64(0); i < n && !r.bad && i < appliedMax; i++ {
-		p.closed = append(p.closed, r.site())
+	p.closed = r.sites()
+	if r.s != "" {
+		p.heard = r.sites()
 	}
 	if r.s != "" {
-		n = r.uvarint()
-	} else {
-		n = 0
-	}
-	for i := uint64(0); i < n && !r.bad && i < appliedMax; i++ {
-		p.heard = append(p.heard, r.site())
+		p.laid = r.sites()
 	}
 	if r.bad || r.s != "" {
 		return nil, errApplied
 	}
 	return p, nil
+}
+
+func (r *reader) sites() (list []clock.SiteID) {
+	n := r.uvarint()
+	for i := uint64(0); i < n && !r.bad && i < appliedMax; i++ {
+		list = append(list, r.site())
+	}
+	return list
 }
 
 func (r *reader) site() (id clock.SiteID) {
@@ -150,18 +161,18 @@ func publishedIn(origin clock.SiteID, changes []crdt.Change) *published {
 }
 
 // Said is what a site says of itself: what it has applied, what it knows every site to
-// have applied, of which forgotten sites it takes nothing more, and of which others it
-// knows that they were forgotten.
+// have applied, of which forgotten sites it takes nothing more, of which others it knows
+// that they were forgotten, and of which nobody has more than it.
 type Said struct {
-	Applied, Settled clock.VersionVector
-	Closed, Heard    []clock.SiteID
+	Applied, Settled    clock.VersionVector
+	Closed, Heard, Laid []clock.SiteID
 }
 
 // SaidIn returns what an origin says among the changes of an entry of its; false when
 // it says nothing.
 func SaidIn(origin clock.SiteID, changes []crdt.Change) (Said, bool) {
 	if p := publishedIn(origin, changes); p != nil {
-		return Said{p.applied, p.settled, p.closed, p.heard}, true
+		return Said{p.applied, p.settled, p.closed, p.heard, p.laid}, true
 	}
 	return Said{}, false
 }
@@ -222,7 +233,11 @@ func (r *Replica) PublishApplied(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	next := &published{applied: r.applied.Clone(), settled: r.stable.Clone(), closed: closed}
+	laid, err := r.saysLaid()
+	if err != nil {
+		return false, err
+	}
+	next := &published{applied: r.applied.Clone(), settled: r.stable.Clone(), closed: closed, laid: laid}
 	next.heard = slices.DeleteFunc(slices.Clone(r.gone), func(id clock.SiteID) bool { return slices.Contains(closed, id) })
 	if !r.news(next) {
 		return false, nil
@@ -244,7 +259,7 @@ func (r *Replica) news(next *published) bool {
 	if last == nil {
 		return true
 	}
-	if !slices.Equal(last.closed, next.closed) || !slices.Equal(last.heard, next.heard) {
+	if !slices.Equal(last.closed, next.closed) || !slices.Equal(last.heard, next.heard) || !slices.Equal(last.laid, next.laid) {
 		return true
 	}
 	for _, e := range next.applied {

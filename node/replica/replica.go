@@ -79,6 +79,9 @@ type Replica struct {
 	// stable what follows from it (stable.go).
 	published map[clock.SiteID]*published
 	stable    clock.VersionVector
+	// awaited are the sites of which the last group lacked entries that a writer had
+	// seen.
+	awaited map[clock.SiteID]bool
 	// content is, per origin, the last applied entry that has more than baraza's
 	// own rows.
 	content map[clock.SiteID]uint64
@@ -112,7 +115,7 @@ func Open(ctx context.Context, cfg Config) (*Replica, error) {
 	}
 	r := &Replica{
 		cfg: cfg, contexts: map[clock.SiteID]knownContext{},
-		scans: map[clock.SiteID]scan{}, ahead: map[clock.SiteID]ahead{}, limits: defaultLimits,
+		scans: map[clock.SiteID]scan{}, awaited: map[clock.SiteID]bool{}, ahead: map[clock.SiteID]ahead{}, limits: defaultLimits,
 	}
 	r.decoder = crdt.NewDecoder(&r.memory)
 	r.SetModel(cfg.Model, cfg.Untold...)

@@ -144,6 +144,44 @@ func (r *Replica) laid(f clock.SiteID) (bool, error) {
 	return closed && r.applied.Seq(f) >= most, err
 }
 
+// A batch may wait for entries of a forgotten site that nobody has any more: its writer
+// had seen them. Nobody applies it before somebody has said that the ghost is laid; and
+// who says so has not applied it either, so that all can apply the word. That a site
+// knows it by itself is not enough: another may have let a new site take its first rows
+// meanwhile, and would wait for the word of that one, which might come after the batch.
+
+// saidLaid reports whether somebody has said that nobody has more of a forgotten site's
+// log than is applied here.
+func (r *Replica) saidLaid(f clock.SiteID, applied clock.VersionVector) bool {
+	for _, p := range r.published {
+		if slices.Contains(p.laid, f) && applied.Seq(f) >= p.applied.Seq(f) {
+			return true
+		}
+	}
+	return false
+}
+
+// saysLaid returns of which forgotten sites this one says so: those that it said it of
+// before, and those that are waited for.
+func (r *Replica) saysLaid() (list []clock.SiteID, err error) {
+	if p := r.published[r.cfg.Self]; p != nil {
+		list = slices.Clone(p.laid)
+	}
+	for _, f := range r.gone {
+		if !r.awaited[f] || slices.Contains(list, f) || r.saidLaid(f, r.applied) {
+			continue
+		}
+		laid, err := r.laid(f)
+		if err != nil {
+			return nil, err
+		}
+		if laid {
+			list = append(list, f)
+		}
+	}
+	return list, nil
+}
+
 // closing returns the forgotten sites whose log is closed here.
 func (r *Replica) closing() ([]clock.SiteID, error) {
 	var out []clock.SiteID
