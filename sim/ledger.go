@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -168,7 +169,7 @@ func (s *Site) checkLedger() error {
 		if l.known(s.w, lost) == yes && c.Stamp.Time > adoptedTime && !s.sawCopy(&c) && !s.ofCopy(&c) && !s.sawAhead(&c) { // of an old database, see moves.go
 			bad = fmt.Errorf("%s has a conflict about %s, which was overwritten by one who had seen it", s, lost)
 		}
-		if c.Winner.IsZero() {
+		if c.Winner.IsZero() && !s.beatenByLost(&c) {
 			bad = fmt.Errorf("%s has a conflict about %s that does not name what beat it", s, lost)
 		}
 		return bad == nil
@@ -186,6 +187,20 @@ func (s *Site) checkLedger() error {
 		}
 	}
 	return some(missing, fmt.Sprintf("%s lost without a trace", s))
+}
+
+// beatenByLost reports whether somebody overwrote what no member has any more, as those
+// that had it are lost: that beat a value, or replaced it knowingly (docs/limits.md).
+func (s *Site) beatenByLost(c *replica.Conflict) bool {
+	r := s.oracle.rows[c.ID]
+	return r != nil && slices.ContainsFunc(r.facts, func(f fact) bool {
+		_, wrote := f.value(c.Column)
+		over := f.Prior.Of(c.Column)
+		if !f.Prior.Deleted.IsZero() {
+			over = f.Prior.Deleted
+		}
+		return (wrote || f.Delete) && c.Stamp.Less(f.at) && !s.oracle.applied.Covers(over)
+	})
 }
 
 func (c cell) String() string {

@@ -117,12 +117,12 @@ func (s *Site) fold() error {
 	s.nowMillis()
 	floor := s.oracle.latest
 	own := now.Get(s.id)
-	if err := s.foldOrigin(identity{s.id, s}, own.Seq, floor); err != nil {
+	if err := s.foldOrigin(identity{s.id, s}, own.Seq, now, floor); err != nil {
 		return err
 	}
 	for _, origin := range s.w.origins {
 		if origin.id != s.id {
-			if err := s.foldOrigin(origin, now.Seq(origin.id), 0); err != nil {
+			if err := s.foldOrigin(origin, now.Seq(origin.id), now, 0); err != nil {
 				return err
 			}
 		}
@@ -139,7 +139,7 @@ func latest(v clock.VersionVector) (at clock.Timestamp) {
 	return at
 }
 
-func (s *Site) foldOrigin(origin identity, upTo uint64, floor clock.Timestamp) error {
+func (s *Site) foldOrigin(origin identity, upTo uint64, now clock.VersionVector, floor clock.Timestamp) error {
 	for after := s.oracle.applied.Seq(origin.id); after < upTo; {
 		first, raw, err := s.entries(origin, after)
 		if err != nil {
@@ -155,6 +155,9 @@ func (s *Site) foldOrigin(origin identity, upTo uint64, floor clock.Timestamp) e
 			after++
 			e, err := s.w.entry(s, origin, after, b, floor)
 			if err != nil {
+				return err
+			}
+			if err := s.checkOrder(origin, after, e.seen, now); err != nil {
 				return err
 			}
 			for i := range e.facts {

@@ -35,6 +35,7 @@ const (
 	PastDeletes // Restored, where rows are deleted meanwhile
 	StepBack    // the database is restored to just before the last group that was applied
 	BrokenOff   // the next bring-up breaks off, and applications write
+	TwoLost     // a site, and another that had seen more of it than all others, are lost
 	faultKinds
 )
 
@@ -46,7 +47,7 @@ func (k FaultKind) String() string {
 		"one", "halves", "majority/minority", "ring of majorities", "bridge", "one-way", "flapping",
 		"clock bump", "clock strobe", "clock stuck", "clock drift", "crash", "crash at a step", "failure", "one line",
 		"database restored", "disk lost", "site leaves", "disk and database lost",
-		"database restored past deletes", "database a step back", "bring-up broken off",
+		"database restored past deletes", "database a step back", "bring-up broken off", "two sites lost",
 	}[k]
 }
 
@@ -102,6 +103,7 @@ func NewPlan(seed uint64, least, most int) Plan {
 	p.move(length)
 	p.govern(length)
 	p.strain(length)
+	p.loseTwo(length)
 	p.number()
 	p.cascade()
 	p.adding(length)
@@ -152,12 +154,12 @@ func rulesOf(seed uint64) Rules {
 	return []Rules{Plain, Plain, Plain, Plain, References, Clashes}[rnd.IntN(6)]
 }
 
-// number lets one plan in five have rows that a number alone names. Applications
-// choose numbers themselves in half of those where all sites keep their disks and
+// number lets one plan in five have rows that a number alone names, but where two sites
+// are lost at a time (docs/limits.md). Applications choose numbers themselves in half of those where all sites keep their disks and
 // are members from the beginning: where sites meet later, a number means one row.
 func (p *Plan) number() {
 	rnd := rand.New(rand.NewPCG(p.Seed, numbersStream))
-	if rnd.IntN(5) > 0 {
+	if rnd.IntN(5) > 0 || slices.ContainsFunc(p.Faults, func(f Fault) bool { return f.Kind == TwoLost }) {
 		return
 	}
 	p.Mix.Numbers = Given
@@ -301,6 +303,8 @@ func (w *World) apply(f Fault) {
 		s.StepBack(f.For, rnd)
 	case BrokenOff:
 		w.BreakOff(rnd)
+	case TwoLost:
+		w.LoseTwo(f.For, rnd)
 	case DiskLost:
 		s.LoseDisk(f.For)
 	case BothLost:

@@ -43,9 +43,9 @@ func (s *Site) checkKept() error {
 
 // tells reports whether a word is news after another: more is applied of what sites
 // wrote, or settled, that was not all applied, or settled, or a log is closed, or somebody
-// counts as forgotten.
+// counts as forgotten, or it is said that nobody has more of one.
 func tells(now, before *replica.Said, content clock.VersionVector) bool {
-	if !slices.Equal(now.Closed, before.Closed) || !slices.Equal(now.Heard, before.Heard) {
+	if !slices.Equal(now.Closed, before.Closed) || !slices.Equal(now.Heard, before.Heard) || !slices.Equal(now.Laid, before.Laid) {
 		return true
 	}
 	for _, c := range content {

@@ -102,7 +102,7 @@ var mutants = []mutant{
 	},
 	{
 		"merge: batches are applied out of causal order", "node/replica/due.go",
-		"if ok, err := r.caused(g, e.Context); !ok || err != nil {", "if ok, err := r.caused(g, e.Context); !ok && false || err != nil {",
+		"if !r.caused(g, e.Context) {", "if !r.caused(g, e.Context) && limit < 0 {",
 	},
 	{
 		"merge: the first entry of a batch counts as all of it", "node/replica/due.go",
@@ -257,5 +257,18 @@ var mutants = []mutant{
 	{
 		"join: what was here before an earlier attempt is forgotten", "node/replica/takeover.go",
 		"if before != nil {\n\t\tremembered", "if before != nil && pending == nil {\n\t\tremembered",
+	},
+
+	{
+		"forgotten: what waits for lost entries is applied before all have said that nobody has them", "node/replica/stable.go",
+		"\t\tlaid, err := r.laid(f)\n\t\tif err != nil {\n\t\t\treturn nil, err\n\t\t}\n\t\tif laid {\n\t\t\tlist", "\t\tlaid, err := r.closes(f)\n\t\tif err != nil {\n\t\t\treturn nil, err\n\t\t}\n\t\tif laid {\n\t\t\tlist",
+	},
+	{
+		"forgotten: what waits for lost entries waits for ever", "node/replica/due.go",
+		"|| r.saidLaid(e.Site, g.applied) {", "{",
+	},
+	{
+		"forgotten: it is applied by who knows that nobody has them, before anybody has said so", "node/replica/due.go",
+		"|| r.saidLaid(e.Site, g.applied) {", "|| func() bool {\n\t\t\tfor _, f := range r.gone {\n\t\t\t\tif laid, err := r.laid(f); f == e.Site {\n\t\t\t\t\treturn laid && err == nil\n\t\t\t\t}\n\t\t\t}\n\t\t\treturn false\n\t\t}() {",
 	},
 }

@@ -16,7 +16,8 @@ import (
 // ahead-of-its-parent when the checker does not know that a row which a site wrote while
 // it joined may come a batch before the one to which it refers; bundle-for-newcomer and
 // bundle-for-stranger when a bundle for a site that has told nothing yet begins at what
-// others say of it (gossip.Begin).
+// others say of it (gossip.Begin); nobody-has-them when a site applies what waits for lost
+// entries as soon as it knows that nobody has them, before anybody has said so.
 func TestFound(t *testing.T) {
 	names, err := filepath.Glob("testdata/found/*.yaml")
 	if err != nil || len(names) == 0 {

@@ -151,7 +151,7 @@ var faultKinds = func() map[string]takes {
 				sim.ClockBump, sim.ClockStuck, sim.ClockDrift, sim.Crash, sim.ClockStrobe,
 				sim.Restored, sim.PastDeletes, sim.StepBack, sim.DiskLost, sim.BothLost, sim.Left,
 			}, k),
-			needsFor: k <= sim.Flapping || k == sim.Crash || k == sim.ClockStrobe || k == sim.Restored || k == sim.PastDeletes || k == sim.DiskLost || k == sim.BothLost,
+			needsFor: k <= sim.Flapping || k == sim.Crash || k == sim.ClockStrobe || k == sim.Restored || k == sim.PastDeletes || k == sim.DiskLost || k == sim.BothLost || k == sim.TwoLost,
 		}
 	}
 	return kinds
