@@ -193,7 +193,7 @@ func (s *Site) checkLedger() error {
 // that had it are lost: that beat a value, or replaced it knowingly (docs/limits.md).
 func (s *Site) beatenByLost(c *replica.Conflict) bool {
 	r := s.oracle.rows[c.ID]
-	return r != nil && slices.ContainsFunc(r.facts, func(f fact) bool {
+	return r != nil && slices.ContainsFunc(r.facts, func(f *fact) bool {
 		_, wrote := f.value(c.Column)
 		over := f.Prior.Of(c.Column)
 		if !f.Prior.Deleted.IsZero() {

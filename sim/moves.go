@@ -259,7 +259,7 @@ func (l *Link) forget(s *Site) {
 // same number, or of the row before it was deleted and forgotten (docs/limits.md).
 func (s *Site) sawCopy(c *replica.Conflict) bool {
 	row := s.oracle.rows[c.ID]
-	facts := row.facts
+	facts := append(slices.Clone(row.past), row.facts...)
 	other := c.Apart || slices.ContainsFunc(row.past, func(f *fact) bool { return f.at == c.Stamp })
 	for i := range facts {
 		copied := facts[i]
