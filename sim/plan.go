@@ -103,8 +103,8 @@ func NewPlan(seed uint64, least, most int) Plan {
 	p.move(length)
 	p.govern(length)
 	p.strain(length)
-	p.loseTwo(length)
 	p.number()
+	p.loseTwo(length)
 	p.cascade()
 	p.adding(length)
 	slices.SortStableFunc(p.Ops, func(a, b Op) int { return int(a.At - b.At) })
@@ -154,12 +154,12 @@ func rulesOf(seed uint64) Rules {
 	return []Rules{Plain, Plain, Plain, Plain, References, Clashes}[rnd.IntN(6)]
 }
 
-// number lets one plan in five have rows that a number alone names, but where two sites
-// are lost at a time (docs/limits.md). Applications choose numbers themselves in half of those where all sites keep their disks and
+// number lets one plan in five have rows that a number alone names. Applications
+// choose numbers themselves in half of those where all sites keep their disks and
 // are members from the beginning: where sites meet later, a number means one row.
 func (p *Plan) number() {
 	rnd := rand.New(rand.NewPCG(p.Seed, numbersStream))
-	if rnd.IntN(5) > 0 || slices.ContainsFunc(p.Faults, func(f Fault) bool { return f.Kind == TwoLost }) {
+	if rnd.IntN(5) > 0 {
 		return
 	}
 	p.Mix.Numbers = Given
