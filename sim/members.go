@@ -193,12 +193,12 @@ func (w *World) waitsInVain() bool {
 	return slices.ContainsFunc(have, func(e clock.Entry) bool { return w.due(e, have) < w.whole(e) })
 }
 
-// forget does so at the next site that can note it and knows all members; after some
-// rounds at any. (Who knew of a member may be gone for good. A site that has not heard of
+// forget does so at the next site that can note it and, where two sites were lost at a
+// time, knows all members; after some rounds at any. (Who knew of a member may be gone for good. A site that has not heard of
 // it would not take anything from it either, but here it does.)
 func (w *World) forget(id clock.SiteID, turn int) {
 	s := w.Sites[turn%len(w.Sites)]
-	if s.up && !s.away() && !s.restored.behind && s.fetch == nil && (turn > forgetRounds*len(w.Sites) || s.knowsAll()) {
+	if s.up && !s.away() && !s.restored.behind && s.fetch == nil && (!w.twoLost || turn > forgetRounds*len(w.Sites) || s.knowsAll()) {
 		w.note("%s is told to forget %s", s, id.Short())
 		err := s.list(expulsionsTable, id)
 		if s.wroteSystem(err) {

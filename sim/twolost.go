@@ -14,6 +14,8 @@ const (
 	// loses two at a time, and twoLostStream their stream of random numbers.
 	twoLostIn     = 2
 	twoLostStream = 141
+	// twoLostSites is how many sites such a plan has at most.
+	twoLostSites = 5
 	// twoLostLasts is how long it lasts at least that who still has the entries is
 	// away: so long that the others have heard that the two are gone.
 	twoLostLasts = forgetWithin + 30*time.Second
@@ -27,10 +29,10 @@ const (
 
 // loseTwo draws such faults for a plan. Sites forget who is lost while things go on where
 // they say what they have applied: in most such plans they do. Not where a number alone
-// names rows (docs/limits.md).
+// names rows, and not with R4 and R5 and more sites (docs/limits.md).
 func (p *Plan) loseTwo(length time.Duration) {
 	rnd := rand.New(rand.NewPCG(p.Seed, twoLostStream))
-	if p.Sites < 3 || p.Mix.Numbers != NoNumbers || !p.mayMove() || rnd.IntN(twoLostIn) > 0 {
+	if p.Sites < 3 || p.Sites > twoLostSites || p.Mix.Rules != Plain || p.Mix.Numbers != NoNumbers || !p.mayMove() || rnd.IntN(twoLostIn) > 0 {
 		return
 	}
 	if every := time.Duration(2+rnd.IntN(10)) * time.Second; p.Publish == 0 && rnd.IntN(3) > 0 {
@@ -164,6 +166,7 @@ func (t *twoLost) now() (yes bool) {
 // strike is the moment.
 func (t *twoLost) strike() {
 	t.heal()
+	t.w.twoLost = true
 	t.w.note("%s and %s are lost", t.first, t.second)
 	if k := t.keeper; k != nil {
 		if k.r != nil && k.r.Log().Vector().Seq(t.first.id) >= t.wrote[0].after {
