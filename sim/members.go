@@ -26,8 +26,6 @@ const (
 	// member is asked where one could not note it.
 	forgetWithin = time.Minute
 	forgetPause  = time.Second
-	// forgetRounds is how often each is asked whether it knows all members.
-	forgetRounds = 60
 )
 
 // membership is who comes and goes, as far as the world knows. The sites know it from
@@ -119,11 +117,6 @@ func (s *Site) meets(o *Site, c *conn, in time.Duration) {
 	})
 }
 
-// knowsAll reports whether a site knows of all members.
-func (s *Site) knowsAll() bool {
-	return !slices.ContainsFunc(s.w.members(), func(o *Site) bool { return !o.away() && !s.knows(o.id) })
-}
-
 // retire lets an administrator tell some member, within a while, that an identity
 // never comes back.
 func (w *World) retire(id clock.SiteID) {
@@ -193,12 +186,10 @@ func (w *World) waitsInVain() bool {
 	return slices.ContainsFunc(have, func(e clock.Entry) bool { return w.due(e, have) < w.whole(e) })
 }
 
-// forget does so at the next site that can note it and, where two sites were lost at a
-// time, knows all members; after some rounds at any. (Who knew of a member may be gone for good. A site that has not heard of
-// it would not take anything from it either, but here it does.)
+// forget does so at the next site that can note it.
 func (w *World) forget(id clock.SiteID, turn int) {
 	s := w.Sites[turn%len(w.Sites)]
-	if s.up && !s.away() && !s.restored.behind && s.fetch == nil && (!w.twoLost || turn > forgetRounds*len(w.Sites) || s.knowsAll()) {
+	if s.up && !s.away() && !s.restored.behind && s.fetch == nil {
 		w.note("%s is told to forget %s", s, id.Short())
 		err := s.list(expulsionsTable, id)
 		if s.wroteSystem(err) {

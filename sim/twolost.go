@@ -166,7 +166,6 @@ func (t *twoLost) now() (yes bool) {
 // strike is the moment.
 func (t *twoLost) strike() {
 	t.heal()
-	t.w.twoLost = true
 	t.w.note("%s and %s are lost", t.first, t.second)
 	if k := t.keeper; k != nil {
 		if k.r != nil && k.r.Log().Vector().Seq(t.first.id) >= t.wrote[0].after {

@@ -83,7 +83,6 @@ type World struct {
 	// breakOffs are for the bring-ups to come (strain.go).
 	breakOffs []*breakOff
 	repaired  bool // no fault acts any more
-	twoLost   bool // two sites were lost at a time (twolost.go)
 	slow      bool // a line is too slow for large transactions
 	// brought: a bundle came of an identity that its site had before.
 	brought bool
