@@ -29,10 +29,10 @@ const (
 
 // loseTwo draws such faults for a plan. Sites forget who is lost while things go on where
 // they say what they have applied: in most such plans they do. Not where a number alone
-// names rows, and not with R4 and R5 and more sites (docs/limits.md).
+// names rows, and not with counters, R4, R5 and more sites (docs/limits.md).
 func (p *Plan) loseTwo(length time.Duration) {
 	rnd := rand.New(rand.NewPCG(p.Seed, twoLostStream))
-	if p.Sites < 3 || p.Sites > twoLostSites || p.Mix.Rules != Plain || p.Mix.Numbers != NoNumbers || !p.mayMove() || rnd.IntN(twoLostIn) > 0 {
+	if p.Sites < 3 || p.Sites > twoLostSites || p.Mix.Rules != Plain || p.Mix.Counters || p.Mix.Numbers != NoNumbers || !p.mayMove() || rnd.IntN(twoLostIn) > 0 {
 		return
 	}
 	if every := time.Duration(2+rnd.IntN(10)) * time.Second; p.Publish == 0 && rnd.IntN(3) > 0 {
