@@ -254,16 +254,21 @@ func (l *originLog) published(w *World, s *Site, ch *crdt.Change) error {
 }
 
 // addsStream is the random stream of adding, and stoppedStream that of which tables come
-// while a process is stopped.
+// while a process is stopped; shortAddsStream is that of adding where logs are shortened.
 const (
-	addsStream    = 132
-	stoppedStream = 133
+	addsStream      = 132
+	stoppedStream   = 133
+	shortAddsStream = 134
 )
 
 // adding lets sites of one plan in three add a table later, where no database or disk is
-// lost, all sites are members from the beginning, and logs are kept: see docs/simulator.md.
+// lost, and all sites are members from the beginning: see docs/simulator.md.
 func (p *Plan) adding(length time.Duration) {
-	rnd := rand.New(rand.NewPCG(p.Seed, addsStream))
+	stream := uint64(addsStream)
+	if p.Publish > 0 {
+		stream = shortAddsStream
+	}
+	rnd := rand.New(rand.NewPCG(p.Seed, stream))
 	if rnd.IntN(3) > 0 || !p.mayAdd() {
 		return
 	}
@@ -285,6 +290,6 @@ func (p *Plan) adding(length time.Duration) {
 }
 
 func (p *Plan) mayAdd() bool {
-	lost := slices.ContainsFunc(p.Faults, func(f Fault) bool { return f.Kind >= Restored })
-	return p.Publish == 0 && len(p.Joins) == 0 && !lost
+	lost := slices.ContainsFunc(p.Faults, func(f Fault) bool { return f.Kind >= Restored && f.Kind != Left })
+	return len(p.Joins) == 0 && !lost
 }

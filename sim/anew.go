@@ -16,6 +16,8 @@ import (
 // adopts reports whether a fact is such an insert, if the row was deleted.
 func (f *fact) adopts() bool { return len(f.after) > 0 && f.inserts() }
 
+// So is a row of which a site had an old copy, and which it tells when it adds the table.
+
 // add takes a fact of the row in.
 func (r *oracleRow) add(f *fact) {
 	r.facts = append(r.facts, f)
@@ -69,7 +71,7 @@ func (r *oracleRow) end(insert *fact) {
 	}
 	var before, since []*fact
 	for _, f := range r.facts {
-		if f.at != insert.at && (insert.after.Covers(f.at) || len(f.seen) > 0 && !f.seen.Covers(deleted)) {
+		if f.at != insert.at && (crdt.Saw(insert.after, f.at) || len(f.seen) > 0 && !f.seen.Covers(deleted)) {
 			before = append(before, f)
 		} else {
 			since = append(since, f)

@@ -20,7 +20,8 @@ type fact struct {
 	seen clock.VersionVector
 	// settled is what its site had said that every site has applied.
 	settled clock.VersionVector
-	// after is, of the batch with which its site joined, what is applied before it.
+	// after is, of the batch with which its site joined, and of a row that is told later,
+	// what is applied before it.
 	after clock.VersionVector
 	// delivered is what is applied before it, also what its writer had not seen.
 	delivered clock.VersionVector

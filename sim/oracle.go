@@ -230,6 +230,9 @@ func (w *World) entry(s *Site, origin identity, seq uint64, raw []byte, floor cl
 	for i := range facts {
 		ch := &e.Changes[i]
 		facts[i] = fact{ch, clock.Stamp{Time: ch.Time, Site: origin.id}, seen, l.settled, after, l.context}
+		if crdt.Published(ch.Time) && ch.Whole {
+			facts[i].after = l.context // as of a site that joins
+		}
 	}
 	l.raw, l.entries = append(l.raw, raw), append(l.entries, loggedEntry{e, facts, seen, l.settled, after})
 	return &l.entries[seq-1], nil

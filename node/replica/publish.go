@@ -183,6 +183,11 @@ func (r *Replica) fillPublished(ctx context.Context, table string, keys []crdt.K
 			continue
 		}
 		ch.Time = crdt.PublishedAt(dates.of(table, rows[i].Columns, rows[i].Values, r.cfg.Model.ZoneSeconds))
+		if s != nil && r.number(table) == "" && r.lostBefore(s, ch) {
+			if len(ch.Columns) == 0 {
+				continue // the same: it goes with what is aside
+			}
+		}
 		l.clock.Observe(ch.Time)
 		if s == nil && r.number(table) != "" { // it begins where it stands
 			if err := t.Put(merge.RowID{Table: table, Key: ch.Key}, &merge.State{Stamps: crdt.Stamps{Row: clock.Stamp{Time: ch.Time, Site: r.cfg.Self}}}, nil); err != nil {
@@ -244,6 +249,25 @@ func unsaid(table string, row *merge.Row, s *merge.State, number string, self cl
 		ch.Prior = ch.Prior.WithLife(number, s.Of(number))
 	}
 	return ch
+}
+
+// lostBefore makes a copy of a row that others have deleted one that has lost to that
+// delete, as where sites join (crdt.LostToDelete), and reports whether it did: not where
+// the delete is settled, by which the copy is a new row, nor where the copy is later.
+// Whoever publishes it too, and knows that the delete is settled, says a new row; which
+// of the two sites hear of first must make no difference.
+func (r *Replica) lostBefore(s *merge.State, ch *crdt.Change) bool {
+	if !ch.Whole || !s.Dead() || r.settledOf(r.cfg.Self).Covers(s.Deleted) || ch.Time >= s.Deleted.Time {
+		return false
+	}
+	had := *ch
+	ch.Whole, ch.Columns, ch.Values, ch.Prior.Deleted = false, nil, nil, s.Deleted
+	for i, c := range had.Columns {
+		if j := slices.Index(s.Columns, c); j < 0 || s.Values[j] != had.Values[i] {
+			ch.Columns, ch.Values = append(ch.Columns, c), append(ch.Values, had.Values[i])
+		}
+	}
+	return true
 }
 
 // asideRows lists the rows of a table that are held or set aside.

@@ -48,7 +48,7 @@ func (s *Scenario) joins() (list []sim.Join) {
 // loses reports whether sites leave, or what they had is lost.
 func (s *Scenario) loses() bool {
 	for _, kind := range sim.FaultKinds() {
-		if kind >= sim.Restored && slices.ContainsFunc(s.Faults, func(f Fault) bool { return slices.Contains(f.Kinds, kind.String()) }) {
+		if kind >= sim.Restored && kind != sim.Left && slices.ContainsFunc(s.Faults, func(f Fault) bool { return slices.Contains(f.Kinds, kind.String()) }) {
 			return true
 		}
 	}

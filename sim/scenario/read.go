@@ -144,8 +144,8 @@ func (l *loader) whole(root ast.Node) {
 		l.spacetime[1] = spacetimeUsual
 	}
 	s.Spacetime = [2]time.Duration{l.spacetime[0], l.spacetime[0] + max(l.spacetime[1], 0)}
-	if len(s.Adds) > 0 && (s.Publish > 0 || s.loses() || len(s.joins()) > 0) {
-		l.bad(root, "added: this cannot be simulated with publish, sites that join or leave, or databases or disks that are lost: take those out")
+	if len(s.Adds) > 0 && (s.loses() || len(s.joins()) > 0) {
+		l.bad(root, "added: this cannot be simulated with sites that join, or databases or disks that are lost: take those out")
 	}
 	if s.Topology.Kind == "lines" && len(s.Rules) == 0 {
 		l.bad(root, "topology: lines, and there are none: add lines: [{between: [a, b]}]")
