@@ -159,14 +159,12 @@ func (s *Site) isAhead(id merge.RowID, column string, key crdt.Key, waiting map[
 }
 
 // inRest reports whether a site that wrote to a row in a batch of which it had seen
-// nothing, or to a table whose rows it published only then, logged another row after what of it was applied here, or was given that row by
-// a member from which its join did not go on, and whose log it does not wait for.
+// nothing, or to a table whose rows it published only then, logged another row after what
+// of it was applied here; or a site that wrote to it was given the other row by a member
+// from which its join did not go on, and whose log it does not wait for.
 func (s *Site) inRest(o *oracleRow, to merge.RowID) bool {
 	for _, f := range o.facts {
-		if f.seen != nil && !s.w.adds(f.at.Site, to.Table) {
-			continue
-		}
-		if s.comesIn(f.at.Site, math.MaxUint64, to) {
+		if (f.seen == nil || s.w.adds(f.at.Site, to.Table)) && s.comesIn(f.at.Site, math.MaxUint64, to) {
 			return true
 		}
 		for _, by := range s.w.origins {

@@ -17,7 +17,9 @@ import (
 // it joined may come a batch before the one to which it refers; bundle-for-newcomer and
 // bundle-for-stranger when a bundle for a site that has told nothing yet begins at what
 // others say of it (gossip.Begin); nobody-has-them when a site applies what waits for lost
-// entries as soon as it knows that nobody has them, before anybody has said so.
+// entries as soon as it knows that nobody has them, before anybody has said so;
+// parent-of-a-cut-join when the checker knows of rows that a cut join left only as long as
+// the site joins.
 func TestFound(t *testing.T) {
 	names, err := filepath.Glob("testdata/found/*.yaml")
 	if err != nil || len(names) == 0 {
