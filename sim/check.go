@@ -192,7 +192,7 @@ func (w *World) latest() time.Duration {
 // settled reports whether all sites have applied all there is.
 func (w *World) settled() bool {
 	for _, s := range w.members() {
-		if !s.up || s.restored.behind || s.lags() || len(s.without.tables) > 0 {
+		if !s.up || s.unready() {
 			return false
 		}
 	}
@@ -204,6 +204,11 @@ func (w *World) settled() bool {
 		}
 	}
 	return true
+}
+
+// unready reports whether a site that has applied all there is has still something to do.
+func (s *Site) unready() bool {
+	return s.restored.behind || s.lags() || len(s.without.tables) > 0
 }
 
 // members are the sites that have not left.
@@ -230,7 +235,7 @@ func (w *World) state() string {
 			continue
 		}
 		fmt.Fprintf(&out, "\n    %s has %v, applied %v, %d local changes wait", s, s.r.Log().Vector(), s.r.Applied(), s.db.Pending())
-		if s.restored.behind || s.lags() || len(s.without.tables) > 0 {
+		if s.unready() {
 			fmt.Fprintf(&out, "; restored: %v, replacing: %v, tables left out: %d", s.restored.behind, s.replaces(), len(s.without.tables))
 		}
 	}
