@@ -12,14 +12,7 @@ func oldTicket(t *testing.T, told bool) (p, z *site) {
 	mustJoin(t, z, p)
 	p.app(remove("ticket", ticketKey(7)))
 	exchange(p, z)
-	p.knows(p, z)
-	z.knows(p, z)
-	p.publish()
-	z.publish()
-	z.takeAll(p)
-	for range 3 {
-		z.publish()
-	}
+	settleAt(p, z)
 	if told {
 		settle(p, z)
 	}

@@ -46,6 +46,19 @@ func settle(all ...*site) {
 	}
 }
 
+// settleAt lets the second of two members, which have each other's entries, know that all
+// have them, and the first not.
+func settleAt(first, second *site) {
+	first.knows(first, second)
+	second.knows(first, second)
+	first.publish()
+	second.publish()
+	second.takeAll(first)
+	for range 3 {
+		second.publish()
+	}
+}
+
 // deleted makes two members with a person that one of them deleted.
 func deleted(t *testing.T) (p, z *site) {
 	p, z = newSite(t, 1).open(false), newSite(t, 2).open(false)

@@ -87,15 +87,8 @@ func TestTwoJoinWithACounter(t *testing.T) {
 		exchange(p, z)
 		z.app(remove("stock", item(1)))
 		exchange(p, z)
-		p.knows(p, z)
-		z.knows(p, z)
-		p.publish()
-		z.publish()
-		z.takeAll(p)
-		for range 3 {
-			z.publish()
-			z.truncate()
-		}
+		settleAt(p, z)
+		z.truncate()
 		m, n := newSite(t, ids[0]), newSite(t, ids[1])
 		m.app(insert("stock", c.stock(1, 3, "m's")))
 		m.open(true)
